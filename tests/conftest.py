@@ -1,0 +1,25 @@
+"""What all tests share: the recordings and where they are found."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+
+
+def _recordings_folder() -> pathlib.Path | None:
+    """Find the recordings: ``TRADEUTILS_DATA``, else ``shared/data`` beside the project."""
+    named = os.environ.get("TRADEUTILS_DATA")
+    candidates = [pathlib.Path(named)] if named else []
+    candidates.append(pathlib.Path(__file__).resolve().parents[2] / "shared" / "data")
+    return next((folder for folder in candidates if (folder / "PROVENANCE.md").is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> pathlib.Path:
+    """Return the folder of real recordings; skip where it is absent."""
+    folder = _recordings_folder()
+    if folder is None:
+        pytest.skip("no recordings: neither TRADEUTILS_DATA nor ../shared/data is a folder with PROVENANCE.md")
+    return folder
