@@ -1,0 +1,315 @@
+"""Candles of one symbol, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeutils import timeframe as _timeframe
+from tradeutils.errors import DataError, UsageError
+from tradeutils.timeframe import Instant, Times, to_ms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["PRICE_FIELDS", "Candles", "Column", "Gap"]
+
+Column: TypeAlias = npt.NDArray[np.float64]
+"""One column of market data, float64."""
+
+PRICE_FIELDS: Final = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Candles that are missing: ``bars`` of them open in ``[since, until)``, milliseconds UTC."""
+
+    since: int
+    until: int
+    bars: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Candles:
+    """
+    Candles of one symbol, oldest first, as read-only columns.
+
+    Parameters
+    ----------
+    exchange, symbol : str
+        Where they come from: ``"binance"``, ``"BTC/USDT"``; empty where not known.
+    timeframe : str
+        Length of a bar: ``"1m"``.
+    time : int64 array, shape (T,)
+        Milliseconds UTC at which each bar opens; strictly rising. Bars that nobody traded may be absent.
+    open, high, low, close : float64 array, shape (T,)
+        Prices in quote.
+    volume : float64 array, shape (T,)
+        In base units or contracts; NaN where not known.
+    closed : bool array, shape (T,), optional
+        False for a bar that was still forming when it was fetched. Default: all closed.
+
+    Raises
+    ------
+    UsageError : columns of different lengths, or not one-dimensional.
+    DataError : times that do not rise.
+    UnknownName : no such timeframe.
+
+    Notes
+    -----
+    Columns already of the right dtype and contiguous are not copied; ours are read-only views.
+    """
+
+    exchange: str = ""
+    symbol: str = ""
+    timeframe: str
+    time: Times
+    open: Column
+    high: Column
+    low: Column
+    close: Column
+    volume: Column
+    closed: npt.NDArray[np.bool_] = None  # type: ignore[assignment]  # always set below
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timeframe", _timeframe.parse(self.timeframe).name)
+        time = read_only(column("time", self.time, np.int64))
+        object.__setattr__(self, "time", time)
+        if self.closed is None:
+            object.__setattr__(self, "closed", np.ones(len(time), dtype=np.bool_))
+        for name in (*PRICE_FIELDS, "closed"):
+            values = column(name, getattr(self, name), np.bool_ if name == "closed" else np.float64)
+            if values.shape != time.shape:
+                raise UsageError(f"{name} had {len(values)} rows and time {len(time)}; give columns of one length")
+            object.__setattr__(self, name, read_only(values))
+        check_rising(time, f"{self.exchange} {self.symbol} {self.timeframe}".strip())
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Candles):
+            return NotImplemented
+        return (
+            (self.exchange, self.symbol, self.timeframe) == (other.exchange, other.symbol, other.timeframe)
+            and np.array_equal(self.time, other.time)
+            and np.array_equal(self.closed, other.closed)
+            and all(np.array_equal(getattr(self, f), getattr(other, f), equal_nan=True) for f in PRICE_FIELDS)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    def __repr__(self) -> str:
+        where = " ".join(part for part in (self.exchange, self.symbol, self.timeframe) if part)
+        return f"<Candles {where}: {len(self)} bars{describe_span(self.time)}>"
+
+    def __getitem__(self, rows: slice) -> Candles:
+        """Return the candles of a slice of rows: ``candles[-100:]``; the columns are views."""
+        if not isinstance(rows, slice):
+            raise UsageError(
+                f"row was {rows!r}; slice candles, as in candles[-1:], or index a column: candles.close[-1]"
+            )
+        if rows.step is not None and rows.step < 1:
+            raise UsageError(f"the step of the slice was {rows.step}; candles stay oldest first")
+        return self._with({name: getattr(self, name)[rows] for name in ("time", *PRICE_FIELDS, "closed")})
+
+    def _with(self, columns: dict[str, Any]) -> Candles:
+        return Candles(exchange=self.exchange, symbol=self.symbol, timeframe=self.timeframe, **columns)
+
+    def between(self, since: Instant | None = None, until: Instant | None = None) -> Candles:
+        """Return the candles that open in ``[since, until)``; ``None`` leaves that side open."""
+        first = 0 if since is None else int(np.searchsorted(self.time, to_ms(since, name="since")))
+        last = len(self) if until is None else int(np.searchsorted(self.time, to_ms(until, name="until")))
+        return self[first : max(first, last)]
+
+    def only_closed(self) -> Candles:
+        """Return the candles whose bar was over when they were fetched."""
+        if self.closed.all():
+            return self
+        return self._with({name: getattr(self, name)[self.closed] for name in ("time", *PRICE_FIELDS, "closed")})
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """
+        Return what is missing between the first and the last candle, oldest first.
+
+        Candles that open off the timeframe's grid count as the bar that contains them.
+        """
+        if len(self) < 2:
+            return ()
+        frame = _timeframe.parse(self.timeframe)
+        opens = frame.floor(self.time)
+        expected = frame.shift(opens, 1)
+        holes = np.flatnonzero(opens[1:] > expected[:-1])
+        return tuple(
+            Gap(int(expected[i]), int(opens[i + 1]), frame.count(int(expected[i]), int(opens[i + 1]))) for i in holes
+        )
+
+    def resample(self, timeframe: str, *, partial: bool = True) -> Candles:
+        """
+        Return candles of a coarser timeframe.
+
+        Open is the first, high the highest, low the lowest, close the last and volume the sum of the
+        candles inside each bar. A bar is ``closed`` when its last moment is covered by a closed candle.
+
+        Parameters
+        ----------
+        timeframe : str
+            A timeframe made of whole bars of this one: ``"1m"`` to ``"5m"``, ``"1d"`` to ``"1M"``.
+        partial : bool
+            Keep a first and last bar that these candles cover only in part.
+
+        Raises
+        ------
+        UsageError : ``timeframe`` is not made of whole bars of this one.
+        """
+        source, target = _timeframe.parse(self.timeframe), _timeframe.parse(timeframe)
+        if not source.divides(target):
+            raise UsageError(
+                f"timeframe was {timeframe!r}; {self.timeframe} candles make up only multiples of {source}"
+            )
+        if not len(self):
+            return Candles(exchange=self.exchange, symbol=self.symbol, timeframe=target.name, **self._columns())
+        opens = target.floor(self.time)
+        starts = np.flatnonzero(np.r_[True, opens[1:] != opens[:-1]])
+        last = np.r_[starts[1:], len(self)] - 1
+        over = source.shift(source.floor(self.time[last]), 1) >= target.shift(opens[starts], 1)
+        # A bar in the past is over even where its last candle is missing: a later candle proves it.
+        over[:-1] = True
+        closed = over & np.logical_and.reduceat(self.closed, starts)
+        made = Candles(
+            exchange=self.exchange,
+            symbol=self.symbol,
+            timeframe=target.name,
+            time=opens[starts],
+            open=self.open[starts],
+            high=np.fmax.reduceat(self.high, starts),
+            low=np.fmin.reduceat(self.low, starts),
+            close=self.close[last],
+            volume=np.add.reduceat(self.volume, starts),
+            closed=closed,
+        )
+        return made if partial else made._whole(int(self.time[0]))
+
+    def _whole(self, covered_from: int) -> Candles:
+        """Drop a first bar that opened before ``covered_from`` and a last one that is not over."""
+        first = int(self.time[0] < covered_from)
+        return self[first : len(self) - int(not self.closed[-1])]
+
+    def _columns(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("time", *PRICE_FIELDS, "closed")}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a DataFrame with a UTC DatetimeIndex ``time`` and columns open, high, low, close, volume, closed."""
+        from tradeutils import frames
+
+        return frames.candles_to_frame(self)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, *, timeframe: str, exchange: str = "", symbol: str = "") -> Candles:
+        """
+        Build candles from a DataFrame of OHLCV columns.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Columns open, high, low, close, volume (any case), optionally closed; times in a DatetimeIndex
+            or in a column named time, date, datetime or timestamp. A naive index is taken as UTC.
+
+        Raises
+        ------
+        DataError : columns are missing, or times do not rise.
+        """
+        from tradeutils import frames
+
+        return frames.candles_from_frame(frame, timeframe=timeframe, exchange=exchange, symbol=symbol)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Iterable[Sequence[Any]],
+        *,
+        timeframe: str,
+        exchange: str = "",
+        symbol: str = "",
+        now: Instant | None = None,
+    ) -> Candles:
+        """
+        Build candles from rows of ``[time, open, high, low, close, volume]``, as ccxt returns them.
+
+        Rows are sorted by time; of rows with one time the last wins; ``None`` becomes NaN.
+
+        Parameters
+        ----------
+        now : int ms or aware datetime, optional
+            The moment of the request: bars that were not over by then are marked as not closed.
+        """
+        table = np.array([row[:6] for row in rows], dtype=np.float64).reshape(-1, 6)
+        order = np.argsort(table[:, 0], kind="stable")
+        table = table[order]
+        last_of_time = np.r_[table[1:, 0] != table[:-1, 0], True][: len(table)]
+        table = table[last_of_time]
+        time = table[:, 0].astype(np.int64)
+        closed = None
+        if now is not None:
+            frame = _timeframe.parse(timeframe)
+            closed = frame.shift(frame.floor(time), 1) <= to_ms(now, name="now")
+        return cls(
+            exchange=exchange,
+            symbol=symbol,
+            timeframe=timeframe,
+            time=time,
+            **{name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(PRICE_FIELDS, 1)},
+            closed=closed,  # type: ignore[arg-type]
+        )
+
+
+def column(name: str, values: Any, dtype: type[np.generic], ndim: int = 1) -> npt.NDArray[Any]:
+    """Return ``values`` as a contiguous array of ``dtype`` and ``ndim`` dimensions, copied only if need be."""
+    try:
+        array = np.asarray(values)
+        if dtype is np.int64 and array.dtype.kind == "M":
+            array = array.astype("datetime64[ms]").astype(np.int64)
+        if dtype is np.int64 and array.dtype.kind not in "iu" and array.size:
+            raise UsageError(f"{name} had dtype {array.dtype}; write int64 milliseconds UTC")
+        array = np.ascontiguousarray(array, dtype=dtype)
+    except (TypeError, OverflowError) as error:
+        raise UsageError(f"{name} cannot be read as {dtype.__name__}: {error}") from error
+    except ValueError as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{name} cannot be read as {dtype.__name__}: {error}") from error
+    if array.ndim != ndim:
+        raise UsageError(f"{name} had shape {array.shape}; give {'(T,)' if ndim == 1 else '(T, S)'}")
+    return array
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a read-only view: what we hold cannot change under us by our own hand, and is not copied."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def check_rising(time: Times, what: str) -> None:
+    """Raise `DataError` naming the first row whose time does not come after the row before it."""
+    if len(time) < 2:
+        return
+    wrong = np.flatnonzero(time[1:] <= time[:-1])
+    if len(wrong):
+        row = int(wrong[0]) + 1
+        raise DataError(
+            f"{what or 'candles'}: row {row} opens at {time[row]}, not after row {row - 1} at {time[row - 1]}; "
+            "sort by time and drop duplicates, or build with Candles.from_rows"
+        )
+
+
+def describe_span(time: Times) -> str:
+    """Return ``" from 2024-01-01T00:00 to 2024-01-02T00:00 UTC"``, or nothing where there is no row."""
+    if not len(time):
+        return ""
+    first, last = (str(np.datetime64(int(t), "ms"))[:16] for t in (time[0], time[-1]))
+    return f" from {first} to {last} UTC"
