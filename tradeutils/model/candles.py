@@ -132,6 +132,10 @@ class Candles:
             return self
         return self._with({name: getattr(self, name)[self.closed] for name in ("time", *PRICE_FIELDS, "closed")})
 
+    def with_closed(self, closed: Sequence[bool] | npt.NDArray[np.bool_]) -> Candles:
+        """Return the same candles with another ``closed`` column, one flag a bar."""
+        return self._with({**self._columns(), "closed": np.asarray(closed, dtype=np.bool_)})
+
     def gaps(self) -> tuple[Gap, ...]:
         """
         Return what is missing between the first and the last candle, oldest first.
@@ -204,9 +208,9 @@ class Candles:
 
     def to_frame(self) -> pd.DataFrame:
         """Return a DataFrame with a UTC DatetimeIndex ``time`` and columns open, high, low, close, volume, closed."""
-        from tradeutils import frames
+        from tradeutils.frames import candles_to_frame
 
-        return frames.candles_to_frame(self)
+        return candles_to_frame(self)
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, *, timeframe: str, exchange: str = "", symbol: str = "") -> Candles:
@@ -223,9 +227,9 @@ class Candles:
         ------
         DataError : columns are missing, or times do not rise.
         """
-        from tradeutils import frames
+        from tradeutils.frames import candles_from_frame
 
-        return frames.candles_from_frame(frame, timeframe=timeframe, exchange=exchange, symbol=symbol)
+        return candles_from_frame(frame, timeframe=timeframe, exchange=exchange, symbol=symbol)
 
     @classmethod
     def from_rows(

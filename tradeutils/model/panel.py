@@ -236,8 +236,8 @@ class Panel:
 
     def to_frame(self, field: str = "close") -> pd.DataFrame:
         """Return one field as a DataFrame: a UTC DatetimeIndex ``time``, one column a symbol."""
-        from tradeutils import frames
+        from tradeutils.frames import panel_to_frame
 
         if field not in PRICE_FIELDS:
             raise UnknownName("field", field, PRICE_FIELDS)
-        return frames.panel_to_frame(self, field)
+        return panel_to_frame(self, field)

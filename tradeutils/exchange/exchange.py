@@ -1,0 +1,350 @@
+"""`Exchange`: what a bot asks a venue for, checked before it is sent and shared through the cache."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from tradeutils import timeframe as _timeframe
+from tradeutils.cache import Cache
+from tradeutils.errors import BadSymbol, UnknownName, UsageError
+from tradeutils.exchange.base import Venue
+from tradeutils.exchange.paging import CandleRequest, fetch_candles
+from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.model import Balance, Candles, Market, Order, OrderBook, Panel, Ticker, Trade
+from tradeutils.settings import Account
+from tradeutils.timeframe import Instant, Timeframe, to_ms
+
+__all__ = ["Exchange"]
+
+T = TypeVar("T")
+
+# Seconds for which an answer serves whoever asks again. Candles serve until the next one closes instead.
+_TICKER_TTL: Final = 1.0
+_BOOK_TTL: Final = 0.25
+_SHORTEST_TTL: Final = 0.05
+_PAST_TTL: Final = 3600.0  # a range that lay in the past does not change
+_DEFAULT_BARS: Final = 500
+_PANEL_TASKS: Final = 32  # symbols in flight at once; the rate limit decides the pace, this only bounds memory
+
+
+class Exchange:
+    """
+    One venue, seen by one account or by nobody.
+
+    Parameters
+    ----------
+    venue : str
+        ccxt's id: ``"binance"``, ``"kraken"``, ...
+    account : Account or None
+        Whose keys sign private requests; public ones need none.
+    cache : Cache or None
+        Answers are shared through it with every process that uses the same one: tickers for 1 s, books for
+        0.25 s, candles until the next one closes. ``None``: every call is a request.
+    url : str or None
+        ``"http://127.0.0.1:8080"``: scheme and host of every endpoint of the venue become this one, paths
+        kept; a request to any other host is refused.
+    options : mapping or None
+        ccxt's own ``options`` for this venue.
+
+    Raises
+    ------
+    UnknownName : no such venue; the nearest are named.
+    UsageError : ``url`` is not scheme and host, or ``account`` belongs to another venue.
+
+    Notes
+    -----
+    Opens its connections on first use; ``async with`` closes them. ``since`` is inclusive and ``until``
+    exclusive everywhere, int milliseconds UTC or aware datetimes. Requests are paced by ccxt's limiter.
+
+    Examples
+    --------
+    >>> async with Exchange("binance") as exchange:  # doctest: +SKIP
+    ...     candles = await exchange.fetch_ohlcv("BTC/USDT", "1h", limit=100)
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        *,
+        account: Account | None = None,
+        cache: Cache | None = None,
+        url: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._venue: Venue = CcxtVenue(venue, account=account, url=url, options=options)
+        self._account = account
+        self._cache = cache
+
+    def __repr__(self) -> str:
+        of = f" account {self._account.name}" if self._account else ""
+        return f"<Exchange {self._venue.origin}{of}>"
+
+    @property
+    def venue(self) -> str:
+        """ccxt's id of the venue."""
+        return self._venue.name
+
+    @property
+    def account(self) -> Account | None:
+        """Whose keys sign private requests."""
+        return self._account
+
+    @property
+    def timeframes(self) -> Sequence[str]:
+        """What `fetch_ohlcv` can be asked for here."""
+        return self._venue.timeframes
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; a cache that was handed in stays open. Safe to call twice."""
+        await self._venue.aclose()
+
+    async def fetch_time(self) -> int:
+        """
+        Return the venue's time, int milliseconds UTC.
+
+        One request the first time; then reckoned on the monotonic clock and checked against every reply.
+        """
+        return await self._venue.time()
+
+    async def load_markets(self, *, reload: bool = False) -> dict[str, Market]:
+        """
+        Return the venue's markets by symbol.
+
+        Asked for once and kept; ``reload=True`` asks again. Costs what ccxt's class needs (binance: three requests).
+        """
+        return dict(await self._venue.load_markets(reload=reload))
+
+    async def fetch_ticker(self, symbol: str) -> Ticker:
+        """
+        Return the last 24 hours of one market. One request.
+
+        Raises
+        ------
+        BadSymbol : the venue does not list it; the nearest are named.
+        """
+        await self._market(symbol, "fetch_ticker")
+        return await self._shared(f"ticker:{symbol}", _TICKER_TTL, lambda: self._venue.fetch_ticker(symbol))
+
+    async def fetch_tickers(self, symbols: Iterable[str] | None = None) -> dict[str, Ticker]:
+        """
+        Return tickers by symbol; ``None``: of every market.
+
+        One request on venues that answer for many at once.
+        """
+        if symbols is None:
+            return await self._shared("tickers", _TICKER_TTL, lambda: self._venue.fetch_tickers(None))
+        wanted = _several(symbols)
+        for symbol in wanted:
+            await self._market(symbol, "fetch_tickers")
+        if not wanted:
+            return {}
+        found = await self._shared(
+            "tickers:" + ",".join(sorted(wanted)), _TICKER_TTL, lambda: self._venue.fetch_tickers(wanted)
+        )
+        return {symbol: found[symbol] for symbol in wanted if symbol in found}
+
+    async def fetch_ohlcv(
+        self,
+        symbol: str,
+        timeframe: str = "1h",
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        limit: int | None = None,
+        closed_only: bool = True,
+    ) -> Candles:
+        """
+        Return candles, oldest first, each once.
+
+        Parameters
+        ----------
+        symbol, timeframe : str
+            ``"BTC/USDT"``, ``"1h"``.
+        since, until : int ms or aware datetime, optional
+            Bars that open in ``[since, until)``.
+        limit : int, optional
+            The newest ``limit`` of them. Default: all from ``since``; without ``since``, 500.
+        closed_only : bool
+            Leave out the bar that was still forming, by the venue's clock, when the request left;
+            False keeps it with ``closed`` False.
+
+        Returns
+        -------
+        Candles
+            Bars that nobody traded are absent: see `Candles.gaps`. A gap longer than three pages may hide
+            older bars from ``limit``; ``since`` finds them.
+
+        Raises
+        ------
+        BadSymbol : the venue does not list it; the nearest are named.
+        UnknownName : the venue has no such timeframe; its own are named.
+        UsageError : ``limit`` < 1, ``since`` not before ``until``, a naive datetime.
+
+        Notes
+        -----
+        One request a page (binance: 1000 bars), and one for the venue's clock the first time.
+        """
+        market, frame = await self._market(symbol, "fetch_ohlcv"), self._timeframe(timeframe)
+        request = _candle_request(market, frame, since, until, limit, closed_only)
+        if self._cache is None:
+            return await fetch_candles(self._venue, request)
+        key = f"ohlcv:{symbol}:{frame}:{request.since}:{request.until}:{request.limit}:{int(closed_only)}"
+        return await self._shared(key, await self._candle_ttl(request), lambda: fetch_candles(self._venue, request))
+
+    async def fetch_panel(
+        self,
+        symbols: Iterable[str],
+        timeframe: str = "1h",
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        limit: int | None = None,
+        closed_only: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Panel:
+        """
+        Return candles of many symbols, aligned on time.
+
+        As `fetch_ohlcv` for each symbol, concurrently; NaN where a symbol has no candle. The first failure
+        ends it and is raised.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with the number of symbols done and their total after each.
+        """
+        wanted = _several(symbols)
+        if not wanted:
+            raise UsageError("symbols was empty; name at least one, as in ['BTC/USDT']")
+        gate, done = asyncio.Semaphore(_PANEL_TASKS), 0
+
+        async def one(symbol: str) -> Candles:
+            nonlocal done
+            async with gate:
+                candles = await self.fetch_ohlcv(
+                    symbol, timeframe, since=since, until=until, limit=limit, closed_only=closed_only
+                )
+            done += 1
+            if progress is not None:
+                progress(done, len(wanted))
+            return candles
+
+        return Panel.from_candles(await _all_or_first_error([one(symbol) for symbol in wanted]))
+
+    async def fetch_order_book(self, symbol: str, *, limit: int | None = None) -> OrderBook:
+        """Return the best ``limit`` levels of each side (``None``: as many as the venue gives). One request."""
+        await self._market(symbol, "fetch_order_book")
+        _check_limit(limit)
+        return await self._shared(
+            f"book:{symbol}:{limit}", _BOOK_TTL, lambda: self._venue.fetch_order_book(symbol, limit)
+        )
+
+    async def fetch_trades(self, symbol: str, *, since: Instant | None = None, limit: int | None = None) -> list[Trade]:
+        """Return public trades, oldest first: from ``since``, or the newest ``limit``. One request; never cached."""
+        await self._market(symbol, "fetch_trades")
+        _check_limit(limit)
+        start = None if since is None else to_ms(since, name="since")
+        trades = await self._venue.fetch_trades(symbol, since=start, limit=limit)
+        return sorted(trades, key=lambda trade: trade.time)
+
+    async def fetch_balance(self) -> Balance:
+        """
+        Return what the account holds, exact. One request; never cached here (`Balances` does).
+
+        Raises
+        ------
+        UsageError : this exchange was opened without ``account=``.
+        AuthenticationFailed : the venue refused the key, the secret or the address.
+        """
+        self._need_account("fetch_balance")
+        return await self._venue.fetch_balance()
+
+    async def fetch_open_orders(self, symbol: str | None = None) -> list[Order]:
+        """Return the account's open orders, of one market or (``None``) of all. One request; never cached."""
+        self._need_account("fetch_open_orders")
+        if symbol is not None:
+            await self._market(symbol, "fetch_open_orders")
+        return await self._venue.fetch_open_orders(symbol)
+
+    async def _market(self, symbol: str, operation: str) -> Market:
+        markets = await self._venue.load_markets()
+        market = markets.get(symbol) if isinstance(symbol, str) else None
+        if market is None:
+            raise BadSymbol(symbol, markets, venue=self.venue, operation=operation)
+        return market
+
+    def _timeframe(self, timeframe: str) -> Timeframe:
+        offered = self._venue.timeframes
+        name = timeframe.name if isinstance(timeframe, Timeframe) else timeframe
+        if name not in offered:
+            raise UnknownName("timeframe", name, offered, where=self.venue)
+        return _timeframe.parse(name)
+
+    def _need_account(self, operation: str) -> None:
+        if self._account is None:
+            raise UsageError(f"{operation} needs an account; write Exchange({self.venue!r}, account=Account(...))")
+
+    async def _candle_ttl(self, request: CandleRequest) -> float:
+        """Return for how many seconds the answer stays the newest there is."""
+        if not request.closed_only:
+            return _TICKER_TTL
+        now = await self._venue.time()
+        if request.until is not None and request.until <= request.timeframe.floor(now):
+            return _PAST_TTL
+        return max(_SHORTEST_TTL, (request.timeframe.next(now) - now) / 1000)
+
+    async def _shared(self, key: str, ttl: float, fetch: Callable[[], Awaitable[T]]) -> T:
+        """Serve ``key`` from the cache, or fetch it once for all who ask."""
+        if self._cache is None:
+            return await fetch()
+        found: T = await self._cache.get_or_fetch(f"{self._venue.origin}:{key}", fetch, ttl=ttl)
+        return found
+
+
+def _several(symbols: Iterable[str]) -> list[str]:
+    """Return symbols as a list without repeats; a lone string is a mistake."""
+    if isinstance(symbols, str):
+        raise UsageError(f"symbols was {symbols!r}; give a list: [{symbols!r}]")
+    return list(dict.fromkeys(symbols))
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise UsageError(f"limit was {limit!r}; write a whole number from 1, or None")
+
+
+def _candle_request(
+    market: Market, frame: Timeframe, since: Instant | None, until: Instant | None, limit: int | None, closed_only: bool
+) -> CandleRequest:
+    _check_limit(limit)
+    start = None if since is None else to_ms(since, name="since")
+    end = None if until is None else to_ms(until, name="until")
+    if start is not None and end is not None and start >= end:
+        raise UsageError(f"since was {start} and until {end}; since must come first")
+    if start is None and limit is None:
+        limit = _DEFAULT_BARS
+    return CandleRequest(market, frame, start, end, limit, closed_only)
+
+
+async def _all_or_first_error(calls: Sequence[Awaitable[T]]) -> list[T]:
+    """Await all; on the first failure cancel the rest, wait for them to end, and raise it alone."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,134 @@
+"""
+One table from ccxt's errors to ours.
+
+Keyed by class name, so that this file needs no ccxt; the nearest ancestor in the table decides. A test walks
+every error class of ccxt and fails on one that only its root would catch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tradeutils import errors
+from tradeutils.logs import redact
+
+__all__ = ["TABLE", "translate"]
+
+TABLE: Final[Mapping[str, type[errors.TradeutilsError]]] = {
+    # OperationFailed: the request may succeed when repeated
+    "OperationFailed": errors.TransientVenueError,
+    "NetworkError": errors.VenueUnavailable,
+    "DDoSProtection": errors.RateLimited,  # binance raises it for 429 and 418, others for Cloudflare
+    "RateLimitExceeded": errors.RateLimited,
+    "ExchangeNotAvailable": errors.VenueUnavailable,
+    "OnMaintenance": errors.VenueUnavailable,
+    "InvalidNonce": errors.ClockSkew,
+    "ChecksumError": errors.BadReply,
+    "RequestTimeout": errors.VenueTimeout,
+    "BadResponse": errors.BadReply,
+    "NullResponse": errors.BadReply,
+    "CancelPending": errors.TransientVenueError,
+    # ExchangeError: the venue understood and refused
+    "ExchangeError": errors.RequestRefused,
+    "AuthenticationError": errors.AuthenticationFailed,
+    "PermissionDenied": errors.PermissionDenied,
+    "AccountNotEnabled": errors.PermissionDenied,
+    "AccountSuspended": errors.AccountSuspended,
+    "ArgumentsRequired": errors.UsageError,
+    "BadRequest": errors.RequestRefused,
+    "BadSymbol": errors.BadSymbol,
+    "OperationRejected": errors.RequestRefused,
+    "NoChange": errors.RequestRefused,
+    "MarginModeAlreadySet": errors.RequestRefused,
+    "MarketClosed": errors.RequestRefused,
+    "ManualInteractionNeeded": errors.PermissionDenied,
+    "RestrictedLocation": errors.PermissionDenied,
+    "InsufficientFunds": errors.InsufficientFunds,
+    "InvalidAddress": errors.RequestRefused,
+    "AddressPending": errors.RequestRefused,
+    "InvalidOrder": errors.InvalidOrder,
+    "OrderNotFound": errors.OrderNotFound,
+    "OrderNotCached": errors.OrderNotFound,
+    "OrderImmediatelyFillable": errors.InvalidOrder,
+    "OrderNotFillable": errors.InvalidOrder,
+    "DuplicateOrderId": errors.DuplicateOrder,
+    "ContractUnavailable": errors.InvalidOrder,
+    "NotSupported": errors.NotSupportedByVenue,
+    "InvalidProxySettings": errors.SettingsError,
+    "ExchangeClosedByUser": errors.Closed,
+    "UnsubscribeError": errors.VenueUnavailable,
+}
+
+_BANNED_UNTIL = re.compile(r"banned until (\d{13})")
+_MESSAGE_CAP = 500  # an HTML error page is no message
+# ccxt turns these into ExchangeNotAvailable, its "try again": the same request would be refused again.
+_REFUSALS: Final[Mapping[int, type[errors.PermanentVenueError]]] = {
+    400: errors.RequestRefused,
+    401: errors.AuthenticationFailed,
+    403: errors.PermissionDenied,
+    404: errors.RequestRefused,
+    405: errors.RequestRefused,
+    422: errors.RequestRefused,
+}
+
+
+def translate(
+    error: BaseException,
+    *,
+    venue: str,
+    operation: str,
+    symbol: str | None,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    now_ms: int | None = None,
+) -> errors.TradeutilsError:
+    """
+    Return our error for one of ccxt's.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ccxt raised.
+    status, headers : int, mapping or None
+        HTTP status and headers of the reply it raised for, where there was one.
+    now_ms : int or None
+        The venue's time, to turn a "banned until" into seconds.
+    """
+    cls = next((TABLE[c.__name__] for c in type(error).__mro__ if c.__name__ in TABLE), errors.VenueError)
+    if cls is errors.VenueUnavailable and status is not None and status in _REFUSALS:
+        cls = _REFUSALS[status]
+    text = _message(error, venue, status)
+    where: dict[str, Any] = {"venue": venue, "operation": operation, "symbol": symbol}
+    if cls is errors.RateLimited:
+        return errors.RateLimited(text, retry_after=_retry_after(headers, text, now_ms), **where)
+    if cls is errors.BadSymbol:
+        return errors.BadSymbol(symbol or "?", venue=venue, operation=operation)
+    if issubclass(cls, errors.VenueError):
+        return cls(text, **where)
+    return cls(f"{venue} {operation}: {text}")
+
+
+def _message(error: BaseException, venue: str, status: int | None) -> str:
+    text = " ".join(redact(str(error)).split()).removeprefix(venue).strip()
+    if "<html" in text.lower() or "<!doctype" in text.lower():
+        text = "answered with an HTML page instead of JSON"
+    if len(text) > _MESSAGE_CAP:
+        text = text[:_MESSAGE_CAP] + "..."
+    text = text or type(error).__name__
+    return f"{text} (HTTP {status})" if status is not None and status >= 400 and str(status) not in text else text
+
+
+def _retry_after(headers: Mapping[str, str] | None, text: str, now_ms: int | None) -> float | None:
+    """Read how long to stay silent: the ``Retry-After`` header in seconds, else "banned until <ms>" in the text."""
+    for name, value in (headers or {}).items():
+        if name.lower() == "retry-after":
+            try:
+                return max(0.0, float(value))
+            except ValueError:
+                break  # an HTTP date: no venue sends one
+    banned = _BANNED_UNTIL.search(text)
+    if banned and now_ms is not None:
+        return max(0.0, (int(banned[1]) - now_ms) / 1000)
+    return None

@@ -1,0 +1,212 @@
+"""
+From ccxt's unified dictionaries to our values.
+
+ccxt is run with ``number=str``, so every figure arrives as the venue wrote it: market data becomes float,
+money becomes Decimal, and nothing of the latter passes through a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, cast
+
+from tradeutils.errors import BadReply
+from tradeutils.model import AssetBalance, Balance, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.model.records import MarketType, Side
+
+__all__ = ["balance", "market", "order", "order_book", "ticker", "trade"]
+
+_TICK_SIZE: Final = 4
+_DECIMAL_PLACES: Final = 2
+_MARKET_TYPES: Final = ("spot", "margin", "swap", "future", "option")
+
+
+def _float(value: Any) -> float | None:
+    """Return a figure of market data; what is no number is not known."""
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _int(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _decimal(value: Any) -> Decimal | None:
+    """Return an amount of money exactly as written; what is no number is not known."""
+    if value is None or value == "":
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None
+
+
+def _money(value: Any, what: str, venue: str) -> Decimal:
+    """Return an amount that must be readable: a balance that cannot be read is an error, never zero."""
+    amount = _decimal(value)
+    if amount is None:
+        raise BadReply(f"{what} was {value!r}, which is no amount", venue=venue, operation="fetch_balance")
+    return amount
+
+
+def _step(precision: Any, mode: int) -> Decimal | None:
+    """Return a precision as the smallest difference; significant digits have none."""
+    value = _decimal(precision)
+    if value is None:
+        return None
+    if mode == _TICK_SIZE:
+        return value if value > 0 else None
+    if mode == _DECIMAL_PLACES:
+        return Decimal(1).scaleb(-int(value))
+    return None
+
+
+def market(raw: Mapping[str, Any], precision_mode: int) -> Market:
+    """Return a market from ccxt's market structure."""
+    limits = raw.get("limits") or {}
+    precision = raw.get("precision") or {}
+
+    def bound(kind: str, side: str) -> Decimal | None:
+        return _decimal((limits.get(kind) or {}).get(side))
+
+    kind = raw.get("type")
+    return Market(
+        symbol=str(raw["symbol"]),
+        id=str(raw.get("id") or raw["symbol"]),
+        base=str(raw.get("base") or ""),
+        quote=str(raw.get("quote") or ""),
+        type=cast(MarketType, kind) if kind in _MARKET_TYPES else "spot",
+        active=raw.get("active") is not False,
+        settle=_text(raw.get("settle")),
+        linear=raw.get("linear"),
+        inverse=raw.get("inverse"),
+        contract_size=_decimal(raw.get("contractSize")),
+        expiry=_int(raw.get("expiry")),
+        listed=_int(raw.get("created")),
+        amount_step=_step(precision.get("amount"), precision_mode),
+        price_step=_step(precision.get("price"), precision_mode),
+        min_amount=bound("amount", "min"),
+        max_amount=bound("amount", "max"),
+        min_price=bound("price", "min"),
+        max_price=bound("price", "max"),
+        min_cost=bound("cost", "min"),
+        max_cost=bound("cost", "max"),
+        maker=_decimal(raw.get("maker")),
+        taker=_decimal(raw.get("taker")),
+    )
+
+
+def ticker(raw: Mapping[str, Any]) -> Ticker:
+    """Return a ticker from ccxt's ticker structure."""
+    last = raw.get("last")
+    return Ticker(
+        symbol=str(raw["symbol"]),
+        time=_int(raw.get("timestamp")),
+        last=_float(last if last is not None else raw.get("close")),
+        bid=_float(raw.get("bid")),
+        ask=_float(raw.get("ask")),
+        bid_volume=_float(raw.get("bidVolume")),
+        ask_volume=_float(raw.get("askVolume")),
+        open=_float(raw.get("open")),
+        high=_float(raw.get("high")),
+        low=_float(raw.get("low")),
+        vwap=_float(raw.get("vwap")),
+        percentage=_float(raw.get("percentage")),
+        base_volume=_float(raw.get("baseVolume")),
+        quote_volume=_float(raw.get("quoteVolume")),
+    )
+
+
+def order_book(raw: Mapping[str, Any], symbol: str) -> OrderBook:
+    """Return a book from ccxt's order book structure; levels beyond price and amount are dropped."""
+    return OrderBook(
+        symbol=symbol,
+        bids=[level[:2] for level in raw.get("bids") or ()],  # type: ignore[arg-type]  # made an array there
+        asks=[level[:2] for level in raw.get("asks") or ()],  # type: ignore[arg-type]
+        time=_int(raw.get("timestamp")),
+        sequence=_int(raw.get("nonce")),
+    )
+
+
+def trade(raw: Mapping[str, Any], symbol: str) -> Trade:
+    """Return a public trade from ccxt's trade structure."""
+    price, amount = _float(raw.get("price")), _float(raw.get("amount"))
+    if price is None or amount is None or raw.get("timestamp") is None:
+        raise BadReply("a trade lacks its price, amount or time", operation="fetch_trades", symbol=symbol)
+    side = raw.get("side")
+    return Trade(
+        symbol=symbol,
+        id=_text(raw.get("id")),
+        time=int(raw["timestamp"]),
+        price=price,
+        amount=amount,
+        side=cast(Side, side) if side in ("buy", "sell") else None,
+    )
+
+
+def order(raw: Mapping[str, Any]) -> Order:
+    """Return an order from ccxt's order structure."""
+    fee = raw.get("fee") or {}
+    side = raw.get("side")
+    return Order(
+        symbol=str(raw["symbol"]),
+        id=_text(raw.get("id")),
+        client_id=_text(raw.get("clientOrderId")),
+        type=_text(raw.get("type")),
+        side=cast(Side, side) if side in ("buy", "sell") else None,
+        status=_text(raw.get("status")),
+        price=_decimal(raw.get("price")),
+        amount=_decimal(raw.get("amount")),
+        filled=_decimal(raw.get("filled")),
+        remaining=_decimal(raw.get("remaining")),
+        average=_decimal(raw.get("average")),
+        cost=_decimal(raw.get("cost")),
+        fee=_decimal(fee.get("cost")),
+        fee_currency=_text(fee.get("currency")),
+        stop_price=_decimal(raw.get("stopPrice")),
+        time_in_force=_text(raw.get("timeInForce")),
+        post_only=raw.get("postOnly"),
+        reduce_only=raw.get("reduceOnly"),
+        time=_int(raw.get("timestamp")),
+    )
+
+
+def balance(raw: Mapping[str, Any], venue: str, account: str | None) -> Balance:
+    """Return a balance from ccxt's balance structure; assets of which the account has and owes nothing are left out."""
+    assets: dict[str, AssetBalance] = {}
+    debts = raw.get("debt") or {}
+    for asset in raw.get("total") or {}:
+        held = _asset(raw.get(asset) or {}, debts.get(asset), asset, venue)
+        if held.free or held.used or held.total or held.debt:
+            assets[asset] = held
+    return Balance(venue=venue, account=account, time=_int(raw.get("timestamp")), assets=assets)
+
+
+def _asset(entry: Mapping[str, Any], debt: Any, asset: str, venue: str) -> AssetBalance:
+    """Return one asset's balance; where the venue tells only one of free and total, the other follows from it."""
+
+    def part(name: str) -> Decimal | None:
+        return None if entry.get(name) is None else _money(entry[name], f"{asset} {name}", venue)
+
+    free, used, total = part("free"), part("used"), part("total")
+    if free is None and total is None:
+        raise BadReply(f"{asset} has neither a free nor a total amount", venue=venue, operation="fetch_balance")
+    if used is None:
+        used = total - free if free is not None and total is not None else Decimal(0)
+    if total is None:
+        total = cast(Decimal, free) + used
+    if free is None:
+        free = total - used
+    return AssetBalance(
+        free=free, used=used, total=total, debt=Decimal(0) if debt is None else _money(debt, f"{asset} debt", venue)
+    )

@@ -1,0 +1,300 @@
+"""A venue through ccxt: the one file that imports it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Final
+
+import aiohttp
+
+from tradeutils import errors
+from tradeutils.exchange import parse
+from tradeutils.exchange.base import Row
+from tradeutils.exchange.clock import VenueClock, parse_date
+from tradeutils.exchange.endpoints import host_of, parse_target, redirect
+from tradeutils.exchange.faults import translate
+from tradeutils.model import Balance, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.settings import Account
+
+__all__ = ["CcxtVenue", "venue_names"]
+
+_log = logging.getLogger("tradeutils.exchange")
+
+_DEFAULT_PAGE: Final = 500  # candles a reply, where ccxt's features do not say
+_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What the HTTP layer saw of the last request of a call; a slot per call, shared by its subtasks."""
+
+    sent: float = 0.0  # VenueClock.monotonic when it left, after any wait for the rate limit
+    received: float = 0.0
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_reply: contextvars.ContextVar[_Reply | None] = contextvars.ContextVar("tradeutils_reply", default=None)
+
+
+def venue_names() -> list[str]:
+    """Return every venue that can be opened. Imports ccxt: about 0.5 s the first time."""
+    import ccxt.async_support
+
+    return list(ccxt.async_support.exchanges)
+
+
+def _open_ccxt(name: str, config: dict[str, Any]) -> Any:
+    import ccxt.async_support
+
+    if not isinstance(name, str) or name not in ccxt.async_support.exchanges:
+        raise errors.UnknownName("venue", name, ccxt.async_support.exchanges, where="ccxt")
+    return getattr(ccxt.async_support, name)(config)
+
+
+class CcxtVenue:
+    """
+    One exchange through ccxt's own class, unmodified: its routes, signatures and parsers.
+
+    Parameters
+    ----------
+    name : str
+        ccxt's id of the venue.
+    account : Account or None
+        Whose keys sign private requests.
+    url : str or None
+        Scheme and host that every endpoint is moved to; requests to any other host are refused.
+    options : mapping or None
+        ccxt's own ``options`` of this venue.
+    timeout : float
+        Seconds for one request.
+
+    Raises
+    ------
+    UnknownName : ccxt has no such venue.
+    UsageError : ``url`` is not a scheme and a host; ``account`` belongs to another venue.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        account: Account | None = None,
+        url: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: float = _TIMEOUT_S,
+    ) -> None:
+        if account is not None and account.exchange != name:
+            raise errors.UsageError(f"account {account.name!r} belongs to {account.exchange}, not to {name}")
+        config: dict[str, Any] = {
+            "number": str,  # figures arrive as the venue wrote them; see parse
+            "timeout": int(timeout * 1000),
+            "options": {**(account.options if account else {}), **(options or {})},
+        }
+        if account is not None:
+            config |= _ccxt_credentials(account)
+        self._target = None if url is None else parse_target(url)
+        self._ccxt = _open_ccxt(name, config)
+        self._account = account.name if account else None
+        self._clock = VenueClock()
+        self._session: aiohttp.ClientSession | None = None
+        self._markets: dict[str, Market] = {}
+        self._opening = asyncio.Lock()
+        self._loading = asyncio.Lock()
+        self._closed = False
+        if self._target is not None:
+            self._ccxt.urls["api"] = redirect(self._ccxt.urls["api"], self._target)
+        # The hooks are ccxt's own: it calls both on the instance for every request and reply.
+        self._send = self._ccxt.fetch
+        self._ccxt.fetch = self._guarded_fetch
+        self._ccxt.on_rest_response = self._on_reply
+
+    @property
+    def name(self) -> str:
+        return str(self._ccxt.id)
+
+    @property
+    def origin(self) -> str:
+        return self.name if self._target is None else f"{self.name}@{self._target.netloc}"
+
+    @property
+    def timeframes(self) -> Sequence[str]:
+        return list(self._ccxt.timeframes or ())
+
+    def page_limit(self, market: Market) -> int:
+        limit = self._ccxt.feature_value_by_type(market.type, _sub_type(market), "fetchOHLCV", "limit", _DEFAULT_PAGE)
+        return int(limit or _DEFAULT_PAGE)
+
+    async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]:
+        async with self._loading:
+            if not self._markets or reload:
+                async with self._request("load_markets"):
+                    raw = await self._ccxt.load_markets(reload)
+                    mode = self._ccxt.precisionMode
+                    self._markets = {symbol: parse.market(entry, mode) for symbol, entry in raw.items()}
+                _log.debug("%s lists %d markets", self.name, len(self._markets))
+        return self._markets
+
+    async def fetch_ticker(self, symbol: str) -> Ticker:
+        async with self._request("fetch_ticker", symbol):
+            return parse.ticker(await self._ccxt.fetch_ticker(symbol))
+
+    async def fetch_tickers(self, symbols: Sequence[str] | None) -> dict[str, Ticker]:
+        async with self._request("fetch_tickers"):
+            raw = await self._ccxt.fetch_tickers(None if symbols is None else list(symbols))
+            return {symbol: parse.ticker(entry) for symbol, entry in raw.items()}
+
+    async def fetch_candle_rows(
+        self, symbol: str, timeframe: str, *, since: int | None, limit: int
+    ) -> tuple[int, list[Row]]:
+        await self.time()
+        async with self._request("fetch_ohlcv", symbol) as reply:
+            rows: list[Row] = await self._ccxt.fetch_ohlcv(symbol, timeframe, since, limit)
+        if not self._clock.known:  # the reply's Date contradicted the clock: learn it again, then look back
+            await self.time()
+        left = self._clock.at(reply.sent)
+        stamped = parse_date(_header(reply.headers, "Date"))
+        # The venue cannot have received the request after it stamped the reply, which is cut to seconds.
+        return (left if stamped is None else min(left, stamped + 999)), rows
+
+    async def fetch_order_book(self, symbol: str, limit: int | None) -> OrderBook:
+        async with self._request("fetch_order_book", symbol):
+            return parse.order_book(await self._ccxt.fetch_order_book(symbol, limit), symbol)
+
+    async def fetch_trades(self, symbol: str, *, since: int | None, limit: int | None) -> list[Trade]:
+        async with self._request("fetch_trades", symbol):
+            return [parse.trade(raw, symbol) for raw in await self._ccxt.fetch_trades(symbol, since, limit)]
+
+    async def fetch_balance(self) -> Balance:
+        async with self._request("fetch_balance"):
+            return parse.balance(await self._ccxt.fetch_balance(), self.name, self._account)
+
+    async def fetch_open_orders(self, symbol: str | None) -> list[Order]:
+        async with self._request("fetch_open_orders", symbol):
+            return [parse.order(raw) for raw in await self._ccxt.fetch_open_orders(symbol)]
+
+    async def time(self) -> int:
+        if not self._clock.known:
+            async with self._request("fetch_time") as reply:
+                if self._ccxt.has.get("fetchTime"):
+                    told = await self._ccxt.fetch_time()
+                else:  # the Date header of a cheap reply: whole seconds, so half a second on average
+                    await self._ccxt.load_markets(True)
+                    told = parse_date(_header(reply.headers, "Date"))
+                if told is None:
+                    raise errors.BadReply("told no time", venue=self.name, operation="fetch_time")
+                self._clock.learn(float(told), reply.sent, reply.received)
+        return self._clock.at(VenueClock.monotonic())
+
+    async def aclose(self) -> None:
+        """Close the connections. Safe to call twice."""
+        self._closed = True
+        session, self._session = self._session, None
+        self._ccxt.session = None  # ours: ccxt must neither close it again nor warn that nobody did
+        self._ccxt.timeout_on_exit = 0  # ccxt waits 250 ms for its own session's TLS to end
+        await self._ccxt.close()
+        if session is not None:
+            await session.close()
+
+    @contextlib.asynccontextmanager
+    async def _request(self, operation: str, symbol: str | None = None) -> AsyncIterator[_Reply]:
+        """Open the session, remember what the HTTP layer sees, and turn ccxt's errors into ours."""
+        if self._closed:
+            raise errors.Closed(f"{self.name} {operation}: this exchange was closed; open another")
+        if self._session is None:
+            async with self._opening:
+                if self._session is None:
+                    self._session = self._ccxt.session = self._open_session()
+                    self._ccxt.own_session = False
+        reply = _Reply()
+        token = _reply.set(reply)
+        try:
+            yield reply
+        except (errors.TradeutilsError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # ccxt's parsers fail on odd replies with any class
+            raise self._translate(error, operation, symbol, reply) from error
+        finally:
+            _reply.reset(token)
+
+    def _translate(self, error: Exception, operation: str, symbol: str | None, reply: _Reply) -> errors.TradeutilsError:
+        if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError):
+            text = f"the reply could not be read ({type(error).__name__}: {error})"
+            return errors.BadReply(text, venue=self.name, operation=operation, symbol=symbol)
+        translated = translate(
+            error,
+            venue=self.name,
+            operation=operation,
+            symbol=symbol,
+            status=reply.status,
+            headers=reply.headers,
+            now_ms=self._clock.at(VenueClock.monotonic()),
+        )
+        if isinstance(translated, errors.ClockSkew):
+            self._clock.forget()
+        return translated
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """Open our own session, so that a redirect to another host is refused before keys travel there."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_redirect.append(self._on_redirect)
+        context = ssl.create_default_context(cafile=self._ccxt.cafile)
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trace_configs=[trace])
+
+    async def _guarded_fetch(self, url: str, *args: Any, **kwargs: Any) -> Any:
+        if self._target is not None and host_of(url) != host_of(self._target.geturl()):
+            raise errors.UsageError(
+                f"{self.name}: {host_of(url)} was asked for, and url= allows only {self._target.netloc}"
+            )
+        reply = _reply.get()
+        if reply is not None:
+            reply.sent = VenueClock.monotonic()
+        return await self._send(url, *args, **kwargs)
+
+    async def _on_redirect(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+    ) -> None:
+        target = params.response.headers.get("Location", "")
+        if "//" in target and host_of(target) != host_of(str(params.url)):
+            raise errors.RequestRefused(
+                f"sent us on to another host ({host_of(target)}); not followed", venue=self.name
+            )
+
+    def _on_reply(self, code: int, _reason: str, _url: str, _method: str, headers: Any, body: Any, *_: Any) -> Any:
+        reply = _reply.get()
+        if reply is not None:
+            reply.status, reply.headers, reply.received = code, headers, VenueClock.monotonic()
+            self._clock.observe(_header(headers, "Date"), reply.sent, reply.received)
+        return body
+
+
+def _ccxt_credentials(account: Account) -> dict[str, Any]:
+    """Return an account's credentials under ccxt's names, revealed: they go nowhere but into the instance."""
+    names = {
+        "key": "apiKey",
+        "secret": "secret",
+        "password": "password",
+        "uid": "uid",
+        "wallet_address": "walletAddress",
+        "private_key": "privateKey",
+        "token": "token",
+    }
+    found = {theirs: getattr(account.credentials, ours, None) for ours, theirs in names.items()}
+    return {name: secret.reveal() for name, secret in found.items() if secret is not None}
+
+
+def _sub_type(market: Market) -> str | None:
+    if market.type == "spot":
+        return None
+    return "linear" if market.linear else "inverse"
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
