@@ -105,6 +105,7 @@ class CcxtVenue:
         self._account = account.name if account else None
         self._clock = VenueClock()
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._markets: dict[str, Market] = {}
         self._opening = asyncio.Lock()
         self._loading = asyncio.Lock()
@@ -206,8 +207,7 @@ class CcxtVenue:
     @contextlib.asynccontextmanager
     async def _request(self, operation: str, symbol: str | None = None) -> AsyncIterator[_Reply]:
         """Open the session, remember what the HTTP layer sees, and turn ccxt's errors into ours."""
-        if self._closed:
-            raise errors.Closed(f"{self.name} {operation}: this exchange was closed; open another")
+        self._check_usable(operation)
         if self._session is None:
             async with self._opening:
                 if self._session is None:
@@ -223,6 +223,18 @@ class CcxtVenue:
             raise self._translate(error, operation, symbol, reply) from error
         finally:
             _reply.reset(token)
+
+    def _check_usable(self, operation: str) -> None:
+        if self._closed:
+            raise errors.Closed(f"{self.name} {operation}: this exchange was closed; open another")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise errors.UsageError(
+                f"{self.name} {operation}: this exchange is in use on another event loop; "
+                "open one for each loop, or use tradeutils.sync from several threads"
+            )
 
     def _translate(self, error: Exception, operation: str, symbol: str | None, reply: _Reply) -> errors.TradeutilsError:
         if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError):

@@ -1,0 +1,89 @@
+"""ccxt's errors become ours, by one table."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+
+import ccxt
+import pytest
+
+from tradeutils import errors
+from tradeutils.exchange.faults import TABLE, translate
+
+
+def _every(cls: type[BaseException]) -> Iterator[type[BaseException]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from _every(child)
+
+
+EVERY = sorted({c for c in _every(ccxt.BaseError) if c.__module__.startswith("ccxt")}, key=lambda c: c.__name__)
+
+
+def _translate(error: BaseException, **kwargs: object) -> errors.TradeutilsError:
+    return translate(error, venue="binance", operation="fetch_ohlcv", symbol="BTC/USDT", **kwargs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cls", EVERY, ids=lambda c: c.__name__)
+def test_every_ccxt_error_has_its_own_row(cls: type[BaseException]) -> None:
+    """A new error class of ccxt fails here until somebody decides what it means."""
+    assert cls.__name__ in TABLE
+
+
+@pytest.mark.parametrize("cls", EVERY, ids=lambda c: c.__name__)
+def test_every_ccxt_error_becomes_one_of_ours_with_its_place(cls: type[BaseException]) -> None:
+    """Each translates to a TradeutilsError that names the venue and survives pickling."""
+    ours = _translate(cls("binance something broke"))
+    assert isinstance(ours, errors.TradeutilsError)
+    assert "binance" in str(ours)
+    assert str(pickle.loads(pickle.dumps(ours))) == str(ours)  # noqa: S301  # our own bytes
+
+
+def test_what_may_be_retried_is_what_ccxt_calls_operation_failed() -> None:
+    """Retry looks at the class alone, so ccxt's two branches must land on ours."""
+    for cls in EVERY:
+        ours = _translate(cls("x"))
+        transient = issubclass(cls, ccxt.OperationFailed) or cls.__name__ == "UnsubscribeError"
+        assert isinstance(ours, errors.TransientVenueError) == transient, cls
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, errors.RequestRefused),
+        (401, errors.AuthenticationFailed),
+        (403, errors.PermissionDenied),
+        (404, errors.RequestRefused),
+        (500, errors.VenueUnavailable),
+        (503, errors.VenueUnavailable),
+    ],
+)
+def test_refusals_that_ccxt_calls_unavailable_are_not_retried(status: int, expected: type[Exception]) -> None:
+    """ccxt turns HTTP 400, 403 and 404 into ExchangeNotAvailable: repeating them only spends the budget."""
+    ours = _translate(ccxt.ExchangeNotAvailable("binance GET somewhere"), status=status)
+    assert type(ours) is expected
+    assert str(status) in str(ours)
+
+
+def test_retry_after_comes_from_the_header_else_from_the_text() -> None:
+    """Both ways a venue says how long to stay silent end in ``retry_after`` seconds."""
+    header = _translate(ccxt.DDoSProtection("binance 429"), status=429, headers={"Retry-After": "17"})
+    text = _translate(
+        ccxt.DDoSProtection("binance 418 IP banned until 1700000012500."), status=418, now_ms=1_700_000_000_000
+    )
+    silent = _translate(ccxt.RateLimitExceeded("binance 429"), headers={"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"})
+    assert isinstance(header, errors.RateLimited)
+    assert isinstance(text, errors.RateLimited)
+    assert isinstance(silent, errors.RateLimited)
+    assert (header.retry_after, text.retry_after, silent.retry_after) == (17.0, 12.5, None)
+
+
+def test_a_message_carries_no_secret_and_no_page() -> None:
+    """Signatures in a URL are hidden, and an HTML page is named instead of quoted."""
+    timeout = _translate(ccxt.RequestTimeout("binance GET https://x/api/v3/account?timestamp=1&signature=deadbeefcafe"))
+    page = _translate(ccxt.ExchangeNotAvailable("binance 502 <!DOCTYPE html><html>" + "x" * 9000), status=502)
+    assert "deadbeefcafe" not in str(timeout)
+    assert isinstance(timeout, errors.VenueTimeout)
+    assert len(str(page)) < 200
+    assert "HTML" in str(page)

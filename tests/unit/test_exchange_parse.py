@@ -1,0 +1,84 @@
+"""ccxt's dictionaries become our values, exactly."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from tradeutils.errors import BadReply
+from tradeutils.exchange import parse
+
+
+def test_balances_never_pass_through_a_float() -> None:
+    """Eighteen decimals of a token survive to the last digit."""
+    raw = {
+        "ETH": {"free": "0.100000000000000001", "used": "0.2", "total": "0.300000000000000001"},
+        "NIL": {"free": "0", "used": "0", "total": "0"},
+        "USDT": {"free": "1", "used": None, "total": None},
+        "BTC": {"free": None, "used": "0.5", "total": "2"},
+        "free": {}, "used": {}, "total": {"ETH": "x", "NIL": "0", "USDT": None, "BTC": "2"}, "debt": {"BTC": "0.25"},
+        "timestamp": 5,
+    }  # fmt: skip
+    found = parse.balance(raw, "binance", "alice")
+    assert found["ETH"].total == Decimal("0.300000000000000001")
+    assert found["ETH"].free + found["ETH"].used == found["ETH"].total
+    assert found["USDT"].total == Decimal(1)
+    assert (found["BTC"].free, found["BTC"].debt) == (Decimal("1.5"), Decimal("0.25"))
+    assert "NIL" not in found
+    assert found.time == 5
+
+
+@pytest.mark.parametrize("entry", [{"free": "abc", "total": "1"}, {"total": "NaN"}, {"free": None, "total": None}])
+def test_an_unreadable_balance_is_an_error_and_never_zero(entry: dict[str, object]) -> None:
+    """Money that cannot be read must not look like money that is not there."""
+    with pytest.raises(BadReply, match="BTC"):
+        parse.balance({"BTC": entry, "total": {"BTC": None}}, "binance", None)
+
+
+def test_a_ticker_keeps_what_is_said_and_nothing_else() -> None:
+    """Absent and unreadable figures are None; last falls back to close."""
+    found = parse.ticker({"symbol": "BTC/USDT", "close": "2.5", "bid": "n/a", "ask": None, "timestamp": "7"})
+    assert (found.last, found.bid, found.ask, found.time) == (2.5, None, None, 7)
+    assert found.spread is found.mid is None
+
+
+def test_a_market_states_its_steps_whatever_the_venue_counts_in() -> None:
+    """Tick sizes and decimal places become the same step; significant digits have none."""
+    raw = {
+        "symbol": "A/B", "id": "AB", "base": "A", "quote": "B", "type": "spot", "active": None,
+        "precision": {"amount": "3", "price": "0.01"}, "limits": {"amount": {"min": "0.001"}, "cost": None}, "maker": "0.001",
+    }  # fmt: skip
+    ticks, places, digits = (parse.market(raw, mode) for mode in (4, 2, 3))
+    assert ticks.price_step == Decimal("0.01")
+    assert places.amount_step == Decimal("0.001")
+    assert digits.amount_step is None
+    assert (ticks.min_amount, ticks.min_cost, ticks.maker) == (Decimal("0.001"), None, Decimal("0.001"))
+    assert ticks.active
+
+
+def test_book_levels_lose_what_venues_append() -> None:
+    """Kraken adds a timestamp and okx two counts to each level."""
+    found = parse.order_book({"bids": [["2", "1", 99]], "asks": [], "nonce": "4"}, "A/B")
+    assert np.array_equal(found.bids, [[2.0, 1.0]])
+    assert found.asks.shape == (0, 2)
+    assert (found.bid, found.ask, found.sequence) == (2.0, None, 4)
+
+
+def test_a_trade_without_a_price_is_refused() -> None:
+    """A public trade is its price, amount and time."""
+    with pytest.raises(BadReply):
+        parse.trade({"price": None, "amount": "1", "timestamp": 1}, "A/B")
+    found = parse.trade({"price": "1.5", "amount": "2", "timestamp": 1, "id": 7, "side": "?"}, "A/B")
+    assert (found.price, found.id, found.side) == (1.5, "7", None)
+
+
+def test_an_order_is_decimal_throughout() -> None:
+    """Prices and amounts on orders are money."""
+    found = parse.order(
+        {"symbol": "A/B", "id": 1, "clientOrderId": "c", "price": "0.1", "amount": "3", "filled": "", "side": "buy",
+         "fee": {"cost": "0.001", "currency": "A"}}
+    )  # fmt: skip
+    assert (found.price, found.amount, found.filled, found.fee) == (Decimal("0.1"), Decimal(3), None, Decimal("0.001"))
+    assert (found.id, found.client_id, found.side, found.fee_currency) == ("1", "c", "buy", "A")

@@ -1,0 +1,282 @@
+"""
+The same API, blocking: for scripts, notebooks and code on a ``ThreadPoolExecutor``.
+
+Every object here drives its asynchronous twin on one event loop that runs in a thread of its own, so calls
+may come from many threads at once and share connections, single-flight and rate limits as tasks do. The
+methods are those of the twin: same names, parameters, results and errors.
+
+Examples
+--------
+>>> from tradeutils import sync
+>>> with sync.Exchange("binance") as exchange:  # doctest: +SKIP
+...     candles = exchange.fetch_ohlcv("BTC/USDT", "1h", limit=100)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypeVar
+
+from tradeutils import balances as _balances
+from tradeutils import cache as _cache
+from tradeutils import exchange as _exchange
+from tradeutils.errors import Closed, UsageError
+from tradeutils.settings import Account
+
+__all__ = ["Balances", "Cache", "Exchange"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_EXIT_WAIT_S: Final = 2.0  # how long the end of the process waits for connections to close
+
+
+class _Loop:
+    """One event loop in a daemon thread, started on first use and again in a forked child."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._open: weakref.WeakSet[_Blocking[Any]] = weakref.WeakSet()
+
+    def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        """Run ``coroutine`` on the loop and wait for it; Ctrl-C cancels it."""
+        loop = self._started()
+        if threading.get_ident() == getattr(loop, "_thread_id", None):
+            coroutine.close()
+            raise UsageError(
+                "a blocking call was made on the event loop's own thread; await the asynchronous API there"
+            )
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # no effect once done; after Ctrl-C it ends the work
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="tradeutils-sync", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    def remember(self, opened: _Blocking[Any]) -> None:
+        self._open.add(opened)
+
+    def close_all(self) -> None:
+        """Close what was left open, so that the process ends without warnings."""
+        if self._loop is None:
+            return
+        for opened in list(self._open):
+            with contextlib.suppress(Exception):
+                asyncio.run_coroutine_threadsafe(opened._twin.aclose(), self._loop).result(_EXIT_WAIT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+_loop = _Loop()
+atexit.register(lambda: _loop.close_all())
+
+
+def _after_fork() -> None:
+    global _loop
+    _loop = _Loop()  # threads do not survive a fork
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+Twin = TypeVar("Twin", bound=_Closable)
+
+
+class _Blocking(Generic[Twin]):
+    """What all blocking objects share: the twin, the loop it lives on, and how they end."""
+
+    _twin: Twin
+
+    def _live(self, make: Callable[[], Twin]) -> None:
+        async def made() -> Twin:
+            return make()
+
+        self._pid = os.getpid()
+        self._twin = _loop.run(made())
+        _loop.remember(self)
+
+    def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        if self._pid != os.getpid():
+            coroutine.close()
+            raise Closed(f"this {type(self).__name__} was opened before a fork; open another in the new process")
+        return _loop.run(coroutine)
+
+    def __repr__(self) -> str:
+        return f"<sync {self._twin!r}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. Safe to call twice."""
+        self._run(self._twin.aclose())
+
+
+def _blocking(
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Any, P], R]:
+    """Return the blocking form of a twin's coroutine method: signature, types and docstring are the twin's."""
+
+    @functools.wraps(method)
+    def call(self: _Blocking[Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._run(method(self._twin, *args, **kwargs))
+
+    return call
+
+
+class Exchange(_Blocking[_exchange.Exchange]):
+    """
+    A venue, blocking; see `tradeutils.Exchange`.
+
+    Parameters
+    ----------
+    venue : str
+        ccxt's id: ``"binance"``.
+    account, url, options
+        As for `tradeutils.Exchange`.
+    cache : sync.Cache or None
+        A blocking cache, shared with other blocking objects.
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        *,
+        account: Account | None = None,
+        cache: Cache | None = None,
+        url: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        shared = None if cache is None else cache._twin
+        self._live(lambda: _exchange.Exchange(venue, account=account, cache=shared, url=url, options=options))
+
+    @property
+    def venue(self) -> str:
+        """ccxt's id of the venue."""
+        return self._twin.venue
+
+    @property
+    def account(self) -> Account | None:
+        """Whose keys sign private requests."""
+        return self._twin.account
+
+    @property
+    def timeframes(self) -> Sequence[str]:
+        """What `fetch_ohlcv` can be asked for here."""
+        return self._twin.timeframes
+
+    fetch_time = _blocking(_exchange.Exchange.fetch_time)
+    load_markets = _blocking(_exchange.Exchange.load_markets)
+    fetch_ticker = _blocking(_exchange.Exchange.fetch_ticker)
+    fetch_tickers = _blocking(_exchange.Exchange.fetch_tickers)
+    fetch_ohlcv = _blocking(_exchange.Exchange.fetch_ohlcv)
+    fetch_panel = _blocking(_exchange.Exchange.fetch_panel)
+    fetch_order_book = _blocking(_exchange.Exchange.fetch_order_book)
+    fetch_trades = _blocking(_exchange.Exchange.fetch_trades)
+    fetch_balance = _blocking(_exchange.Exchange.fetch_balance)
+    fetch_open_orders = _blocking(_exchange.Exchange.fetch_open_orders)
+
+
+class Cache(_Blocking[_cache.Cache]):
+    """
+    A cache, blocking; see `tradeutils.Cache`.
+
+    Parameters
+    ----------
+    url, namespace, timeout
+        As for `tradeutils.Cache`.
+    """
+
+    def __init__(self, url: str | None = None, *, namespace: str = "tu", timeout: float = 0.25) -> None:
+        self._live(lambda: _cache.Cache(url, namespace=namespace, timeout=timeout))
+
+    get = _blocking(_cache.Cache.get)
+    set = _blocking(_cache.Cache.set)
+    get_many = _blocking(_cache.Cache.get_many)
+    set_many = _blocking(_cache.Cache.set_many)
+    delete = _blocking(_cache.Cache.delete)
+    invalidate = _blocking(_cache.Cache.invalidate)
+    stats = _blocking(_cache.Cache.stats)
+
+    def get_or_fetch(self, key: str, fetch: Callable[[], R], ttl: float, *, stale: float = 0.0) -> R:
+        """
+        Return the value of ``key``, or call ``fetch`` once for all who ask and keep what it returns.
+
+        As `tradeutils.Cache.get_or_fetch`, but ``fetch`` is an ordinary function; it runs on a thread of its
+        own and may use blocking objects itself.
+        """
+
+        async def fetched() -> R:
+            return await asyncio.to_thread(fetch)
+
+        return self._run(self._twin.get_or_fetch(key, fetched, ttl, stale=stale))
+
+    @contextlib.contextmanager
+    def lock(self, name: str, ttl: float = 10.0) -> Iterator[Any]:
+        """Hold the lock ``name`` for the block, at most ``ttl`` seconds; see `tradeutils.Cache.lock`."""
+        held = self._twin.lock(name, ttl)
+        entered = self._run(held.__aenter__())
+        try:
+            yield entered
+        finally:
+            self._run(held.__aexit__(None, None, None))
+
+
+class _OpenBalances(_balances.Balances):
+    """Balances own no connection; closing them closes nothing."""
+
+    async def aclose(self) -> None:
+        """Do nothing: the exchanges are closed by who opened them."""
+
+
+class Balances(_Blocking[_OpenBalances]):
+    """
+    Balances of accounts, blocking; see `tradeutils.Balances`.
+
+    Parameters
+    ----------
+    exchanges : sync.Exchange, or iterable of sync.Exchange
+        Each opened with ``account=``.
+    cache : sync.Cache or None
+        A blocking cache, shared with other blocking objects.
+    """
+
+    def __init__(self, exchanges: Exchange | Iterable[Exchange], *, cache: Cache | None = None) -> None:
+        given = [exchanges] if isinstance(exchanges, Exchange) else list(exchanges)
+        twins = [exchange._twin for exchange in given]
+        shared = None if cache is None else cache._twin
+        self._live(lambda: _OpenBalances(twins, cache=shared))
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The names of the accounts."""
+        return self._twin.accounts
+
+    fetch = _blocking(_balances.Balances.fetch)
+    total = _blocking(_balances.Balances.total)
+    totals = _blocking(_balances.Balances.totals)
