@@ -48,7 +48,8 @@ def test_a_market_states_its_steps_whatever_the_venue_counts_in() -> None:
     """Tick sizes and decimal places become the same step; significant digits have none."""
     raw = {
         "symbol": "A/B", "id": "AB", "base": "A", "quote": "B", "type": "spot", "active": None,
-        "precision": {"amount": "3", "price": "0.01"}, "limits": {"amount": {"min": "0.001"}, "cost": None}, "maker": "0.001",
+        "precision": {"amount": "3", "price": "0.01"}, "limits": {"amount": {"min": "0.001"}, "cost": None},
+        "maker": "0.001",
     }  # fmt: skip
     ticks, places, digits = (parse.market(raw, mode) for mode in (4, 2, 3))
     assert ticks.price_step == Decimal("0.01")
