@@ -1,11 +1,16 @@
-"""What all tests share: the recordings and where they are found."""
+"""What all tests share: the recordings and where they are found, and real servers."""
 
 from __future__ import annotations
 
 import os
 import pathlib
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # what tests share is imported by its plain name
+
+from servers import _valkey_session, own_valkey, proxy, valkey, valkey_with  # noqa: E402, F401  # fixtures
 
 
 def _recordings_folder() -> pathlib.Path | None:

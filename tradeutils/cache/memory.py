@@ -1,0 +1,224 @@
+"""The cache in this process."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from tradeutils.cache.base import Claim, Lease, Stored, Usage, check_size
+from tradeutils.errors import UsageError
+
+__all__ = ["Memory"]
+
+_ENTRY_BYTES: Final = 250  # what an entry costs beside its value: key, dict slot, tuple, heap slot
+
+
+class _Entry(NamedTuple):
+    data: bytes
+    fresh_until: float  # milliseconds of the clock; infinite: for ever
+    kept_until: float
+
+
+class Memory:
+    """
+    A `Backend` in this process: nothing to install, nothing shared with other processes.
+
+    Values are kept encoded, so that no caller can change what another gets. When the budget is full, the least recently
+    used values are dropped.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Budget for values and the keys they lie under.
+    clock : callable
+        Returns seconds that never go back.
+    """
+
+    def __init__(self, *, max_bytes: int = 256 * 1024 * 1024, clock: Callable[[], float] = time.monotonic) -> None:
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise UsageError(f"max_bytes was {max_bytes!r}; write how many bytes the cache may hold, at least 1")
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # least recently used first
+        self._expiries: list[tuple[float, str]] = []  # a heap; entries overwritten since are skipped when met
+        self._tokens: dict[str, tuple[bytes, float]] = {}
+        self._token_sweep = 64
+        self._epochs: dict[str, bytes] = {}
+        self._bytes = 0
+        self._evictions = 0
+
+    @property
+    def name(self) -> str:
+        """``"memory://"``."""
+        return "memory://"
+
+    def __repr__(self) -> str:
+        return f"Memory(max_bytes={self._max_bytes})"
+
+    # Values
+
+    async def get(self, key: str) -> Stored | None:
+        """Read one value."""
+        return self._read(key, self._now())
+
+    async def get_many(self, keys: Sequence[str]) -> list[Stored | None]:
+        """Read many values."""
+        now = self._now()
+        return [self._read(key, now) for key in keys]
+
+    async def set_many(self, items: Mapping[str, bytes], ttl: int | None, leases: Sequence[str]) -> None:
+        """Write values; one larger than the whole budget is not kept."""
+        for key, data in items.items():
+            check_size(data, key)
+        self._revoke(leases)
+        for key, data in items.items():
+            self._write(key, data, ttl, 0)
+
+    async def delete(self, keys: Sequence[str], leases: Sequence[str]) -> int:
+        """Remove values."""
+        self._revoke(leases)
+        self._drop_expired()
+        return sum(self._remove(key) for key in keys)
+
+    async def invalidate(self, prefix: str, epoch_name: str) -> int:
+        """Remove the values under a prefix; looks at every key."""
+        self._epochs[epoch_name] = secrets.token_bytes(12)
+        self._drop_expired()
+        return sum(self._remove(key) for key in [key for key in self._entries if key.startswith(prefix)])
+
+    async def scan(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the keys under a prefix, as they are at the first step."""
+        self._drop_expired()
+        for key in [key for key in self._entries if key.startswith(prefix)]:
+            yield key
+
+    # Leases and locks
+
+    async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
+        """Ask for a lease, then read the value."""
+        granted = await self.acquire(lease_name, token, ttl)
+        epoch = self._epochs.get(epoch_name, b"")
+        return Claim(Lease(lease_name, token, epoch_name, epoch) if granted else None, self._read(key, self._now()))
+
+    async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease) -> bool:
+        """Store the outcome of a fetch if its lease still stands."""
+        check_size(data, key)
+        if not await self.release(lease.name, lease.token) or self._epochs.get(lease.epoch_name, b"") != lease.epoch:
+            return False
+        self._write(key, data, ttl, stale)
+        return True
+
+    async def acquire(self, name: str, token: bytes, ttl: int) -> bool:
+        """Take a lock if it is free."""
+        now = self._now()
+        if name in self._tokens and self._tokens[name][1] > now:
+            return False
+        if len(self._tokens) >= self._token_sweep:  # those whose holder never came back
+            self._tokens = {name: held for name, held in self._tokens.items() if held[1] > now}
+            self._token_sweep = 2 * len(self._tokens) + 64
+        self._tokens[name] = (token, now + ttl)
+        return True
+
+    async def extend(self, name: str, token: bytes, ttl: int) -> bool:
+        """Prolong a lock or lease that is still ours."""
+        if not self._holds(name, token):
+            return False
+        self._tokens[name] = (token, self._now() + ttl)
+        return True
+
+    async def release(self, name: str, token: bytes) -> bool:
+        """Give a lock or lease back."""
+        if not self._holds(name, token):
+            return False
+        del self._tokens[name]
+        return True
+
+    # About itself
+
+    async def server(self) -> None:
+        """Return ``None``: there is no server."""
+        return
+
+    def usage(self) -> Usage:
+        """Tell keys, bytes and evictions."""
+        self._drop_expired()
+        return Usage(keys=len(self._entries), bytes=self._bytes, evictions=self._evictions)
+
+    def rebind(self) -> None:
+        """Do nothing: nothing here belongs to an event loop."""
+
+    async def aclose(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
+        self._expiries.clear()
+        self._tokens.clear()
+        self._bytes = 0
+
+    # How it works
+
+    def _now(self) -> float:
+        return self._clock() * 1000
+
+    def _read(self, key: str, now: float) -> Stored | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if now >= entry.kept_until:
+            self._remove(key)
+            return None
+        self._entries.move_to_end(key)
+        return Stored(entry.data, 0 if now < entry.fresh_until else int(now - entry.fresh_until) + 1)
+
+    def _write(self, key: str, data: bytes, ttl: int | None, stale: int) -> None:
+        now = self._now()
+        self._remove(key)
+        self._drop_expired()
+        size = _size(key, data)
+        if size > self._max_bytes:
+            self._evictions += 1
+            return
+        fresh_until = float("inf") if ttl is None else now + ttl
+        self._entries[key] = _Entry(data, fresh_until, fresh_until + stale)
+        self._bytes += size
+        if ttl is not None:
+            heapq.heappush(self._expiries, (fresh_until + stale, key))
+            if len(self._expiries) > 2 * len(self._entries) + 64:
+                self._rebuild_expiries()
+        while self._bytes > self._max_bytes:
+            self._remove(next(iter(self._entries)))
+            self._evictions += 1
+
+    def _remove(self, key: str) -> bool:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return False
+        self._bytes -= _size(key, entry.data)
+        return True
+
+    def _drop_expired(self) -> None:
+        now = self._now()
+        while self._expiries and self._expiries[0][0] <= now:
+            _, key = heapq.heappop(self._expiries)
+            if key in self._entries and self._entries[key].kept_until <= now:
+                self._remove(key)
+
+    def _rebuild_expiries(self) -> None:
+        """Leave out what was overwritten or removed, or a key rewritten for ever would grow the heap for ever."""
+        self._expiries = [(e.kept_until, key) for key, e in self._entries.items() if e.kept_until < float("inf")]
+        heapq.heapify(self._expiries)
+
+    def _holds(self, name: str, token: bytes) -> bool:
+        held = self._tokens.get(name)
+        return held is not None and held[0] == token and held[1] > self._now()
+
+    def _revoke(self, leases: Sequence[str]) -> None:
+        for lease in leases:
+            self._tokens.pop(lease, None)
+
+
+def _size(key: str, data: bytes) -> int:
+    return len(data) + len(key) + _ENTRY_BYTES

@@ -1,0 +1,307 @@
+"""The cache on Redis or Valkey, and the one file that knows redis-py."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import hiredis
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.exceptions import RedisError
+
+from tradeutils.cache.base import Claim, Lease, Server, Stored, Usage, check_size
+from tradeutils.cache.link import Address, Link
+from tradeutils.cache.wire import Command, Refusal
+from tradeutils.errors import CacheError, CacheUnavailable, UsageError
+
+__all__ = ["Redis", "parse_address"]
+
+_OPTIONS: Final = (
+    "db", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile",
+)  # fmt: skip
+_FORM: Final = "write redis://user:password@host:6379/0, rediss://... for TLS, or unix:///path/to/socket?db=0"
+
+# A value with a stale time outlives its ttl in Redis, so it says itself when the ttl is over, by the server's clock.
+# 0xFE occurs neither in UTF-8 text nor at the start of an encoded value.
+_SEAL: Final = struct.Struct("<4sq")
+_SEAL_MARK: Final = b"\xfetu\x01"
+
+_SCAN_COUNT: Final = 1000  # keys the server looks at in one step: about 0.3 ms during which it serves nobody else
+_LEFT_ALONE: Final = (
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+)  # error replies that pass by themselves
+_REMEDIES: Final = {
+    "OOM": "its memory is full and its maxmemory-policy evicts nothing: raise maxmemory, or set allkeys-lfu",
+    "READONLY": "it is a replica: use the address of the primary",
+    "NOPERM": "the user may not do this: grant it the command and the keys",
+    "MISCONF": "it cannot save to disk and refuses writes: see its log",
+}
+
+_COMMIT: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+if (redis.call('GET', KEYS[3]) or '') ~= ARGV[2] then return 0 end
+if ARGV[4] == '' then redis.call('SET', KEYS[2], ARGV[3])
+else redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4]) end
+return 1"""
+_EXTEND: Final = (
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+)
+_RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+class Redis:
+    """
+    A `Backend` on one Redis (>= 6) or Valkey server, over one shared connection.
+
+    Parameters
+    ----------
+    url : str
+        ``redis://``, ``rediss://`` or ``unix://``.
+    timeout : float
+        Seconds within which every command must be answered.
+
+    Notes
+    -----
+    What is asked in one turn of the event loop travels together: single gets as one MGET, the rest as one pipeline.
+    A key of another Redis type than string reads as missing and is overwritten, as with MGET. A write that raised
+    `CacheUnavailable` may still have happened.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 0.25) -> None:
+        self._link = Link(parse_address(url), timeout)
+
+    @property
+    def name(self) -> str:
+        """Scheme, host, port and db; no user, no password."""
+        return self._link.address.label
+
+    def __repr__(self) -> str:
+        return f"Redis({self.name!r})"
+
+    # Values
+
+    async def get(self, key: str) -> Stored | None:
+        """Read one value; one round trip, shared with every other get of this turn of the loop."""
+        wire, name = self._link.live, key.encode()
+        try:
+            data = await (wire.get(name) if wire is not None else self._link.get(name))
+        except Refusal as refusal:
+            raise self._refused(str(refusal)) from None
+        return None if data is None else self._unseal(data)
+
+    async def get_many(self, keys: Sequence[str]) -> list[Stored | None]:
+        """Read many values; one round trip, in steps of 500 keys so that others are served between."""
+        if not keys:
+            return []
+        steps: list[Command] = [
+            (b"MGET", *(key.encode() for key in keys[i : i + 500])) for i in range(0, len(keys), 500)
+        ]
+        return [None if data is None else self._unseal(data) for values in await self._call(steps) for data in values]
+
+    async def set_many(self, items: Mapping[str, bytes], ttl: int | None, leases: Sequence[str]) -> None:
+        """Write values; one round trip. If it raises, some may have been written."""
+        for key, data in items.items():
+            check_size(data, key)
+        expiry: Command = () if ttl is None else (b"PX", ttl)
+        commands: list[Command] = [(b"DEL", *leases)] if leases else []
+        commands += [(b"SET", key, data, *expiry) for key, data in items.items()]
+        await self._call(commands)
+
+    async def delete(self, keys: Sequence[str], leases: Sequence[str]) -> int:
+        """Remove values; one round trip."""
+        commands: list[Command] = [(b"DEL", *leases)] if leases else []
+        replies = await self._call([*commands, (b"UNLINK", *keys)])
+        return int(replies[-1])
+
+    async def invalidate(self, prefix: str, epoch_name: str) -> int:
+        """
+        Remove the values under a prefix; a round trip for each 1000 keys on the server.
+
+        The epoch goes first, so that no fetch that began before can store its outcome behind the sweep.
+        """
+        await self._call([(b"SET", epoch_name, secrets.token_bytes(12))])
+        removed = 0
+        async for names in self._sweep(prefix):
+            removed += int((await self._call([(b"UNLINK", *names)]))[0])
+        return removed
+
+    async def scan(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the keys under a prefix, each once; keys that are not UTF-8 are not ours and are left out."""
+        seen: set[bytes] = set()
+        async for names in self._sweep(prefix):
+            for name in names:
+                if name not in seen:
+                    seen.add(name)
+                    try:
+                        key = name.decode()
+                    except UnicodeDecodeError:
+                        continue
+                    yield key
+
+    async def _sweep(self, prefix: str) -> AsyncIterator[list[bytes]]:
+        pattern = "".join("\\" + char if char in "*?[]\\^-" else char for char in prefix) + "*"
+        cursor: bytes | None = None
+        while cursor != b"0":
+            [(cursor, names)] = await self._call([(b"SCAN", cursor or b"0", b"MATCH", pattern, b"COUNT", _SCAN_COUNT)])
+            if names:
+                yield names
+
+    # Leases and locks
+
+    async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
+        """Ask for a lease, then read the value; one round trip."""
+        granted, (data, epoch) = await self._call(
+            [(b"SET", lease_name, token, b"NX", b"PX", ttl), (b"MGET", key, epoch_name)]
+        )
+        lease = None if granted is None else Lease(lease_name, token, epoch_name, epoch or b"")
+        return Claim(lease, None if data is None else self._unseal(data))
+
+    async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease) -> bool:
+        """Store the outcome of a fetch if its lease still stands; one script, one round trip."""
+        check_size(data, key)
+        life = b"" if ttl is None else ttl + stale
+        if ttl is not None and stale:
+            data = _SEAL.pack(_SEAL_MARK, self._link.now() + ttl) + data
+        keys = (lease.name, key, lease.epoch_name)
+        replies = await self._call([(b"EVAL", _COMMIT, 3, *keys, lease.token, lease.epoch, data, life)])
+        return bool(replies[0])
+
+    async def acquire(self, name: str, token: bytes, ttl: int) -> bool:
+        """Take a lock if it is free; one round trip."""
+        return (await self._call([(b"SET", name, token, b"NX", b"PX", ttl)]))[0] is not None
+
+    async def extend(self, name: str, token: bytes, ttl: int) -> bool:
+        """Prolong a lock or lease that is still ours; one round trip."""
+        return bool((await self._call([(b"EVAL", _EXTEND, 1, name, token, ttl)]))[0])
+
+    async def release(self, name: str, token: bytes) -> bool:
+        """Give a lock or lease back; one round trip."""
+        return bool((await self._call([(b"EVAL", _RELEASE, 1, name, token)]))[0])
+
+    # The server
+
+    async def server(self) -> Server:
+        """Describe the server; four round trips."""
+        info = _fields((await self._call([(b"INFO",)]))[0])
+        best = float("inf")
+        for _ in range(3):
+            began = time.perf_counter()
+            await self._call([(b"PING",)])
+            best = min(best, time.perf_counter() - began)
+        return Server(
+            name=info.get("server_name", "redis"),
+            version=info.get("valkey_version", info.get("redis_version", "")),
+            latency=best,
+            used_bytes=int(info.get("used_memory", 0)),
+            max_bytes=int(info.get("maxmemory", 0)),
+            policy=info.get("maxmemory_policy", ""),
+            evicted=int(info.get("evicted_keys", 0)),
+        )
+
+    def usage(self) -> Usage:
+        """Tell the state of the breaker and the mean latency."""
+        return Usage(breaker="open" if self._link.breaker.is_open else "closed", latency=self._link.latency)
+
+    def rebind(self) -> None:
+        """Forget the connection of an event loop that has closed."""
+        self._link.rebind()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._link.aclose()
+
+    # How it works
+
+    async def _call(self, commands: list[Command]) -> list[Any]:
+        """Send commands together; the first error reply is raised once all have been answered."""
+        replies = await self._link.call(commands)
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise self._refused(str(reply))
+        return replies
+
+    def _refused(self, reply: str) -> CacheError:
+        code = reply.partition(" ")[0]
+        if code in _LEFT_ALONE:
+            return CacheUnavailable(f"{self.name} cannot serve now: {reply[:200]}")
+        return CacheError(f"{self.name} refused: {_REMEDIES.get(code, reply[:200])} ({code})")
+
+    def _unseal(self, data: bytes) -> Stored:
+        if data[:4] != _SEAL_MARK or len(data) < _SEAL.size:
+            return Stored(data, 0)
+        _, until = _SEAL.unpack_from(data)
+        return Stored(data[_SEAL.size :], max(0, self._link.now() - until))
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    """Read the ``name:value`` lines of INFO."""
+    lines = (line.partition(":") for line in info.decode(errors="replace").splitlines())
+    return {name: value for name, colon, value in lines if colon}
+
+
+def parse_address(url: str) -> Address:
+    """
+    Read a Redis URL.
+
+    Raises
+    ------
+    UsageError : no such form; the message never repeats the URL, which may hold a password.
+    """
+    scheme = url.partition("://")[0].lower()
+    problem = _problem(url)
+    if problem:
+        raise UsageError(f"cache URL {scheme}://... {problem}; {_FORM}")
+    given: dict[str, Any] = dict(parse_url(url))
+    db = int(given.get("db", 0))
+    login = {"username": given.get("username", "default"), "password": given.get("password")}
+    if scheme == "unix":
+        path = str(given["path"])
+        return Address(label=f"unix://{path}?db={db}", path=path, db=db, **login)
+    host, port = str(given.get("host", "localhost")), int(given.get("port", 6379))
+    shown = f"[{host}]" if ":" in host else host
+    tls = _tls(given) if scheme == "rediss" else None
+    return Address(label=f"{scheme}://{shown}:{port}/{db}", host=host, port=port, db=db, tls=tls, **login)
+
+
+def _problem(url: str) -> str:
+    """Say what is wrong with a URL, where redis-py would pass over it or repeat a part of it in its message."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        (parts.hostname or "").encode("idna")
+        options = parse_qs(parts.query, keep_blank_values=True)
+    except ValueError:  # UnicodeError among them
+        return "has a host or port that cannot be read (write / ? # @ : in a password as %2F %3F %23 %40 %3A)"
+    if port == 0:
+        return "has port 0"
+    if parts.scheme == "unix" and (parts.netloc.rpartition("@")[2] or len(parts.path) < 2):
+        return "names no absolute path of a socket"
+    database = parts.path.strip("/") if parts.scheme != "unix" else ""
+    for number in (database, *options.get("db", [])):
+        if number and not (number.isascii() and number.isdecimal() and len(number) < 6):
+            return "has a db that is not a number"
+    if parts.username and not parts.password:
+        return "has a user without a password"
+    if parts.fragment or not options.keys() <= set(_OPTIONS):
+        return f"has an option that is not one of {', '.join(_OPTIONS)} (write ? # in a password as %3F %23)"
+    return ""
+
+
+def _tls(given: Mapping[str, Any]) -> Any:
+    """Build the TLS context: certificates and host names are checked unless the URL says otherwise."""
+    options = {"ssl_check_hostname": True, **{k: v for k, v in given.items() if k.startswith("ssl_")}}
+    error: str | None = None
+    try:
+        return SSLConnection(**options).ssl_context.get()
+    except (OSError, RedisError) as cause:
+        error = str(cause)
+    raise UsageError(f"cache URL rediss://... has TLS options that cannot be used: {error}")

@@ -1,0 +1,90 @@
+"""The command line: its commands, and what stands before them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+
+from tradeutils._version import __version__
+from tradeutils.cli import endings
+from tradeutils.cli.arguments import Verbose
+from tradeutils.cli.balances import balances
+from tradeutils.cli.chart import chart
+from tradeutils.cli.demo import demo
+from tradeutils.cli.doctor import doctor
+from tradeutils.cli.fetch import fetch
+from tradeutils.cli.indicators import indicators
+from tradeutils.cli.sim import sim
+from tradeutils.errors import UnknownName
+
+__all__ = ["app", "main"]
+
+
+class _Commands(typer.core.TyperGroup):
+    """A group that names the nearest commands where there is none of the name given."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise UnknownName("command", args[0], self.commands, where="tradeutils")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    name="tradeutils",
+    cls=_Commands,
+    pretty_exceptions_enable=False,  # tracebacks are for -vv, and locals may hold secrets
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    rich_markup_mode=None,  # plain help reads the same on a terminal, in a pipe and without colour
+)
+for _command in (demo, fetch, indicators, chart, balances, sim, doctor):
+    app.command(_command.__name__)(_command)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the flag
+    if wanted:
+        typer.echo(f"tradeutils {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def tradeutils(
+    context: typer.Context,
+    *,
+    verbose: Verbose = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """
+    Market data, a cache, balances and indicators for trading bots, from a shell.
+
+    \b
+    Examples:
+      tradeutils demo                                  everything once; no network, no key
+      tradeutils fetch binance BTC/USDT -t 1h -n 500   candles
+      tradeutils chart BTC/USDT 1h --with rsi:14 -o btc.html
+      tradeutils doctor                                what this machine has, and what is missing
+
+    Exit codes: 0 done, 1 a venue or server failed, 2 the command line or its input is wrong.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(endings.USAGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the command line and return its exit code: 0, 1 (a venue, server or disk failed), 2 (wrong input), 130 (Ctrl-C).
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Default: those of the process.
+    """
+    command = typer.main.get_command(app)
+    return endings.run(command.main, sys.argv[1:] if arguments is None else arguments, endings.Loudness())

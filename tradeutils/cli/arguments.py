@@ -1,0 +1,88 @@
+"""Options that several commands share, spelt once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+from typing import Annotated, TypeAlias
+
+import typer
+
+from tradeutils.cli.endings import Loudness
+from tradeutils.errors import UsageError
+
+__all__ = [
+    "AsJson",
+    "ConfigFile",
+    "Limit",
+    "Quote",
+    "Since",
+    "Specs",
+    "TimeframeOption",
+    "Until",
+    "Url",
+    "Venue",
+    "Verbose",
+    "moment",
+]
+
+
+def _louder(context: typer.Context, level: int) -> int:
+    """Turn logs on as the command line is read; ``-v`` counts before and after the command's name."""
+    if level:
+        from tradeutils import logs
+
+        loudness = context.obj if isinstance(context.obj, Loudness) else Loudness()
+        loudness.level += level
+        logs.setup("INFO" if loudness.level == 1 else "DEBUG")
+    return level
+
+
+Verbose: TypeAlias = Annotated[
+    int,
+    typer.Option("--verbose", "-v", count=True, callback=_louder, help="Tell what is done, on stderr; -vv: everything."),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+ConfigFile: TypeAlias = Annotated[
+    pathlib.Path | None,
+    typer.Option("--config", help="Settings (TOML). Default: TRADEUTILS_CONFIG, else tradeutils.toml if there is one."),
+]
+Venue: TypeAlias = Annotated[str, typer.Option("--venue", help="The exchange, by its ccxt name.")]
+Url: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--url", help="Scheme and host in place of the venue's own: http://127.0.0.1:8080"),
+]
+TimeframeOption: TypeAlias = Annotated[str, typer.Option("--timeframe", "-t", help="Length of a bar: 1m, 1h, 1d ...")]
+Limit: TypeAlias = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The newest so many bars.")]
+Since: TypeAlias = Annotated[
+    str | None, typer.Option("--since", help="From this time on: 2024-01-31, 2024-01-31T12:00 (UTC), or milliseconds.")
+]
+Until: TypeAlias = Annotated[str | None, typer.Option("--until", help="Before this time; written as --since.")]
+Specs: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="SPEC", help="An indicator, as rsi:14 or macd:12,26,9; may be repeated."),
+]
+Quote: TypeAlias = Annotated[str, typer.Option("--quote", help="The currency to count in.")]
+
+
+def moment(name: str, text: str | None) -> int | None:
+    """
+    Return a time of the command line in milliseconds UTC; one without a zone is UTC.
+
+    Raises
+    ------
+    UsageError : neither a date, a date and time, nor milliseconds.
+    """
+    from tradeutils.timeframe import to_ms  # here: it brings numpy, and --help does without
+
+    if text is None:
+        return None
+    if text.strip().lstrip("-").isdecimal() and len(text.strip()) != 8:
+        return to_ms(int(text), name=name)
+    try:
+        time = dt.datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise UsageError(
+            f"{name} was {text!r}; write a date (2024-01-31), a time (2024-01-31T12:00, UTC), or milliseconds"
+        ) from error
+    return to_ms(time if time.tzinfo else time.replace(tzinfo=dt.UTC), name=name)

@@ -1,0 +1,64 @@
+"""Indicators over the candles of a source, warmed up on the bars before the range that was asked for."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from tradeutils.cli.sources import CandleRange, FileSource, VenueSource, read_source
+
+if TYPE_CHECKING:
+    from tradeutils.indicators.spec import Spec
+    from tradeutils.model import Candles
+    from tradeutils.model.candles import Column
+
+__all__ = ["Computed", "compute", "parse_specs"]
+
+DEFAULT_BARS: Final = 500  # of a venue, where neither --limit nor --since says
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Candles and, by ``"rsi:14"`` or ``"macd:12,26,9.signal"``, a column of each output, row for row."""
+
+    candles: Candles
+    columns: Mapping[str, Column]
+
+
+def parse_specs(texts: Sequence[str] | None) -> list[Spec]:
+    """
+    Return the indicators asked for, each once.
+
+    Raises
+    ------
+    UnknownName, UsageError : no such indicator, or a value that it does not take.
+    """
+    from tradeutils.indicators.spec import parse
+
+    return list({spec.text: spec for spec in map(parse, texts or ())}.values())
+
+
+def compute(
+    source: FileSource | VenueSource,
+    wanted: CandleRange,
+    specs: Sequence[Spec],
+    *,
+    url: str | None = None,
+    config: pathlib.Path | None = None,
+) -> Computed:
+    """Read or fetch the candles of ``wanted`` and compute ``specs`` on them; errors as `read_source`."""
+    if isinstance(source, VenueSource) and wanted.limit is None and wanted.since is None:
+        wanted = replace(wanted, limit=DEFAULT_BARS)
+    warm_up = max((spec.lookback for spec in specs), default=0)
+    candles = read_source(source, wanted, warm_up=warm_up, url=url, config=config)
+    first = wanted.first_row(candles)
+    return Computed(candles[first:], {key: column[first:] for key, column in columns_of(candles, specs).items()})
+
+
+def columns_of(candles: Candles, specs: Sequence[Spec]) -> Mapping[str, Column]:
+    """Return every output of ``specs`` over ``candles``."""
+    from tradeutils.indicators import Indicators
+
+    return Indicators(candles).compute([spec.text for spec in specs]) if specs else {}

@@ -1,0 +1,205 @@
+"""``tradeutils doctor``: what this machine has for the library, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+import typer
+
+from tradeutils.cli import machine
+from tradeutils.cli.arguments import AsJson, ConfigFile, Url, Verbose
+from tradeutils.cli.endings import FAILED, one_line
+from tradeutils.cli.printing import show_json, show_table
+from tradeutils.errors import CacheError, UsageError, VenueError
+
+if TYPE_CHECKING:
+    from tradeutils.settings import Settings
+
+__all__ = ["doctor"]
+
+State: TypeAlias = Literal["ok", "warning", "missing", "failed"]
+
+_CLOCK_TOLERANCE_MS: Final = 500.0  # venues refuse signed requests that are 1 to 5 s off
+_FEW_MEMORY: Final = 2 * 2**30
+_REDIS_SECONDS: Final = 2.0
+_NO_REDIS: Final = "check the URL and that the server runs: apt install redis-server, or docker run -p 6379:6379 redis"
+_SET_UP_REDIS: Final = "for one cache for all processes: [cache] url = 'redis://localhost:6379/0' in tradeutils.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    One thing that was looked at.
+
+    Attributes
+    ----------
+    name : str
+        What: ``"redis"``.
+    state : str
+        ``"ok"``; ``"warning"``: it works, but; ``"missing"``: optional and not there; ``"failed"``: asked for, not there.
+    found : str
+        What was found, in one line.
+    remedy : str
+        What to do; empty where there is nothing to do.
+    details : dict
+        The same in figures, for ``--json``.
+    """
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def doctor(
+    *,
+    redis: Annotated[
+        str | None, typer.Option("--redis", help="A Redis to look at; default: the cache of the settings.")
+    ] = None,
+    venue: Annotated[
+        str | None, typer.Option("--venue", help="A venue to compare clocks with; by default nothing is sent anywhere.")
+    ] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    verbose: Verbose = 0,
+) -> None:
+    """
+    Report versions, processor, memory, Redis, graphics card and clock, and say what is missing and how to get it.
+
+    Exit code 0, whatever optional part is missing; 1 where what --redis or --venue asked for does not answer.
+
+    \b
+    Examples:
+      tradeutils doctor
+      tradeutils doctor --redis redis://localhost:6379/0
+      tradeutils doctor --venue binance --json
+    """
+    from tradeutils.cli.venues import load_settings
+
+    if url is not None and venue is None:
+        raise UsageError(f"url was {url!r} without a venue; write --venue binance --url {url}")
+    settings = load_settings(config)
+    findings = [*_look_at_software(), *_look_at_hardware(), *asyncio.run(_look_at_servers(settings, redis, venue, url))]
+    if as_json:
+        show_json({"versions": machine.read_versions(), "checks": {found.name: _plain(found) for found in findings}})
+    else:
+        show_table(("part", "state", "found", "to do"), [[f.name, f.state, f.found, f.remedy] for f in findings])
+    if any(found.state == "failed" for found in findings):
+        raise typer.Exit(FAILED)
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return {name: value for name, value in asdict(finding).items() if name != "name"}
+
+
+def _look_at_software() -> Iterator[Finding]:
+    versions = machine.read_versions()
+    own = {name: versions.pop(name) for name in ("python", "tradeutils")}
+    yield Finding("tradeutils", "ok", f"{own['tradeutils']} on Python {own['python']}", details=own)
+    missing = [name for name in machine.REQUIRED if name not in versions]
+    yield Finding(
+        "packages",
+        "failed" if missing else "ok",
+        f"{', '.join(missing)} missing" if missing else ", ".join(f"{name} {versions[name]}" for name in machine.REQUIRED),
+        "pip install --force-reinstall tradeutils" if missing else "",
+        versions,
+    )
+    for module, (extra, purpose) in machine.OPTIONAL.items():
+        there = machine.has_module(module)
+        yield Finding(
+            module,
+            "ok" if there else "missing",
+            versions.get(module, "installed") if there else f"not installed: {purpose}",
+            "" if there else f'pip install "tradeutils[{extra}]"',
+        )
+
+
+def _look_at_hardware() -> Iterator[Finding]:
+    cpu = machine.read_cpu()
+    yield Finding("cpu", "ok", f"{cpu.model}, {cpu.threads} threads, {cpu.usable:g} usable", details=asdict(cpu))
+    memory = machine.read_memory()
+    tight = memory.available is not None and memory.available < _FEW_MEMORY
+    yield Finding(
+        "memory",
+        "warning" if tight else "ok",
+        f"{_gib(memory.total)}, {_gib(memory.available)} free",
+        "fetch fewer symbols at once, or free some" if tight else "",
+        asdict(memory),
+    )
+    yield _look_at_gpu()
+
+
+def _gib(size: int | None) -> str:
+    return "not known" if size is None else f"{size / 2**30:.1f} GiB"
+
+
+def _look_at_gpu() -> Finding:
+    cards = machine.read_gpus()
+    details = {"cards": [asdict(card) for card in cards], "cupy": machine.has_module("cupy")}
+    if not cards:
+        return Finding("gpu", "missing", "no NVIDIA card, or no driver; indicators use the processor", details=details)
+    named = ", ".join(f"{card.name} ({_gib(card.memory)})" for card in cards)
+    found = f"{named}, driver {cards[0].driver}, CUDA up to {cards[0].cuda or 'unknown'}"
+    if details["cupy"]:
+        return Finding("gpu", "ok", found, details=details)
+    install = f'pip install "tradeutils[{machine.cuda_extra(cards[0].cuda)}]"'
+    return Finding("gpu", "missing", f"{found}; CuPy is not installed", install, details)
+
+
+async def _look_at_servers(settings: Settings, redis: str | None, venue: str | None, url: str | None) -> list[Finding]:
+    findings = [await _look_at_redis(settings, redis)]
+    if venue is not None:
+        findings.append(await _look_at_clock(settings, venue, url))
+    return findings
+
+
+async def _look_at_redis(settings: Settings, given: str | None) -> Finding:
+    from tradeutils.cache import Cache
+    from tradeutils.settings import redact_url
+
+    url = given if given is not None else settings.cache.url.reveal()
+    shown = redact_url(url)
+    async with Cache(url, timeout=_REDIS_SECONDS) as cache:
+        try:
+            server = await cache.server()
+        except CacheError as error:
+            state: State = "failed" if given is not None else "warning"
+            return Finding("redis", state, one_line(str(error)), _NO_REDIS, {"url": shown})
+    if server is not None:
+        return _judge_redis(shown, asdict(server))
+    return Finding("redis", "missing", "not set up: each process has a cache of its own", _SET_UP_REDIS)
+
+
+def _judge_redis(url: str, server: dict[str, Any]) -> Finding:
+    found = f"{server['name']} {server['version']} at {url}, {server['latency'] * 1000:.2f} ms a round trip"
+    limit = server["max_bytes"]
+    found += f", {_gib(server['used_bytes'])} of {_gib(limit)} used" if limit else ", no memory limit"
+    keeps_all = server["policy"] == "noeviction"
+    remedy = "set maxmemory and maxmemory-policy allkeys-lru: a full cache then forgets instead of refusing" if keeps_all else ""
+    return Finding("redis", "warning" if keeps_all else "ok", found, remedy, {"url": url, **server})
+
+
+async def _look_at_clock(settings: Settings, venue: str, url: str | None) -> Finding:
+    from tradeutils.cli.venues import open_exchange
+
+    async with open_exchange(venue, settings, url=url) as exchange:
+        try:
+            told = await exchange.fetch_time()
+        except VenueError as error:
+            return Finding("clock", "failed", one_line(str(error)), f"check the network and the state of {venue}")
+        offset = time.time() * 1000 - told
+    off = abs(offset) > _CLOCK_TOLERANCE_MS
+    direction = "ahead of" if offset > 0 else "behind"
+    return Finding(
+        "clock",
+        "warning" if off else "ok",
+        f"{abs(offset):.0f} ms {direction} {venue}",
+        "set the clock: timedatectl set-ntp true" if off else "",
+        {"venue": venue, "offset_ms": round(offset, 1)},
+    )

@@ -1,0 +1,195 @@
+"""
+Candles and indicators as a plotly figure: plain lists and dicts, so that one input gives one file, byte for byte.
+
+Colours are not in it: every trace says in its ``meta`` what it is, and the page paints it with the colours of the
+reader's light or dark scheme (``page.js``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tradeutils.cli.drawing.layout import lay_out
+from tradeutils.cli.drawing.panes import BANDS, BARS, PRICE, VOLUME, Pane, pane_of
+from tradeutils.cli.printing import figure as number
+from tradeutils.cli.printing import utc
+from tradeutils.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tradeutils.model import Candles
+    from tradeutils.model.candles import Column
+
+__all__ = ["Chart", "Lines", "draw"]
+
+_LINE_DIGITS: Final = 10  # of each point of a line: more than a screen can show, less than a float is long
+_COLORS: Final = 8  # for lines, in page.css
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The outputs of one indicator: its name (``"macd"``), what was written (``"macd:12,26,9"``), column by output."""
+
+    name: str
+    label: str
+    outputs: Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """
+    What the page shows.
+
+    Attributes
+    ----------
+    title, subtitle : str
+        Plain text.
+    figure : dict
+        ``data`` and ``layout`` as plotly takes them.
+    height : int
+        Pixels.
+    """
+
+    title: str
+    subtitle: str
+    figure: dict[str, Any]
+    height: int
+
+
+def draw(candles: Candles, lines: Sequence[Lines] = (), *, title: str = "", note: str = "") -> Chart:
+    """
+    Return the chart of candles and indicators.
+
+    Parameters
+    ----------
+    candles : Candles
+        At least one.
+    lines : sequence of Lines
+        Columns as long as the candles. Moving averages and bands are drawn over the price, others in panes below.
+    title : str
+        Default: symbol, timeframe and exchange.
+    note : str
+        Put behind the line that says how many bars there are.
+
+    Raises
+    ------
+    UsageError : no candle.
+    """
+    if not len(candles):
+        raise UsageError("there was no candle to draw; widen the range")
+    sheet = _Sheet(candles)
+    sheet.open_pane(PRICE)
+    sheet.add_candles()
+    for one in lines:
+        if pane_of(one.name) is None:
+            sheet.add_lines(one)
+    if np.isfinite(candles.volume).any():
+        sheet.open_pane(VOLUME)
+        sheet.add_bars("volume", candles.volume, candles.close >= candles.open)
+    for one in lines:
+        pane = pane_of(one.name)
+        if pane is not None:
+            sheet.open_pane(pane)
+            sheet.add_lines(one)
+    named = " · ".join(part for part in (candles.symbol, candles.timeframe, candles.exchange) if part)
+    return Chart(
+        title=title or named,
+        subtitle=_subtitle(candles, note),
+        figure={"data": sheet.traces, "layout": lay_out(candles, sheet.panes)},
+        height=int(90 * sum(pane.weight for pane in sheet.panes)) + 60,
+    )
+
+
+def _subtitle(candles: Candles, note: str) -> str:
+    gaps = candles.gaps()
+    first, last = float(candles.open[0]), float(candles.close[-1])
+    change = f" ({(last / first - 1) * 100:+.2f} %)" if first > 0 and math.isfinite(last) else ""
+    parts = [
+        f"{number(last)}{change}",
+        f"{len(candles):,} bars, {utc(int(candles.time[0]))} to {utc(int(candles.time[-1]))} UTC",
+        f"{len(gaps):,} gaps, {sum(gap.bars for gap in gaps):,} bars missing" if gaps else "no gaps",
+        note,
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """The panes of a chart, from the top down, and what is drawn in them; drawing goes to the pane opened last."""
+
+    candles: Candles
+    panes: list[Pane] = field(default_factory=list)
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    colors: int = 0
+
+    def open_pane(self, pane: Pane) -> None:
+        self.panes.append(pane)
+
+    def add(self, kind: str, name: str, columns: Mapping[str, list[Any]], **style: Any) -> None:
+        number = len(self.panes)
+        tag = "" if number == 1 else str(number)
+        x = columns.get("x", self.candles.time.tolist())
+        place = {"xaxis": "x", "yaxis": f"y{tag}", "legend": f"legend{tag}"}
+        self.traces.append({"type": kind, "name": name, **columns, "x": x, **place, **style})
+
+    def add_candles(self) -> None:
+        prices = {name: _points(getattr(self.candles, name)) for name in ("open", "high", "low", "close")}
+        self.add("candlestick", self.candles.symbol or "price", prices, meta={"is": "candles"}, showlegend=False)
+
+    def add_bars(self, name: str, values: Column, rising: npt.NDArray[np.bool_]) -> None:
+        marker = {"color": rising.astype(int).tolist(), "cmin": 0, "cmax": 1, "line": {"width": 0}}
+        self.add("bar", name, {"y": _points(values, _LINE_DIGITS)}, marker=marker, meta={"is": "bars"})
+
+    def add_lines(self, lines: Lines) -> None:
+        band = next((outputs for outputs in BANDS if set(outputs) <= lines.outputs.keys()), None)
+        if band is not None:
+            self._add_band(lines, *band)
+            return
+        for output, values in lines.outputs.items():
+            name = lines.label if len(lines.outputs) == 1 else f"{lines.label} {output}"
+            if output in BARS:
+                self.add_bars(name, values, values >= 0)
+            else:
+                self._add_line(name, values, self._next_color(), width=1.5)
+
+    def _add_band(self, lines: Lines, upper: str, middle: str, lower: str) -> None:
+        color = self._next_color()
+        # The plane is shaded between a line and the one before it, so the edges stand side by side.
+        for output, style in ((upper, {}), (lower, {"fill": "tonexty"}), (middle, {"dash": "dot"})):
+            self._add_line(
+                lines.label if output == upper else f"{lines.label} {output}",
+                lines.outputs[output],
+                color,
+                width=1.0,
+                legendgroup=lines.label,  # one click hides all three
+                showlegend=output == upper,
+                **style,
+            )
+
+    def _add_line(self, name: str, values: Column, color: int, *, width: float, dash: str = "solid", **style: Any) -> None:
+        line = {"width": width, "dash": dash}
+        self.add("scatter", name, self._cut(values), mode="lines", line=line, meta={"is": "line", "color": color}, **style)
+
+    def _next_color(self) -> int:
+        self.colors += 1
+        return (self.colors - 1) % _COLORS
+
+    def _cut(self, values: Column) -> dict[str, list[Any]]:
+        """Return the points of a line, with a hole before each bar that does not follow the one before it."""
+        time = self.candles.time
+        rows = np.searchsorted(time, [gap.until for gap in self.candles.gaps()])
+        return {
+            "x": np.insert(time, rows, time[rows] - 1).tolist(),
+            "y": _points(np.insert(values, rows, np.nan), _LINE_DIGITS),
+        }
+
+
+def _points(values: Column, digits: int = 17) -> list[float | None]:
+    """Return numbers for JSON, ``None`` where there is none."""
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values.tolist()]

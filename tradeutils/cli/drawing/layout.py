@@ -1,0 +1,117 @@
+"""The layout of a chart: one time axis, a value axis for each pane, gaps and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tradeutils import timeframe as _timeframe
+from tradeutils.cli.drawing.panes import PRICE, VOLUME, Pane
+
+if TYPE_CHECKING:
+    from tradeutils.model import Candles
+
+__all__ = ["lay_out"]
+
+_SEEN_AT_FIRST: Final = 250  # bars; the rest is a drag or a button away
+_GAPS_SHADED: Final = 300  # the longest: each is a shape that the browser moves at every drag
+_BETWEEN: Final = 0.02  # of the height, between two panes
+_MOST_DECIMALS: Final = 12
+
+
+def lay_out(candles: Candles, panes: Sequence[Pane]) -> dict[str, Any]:
+    """Return plotly's layout of a chart with these panes, the price first, from the top down."""
+    layout: dict[str, Any] = {
+        "hovermode": "x unified",
+        "hoversubplots": "axis",
+        "dragmode": "pan",
+        "bargap": 0.15,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "xaxis": _time_axis(candles, len(panes)),
+        "shapes": [*_gap_shapes(candles), *_level_shapes(panes)],
+    }
+    for number, (pane, domain) in enumerate(zip(panes, _domains(panes), strict=True), 1):
+        tag = "" if number == 1 else str(number)
+        layout[f"yaxis{tag}"] = _value_axis(pane, domain, candles)
+        place = {"x": 0, "xanchor": "left", "y": domain[1], "yanchor": "top"}
+        layout[f"legend{tag}"] = {"orientation": "h", "font": {"size": 11}, **place}
+    return layout
+
+
+def _time_axis(candles: Candles, panes: int) -> dict[str, Any]:
+    frame = _timeframe.parse(candles.timeframe)
+    seen = candles.time[-_SEEN_AT_FIRST:]
+    half = frame.nominal_ms / 2
+    return {
+        "type": "date",
+        "anchor": "y" if panes == 1 else f"y{panes}",
+        "range": [int(seen[0] - half), int(seen[-1] + half)],
+        "rangeslider": {"visible": False},
+        "hoverformat": "%a %Y-%m-%d %H:%M:%S" if frame.nominal_ms < 60_000 else "%a %Y-%m-%d %H:%M",
+        "showspikes": True,
+        "spikemode": "across",
+        "spikesnap": "data",
+        "spikethickness": 1,
+        "spikedash": "dot",
+    }
+
+
+def _value_axis(pane: Pane, domain: list[float], candles: Candles) -> dict[str, Any]:
+    axis: dict[str, Any] = {
+        "domain": domain,
+        "anchor": "x",
+        "side": "right",
+        "automargin": True,
+        "zeroline": False,
+        "exponentformat": "none",
+        "separatethousands": True,
+        "nticks": 8 if pane is PRICE else 4,
+    }
+    if pane is PRICE:
+        axis["hoverformat"] = f",.{_decimals(candles)}f"
+    elif pane is VOLUME:
+        axis |= {"exponentformat": "SI", "separatethousands": False, "rangemode": "tozero", "nticks": 3}
+    if pane.scale is not None:
+        axis |= {"range": list(pane.scale), "tickvals": list(pane.levels), "fixedrange": True}
+    return axis
+
+
+def _decimals(candles: Candles) -> int:
+    """Return how many decimals the newest prices have."""
+    texts = [np.format_float_positional(price, trim="-") for price in candles.close[-50:]]
+    return min(_MOST_DECIMALS, max(len(text.partition(".")[2]) for text in texts))
+
+
+def _domains(panes: Sequence[Pane]) -> list[list[float]]:
+    """Return from where to where each pane reaches, as shares of the height, from the top down."""
+    room = 1.0 - _BETWEEN * (len(panes) - 1)
+    total = sum(pane.weight for pane in panes)
+    domains, top = [], 1.0
+    for pane in panes:
+        bottom = max(0.0, top - room * pane.weight / total)
+        domains.append([round(bottom, 6), round(top, 6)])
+        top = bottom - _BETWEEN
+    return domains
+
+
+def _gap_shapes(candles: Candles) -> list[dict[str, Any]]:
+    """Return a shaded strip for each gap, the longest `_GAPS_SHADED` of them."""
+    longest = sorted(candles.gaps(), key=lambda gap: gap.since - gap.until)[:_GAPS_SHADED]
+    half = _timeframe.parse(candles.timeframe).nominal_ms // 2
+    strip = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
+    return [
+        {**strip, "x0": gap.since - half, "x1": gap.until - half, "name": "gap"}
+        for gap in sorted(longest, key=lambda gap: gap.since)
+    ]
+
+
+def _level_shapes(panes: Sequence[Pane]) -> list[dict[str, Any]]:
+    """Return a line across its pane for each level."""
+    line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "layer": "below", "line": {"width": 1, "dash": "dash"}}
+    return [
+        {**line, "yref": f"y{number}", "y0": level, "y1": level, "name": "level"}
+        for number, pane in enumerate(panes, 1)
+        for level in pane.levels
+    ]

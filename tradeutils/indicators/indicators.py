@@ -1,0 +1,190 @@
+"""``Indicators``, an object to ask for indicators of one set of data, and ``compute``, many of them in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from tradeutils.errors import UsageError
+from tradeutils.indicators.arrays import Array
+from tradeutils.indicators.evaluate import Request, check_backend, check_tail, evaluate
+from tradeutils.indicators.generated import Methods, pack
+from tradeutils.indicators.sources import source_of
+from tradeutils.indicators.spec import Indicator, Spec, parse
+from tradeutils.indicators.threads import thread_count
+from tradeutils.model import Candles, Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Indicators", "compute"]
+
+_Result = TypeVar("_Result")
+
+
+class Indicators(Methods[_Result]):
+    """
+    Indicators of one set of data, with results in its kind.
+
+    A method for each indicator (``ind.rsi(14)``, ``ind.macd(12, 26, 9).histogram``), and ``compute`` for many.
+
+    Parameters
+    ----------
+    data : Candles, Panel, DataFrame, Series or array
+        - Candles: results are float64 arrays (T,). Bars still forming are computed as they stand.
+        - Panel: float64 arrays (T, S), NaN where unknown; a missing candle restarts its symbol.
+        - DataFrame with columns open, high, low, close, volume (those needed, any case): Series and DataFrames.
+        - DataFrame without any of these: each numeric column is the closes of one symbol; results are DataFrames.
+        - Series or array, (T,) or (T, S): closes.
+    backend : str
+        ``"auto"`` or ``"cpu"``.
+    threads : int, optional
+        Default: TRADEUTILS_THREADS, else all cores this process may run on.
+
+    Raises
+    ------
+    UsageError : data of another kind, or ``threads`` below 1.
+    UnknownName : no such backend.
+    NotSupportedByBackend : ``"cuda"``, which this version does not have.
+
+    Notes
+    -----
+    Nothing is computed before it is asked for, and nothing is kept: the second ``ind.rsi(14)`` computes again.
+    The first use of an indicator on a machine compiles it (about a second, logged at INFO on
+    ``tradeutils.indicators``); later processes load it from disk. Safe from many threads at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Indicators(np.array([1.0, 2.0, 3.0, 4.0])).sma(2)
+    array([nan, 1.5, 2.5, 3.5])
+    """
+
+    @overload
+    def __init__(
+        self: Indicators[Array], data: Candles | Panel | Array, *, backend: str = "auto", threads: int | None = None
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Indicators[Any],
+        data: pd.DataFrame | pd.Series[Any],
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+    ) -> None: ...
+
+    def __init__(self, data: Any, *, backend: str = "auto", threads: int | None = None) -> None:
+        self.backend = check_backend(backend)
+        if threads is not None:
+            thread_count(threads)
+        self.threads = threads
+        self._source = source_of(data)
+
+    @overload
+    def compute(self: Indicators[Array], specs: Iterable[str], *, tail: int | None = None) -> dict[str, Array]: ...
+
+    @overload
+    def compute(self: Indicators[Any], specs: Iterable[str], *, tail: int | None = None) -> Any: ...
+
+    def compute(self, specs: Iterable[str], *, tail: int | None = None) -> Any:
+        """
+        Compute many indicators.
+
+        Parameters
+        ----------
+        specs : iterable of str
+            ``"rsi:14"``, ``"macd:12,26,9"``, ``"bbands"`` (parameters left out take their defaults).
+        tail : int, optional
+            Return only this many of the last rows; all earlier rows still count, but none of them is stored.
+
+        Returns
+        -------
+        dict of float64 arrays, or a DataFrame
+            By the spec as written, ``"rsi:14"``; for several outputs ``"macd:12,26,9.signal"``. For a DataFrame
+            with a column for each symbol, columns are (key, symbol), or the symbols alone if there is one key.
+
+        Raises
+        ------
+        UnknownName : no such indicator.
+        UsageError : a parameter out of its range, or data without a column that an indicator needs.
+        """
+        check_tail(tail)
+        asked = _parse_all(specs)
+        requests = [self._request(spec.indicator, spec.values) for spec in asked]
+        results = evaluate(requests, tail=tail, threads=self.threads)
+        return self._source.many(
+            {
+                key: array
+                for spec, arrays in zip(asked, results, strict=True)
+                for key, array in zip(spec.keys, arrays, strict=True)
+            }
+        )
+
+    def _result(self, indicator: Indicator, values: tuple[float, ...]) -> Any:
+        (arrays,) = evaluate([self._request(indicator, values)], threads=self.threads)
+        label = indicator.label(values)
+        return pack(indicator, [self._source.one(label, array) for array in arrays])
+
+    def _request(self, indicator: Indicator, values: tuple[float, ...]) -> Request:
+        return Request(indicator, values, self._source.columns(indicator))
+
+
+def _parse_all(specs: Iterable[str]) -> list[Spec]:
+    """Read every spec before any is computed, so that a slip in the last costs nothing."""
+    if isinstance(specs, str):
+        raise UsageError(f"specs was the string {specs!r}; give a list of them: [{specs!r}]")
+    return list({spec.text: spec for spec in map(parse, specs)}.values())
+
+
+@overload
+def compute(
+    data: Candles | Panel | Array,
+    specs: Iterable[str],
+    *,
+    tail: int | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+) -> dict[str, Array]: ...
+
+
+@overload
+def compute(
+    data: pd.DataFrame | pd.Series[Any],
+    specs: Iterable[str],
+    *,
+    tail: int | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+) -> pd.DataFrame: ...
+
+
+def compute(
+    data: Any,
+    specs: Iterable[str],
+    *,
+    tail: int | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Any:
+    """
+    Compute many indicators of one set of data: ``Indicators(data).compute(specs)`` in one call.
+
+    Parameters
+    ----------
+    data, backend, threads
+        As for :class:`Indicators`.
+    specs, tail
+        As for :meth:`Indicators.compute`.
+
+    Returns
+    -------
+    dict of float64 arrays for Candles, Panel and arrays, else a DataFrame on the same index.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> compute(np.array([1.0, 2.0, 3.0, 4.0]), ["sma:2", "ema:2"], tail=1)
+    {'sma:2': array([3.5]), 'ema:2': array([3.5])}
+    """
+    return Indicators(data, backend=backend, threads=threads).compute(specs, tail=tail)

@@ -1,0 +1,103 @@
+"""
+Our own threads: kernels release the GIL and run over blocks of symbols side by side.
+
+A caller takes part in its own work and takes back what no thread has begun, so any number of Python threads may
+call at once, and a call finishes even where every thread of the pool is busy elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from tradeutils.errors import SettingsError, UsageError
+
+__all__ = ["run_all", "thread_count"]
+
+_VARIABLE: Final = "TRADEUTILS_THREADS"
+
+
+def thread_count(threads: int | None) -> int:
+    """
+    Return how many threads to use: ``threads``, else TRADEUTILS_THREADS, else every core this process may run on.
+
+    Raises
+    ------
+    UsageError : ``threads`` is not a whole number of at least 1.
+    SettingsError : TRADEUTILS_THREADS is not.
+    """
+    if threads is not None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise UsageError(f"threads was {threads!r}; write a whole number from 1, or None for all cores")
+        return threads
+    named = os.environ.get(_VARIABLE, "").strip()
+    if named:
+        if not named.isdecimal() or int(named[:9]) < 1:
+            raise SettingsError(f"{_VARIABLE} was {named!r}; write a whole number from 1, or unset it for all cores")
+        return int(named[:9])
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def run_all(tasks: Sequence[Callable[[], None]], threads: int) -> None:
+    """Run every task, on up to ``threads`` threads of which the caller's is one; return when all are done."""
+    if threads == 1 or len(tasks) == 1:
+        for task in tasks:
+            task()
+        return
+    left = deque(tasks)
+
+    def drain() -> None:
+        while True:
+            try:
+                task = left.popleft()
+            except IndexError:
+                return
+            task()
+
+    helpers = _pool.submit(drain, min(threads, len(tasks)) - 1)
+    try:
+        drain()
+    finally:
+        # Even where a task failed: the arrays being written must not be handed back before the writing stops.
+        failures = [helper.exception() for helper in helpers if not helper.cancel()]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+
+
+class _Pool:
+    """A thread pool that is made on first use and made anew in a forked child, which inherits no threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def submit(self, function: Callable[[], None], count: int) -> list[Future[None]]:
+        """Ask for ``function`` to be run ``count`` times; fewer, or none, while the interpreter shuts down."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="tradeutils-indicators")
+            executor = self._executor
+        futures = []
+        for _ in range(count):
+            try:
+                futures.append(executor.submit(function))
+            except RuntimeError:  # no new threads after shutdown has begun: the caller does the work alone
+                break
+        return futures
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._executor = None
+
+
+_pool: Final = _Pool()

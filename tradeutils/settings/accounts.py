@@ -1,0 +1,138 @@
+"""Accounts and what signs their requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tradeutils.errors import SettingsError
+from tradeutils.settings import checks
+from tradeutils.settings.secret import Secret
+
+__all__ = ["Account", "Credentials"]
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Credentials:
+    """
+    What signs an account's requests, each a :class:`Secret` or ``None``; by keyword.
+
+    Which of them a venue wants is the venue's matter; most want ``key`` and ``secret``, some a ``password`` as well.
+
+    Parameters
+    ----------
+    key, secret : str or Secret, optional
+        The API key and its secret.
+    password : str or Secret, optional
+        The API passphrase (okx, kucoin, bitget, ...).
+    uid, wallet_address, private_key, token : str or Secret, optional
+        As ccxt's ``uid``, ``walletAddress``, ``privateKey`` and ``token``.
+
+    Raises
+    ------
+    SettingsError : nothing is given; a value is empty, no string, or begins or ends with white space (a key pasted with
+        its line end fails at the venue, as a bad signature). ``private_key`` may end with a line end, as PEM files do.
+
+    Examples
+    --------
+    >>> Credentials(key="abc", secret="def")
+    Credentials(key=***, secret=***)
+    """
+
+    key: Secret | None
+    secret: Secret | None
+    password: Secret | None
+    uid: Secret | None
+    wallet_address: Secret | None
+    private_key: Secret | None
+    token: Secret | None
+
+    def __init__(
+        self,
+        *,
+        key: str | Secret | None = None,
+        secret: str | Secret | None = None,
+        password: str | Secret | None = None,
+        uid: str | Secret | None = None,
+        wallet_address: str | Secret | None = None,
+        private_key: str | Secret | None = None,
+        token: str | Secret | None = None,
+    ) -> None:
+        given = {
+            "key": _sealed("key", key),
+            "secret": _sealed("secret", secret),
+            "password": _sealed("password", password),
+            "uid": _sealed("uid", uid),
+            "wallet_address": _sealed("wallet_address", wallet_address),
+            "private_key": _sealed("private_key", private_key),
+            "token": _sealed("token", token),
+        }
+        # Nothing was raised so far: a traceback that shows locals would have shown these.
+        del key, secret, password, uid, wallet_address, private_key, token
+        for name, value in given.items():
+            object.__setattr__(self, name, checks.or_raise(value))
+        if not self.secrets():
+            raise SettingsError("credentials were empty; give key= and secret=, or what else the venue asks for")
+
+    def __repr__(self) -> str:
+        # A traceback may print the object before it has all its parts.
+        given = {entry.name: getattr(self, entry.name, None) for entry in fields(self)}
+        return f"Credentials({', '.join(f'{name}={value!r}' for name, value in given.items() if value is not None)})"
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return what is given, for ``logs.protect``."""
+        values = (getattr(self, entry.name) for entry in fields(self))
+        return tuple(value for value in values if value is not None)
+
+
+def _sealed(name: str, value: str | Secret | None) -> Secret | str | None:
+    """Return the value as a secret, or a string that says what is wrong with it; never raises."""
+    if value is None:
+        return None
+    found = checks.sealed(f"credentials: {name}", value, Secret)
+    if isinstance(found, Secret) and name != "private_key" and found.reveal() != found.reveal().strip():
+        return f"credentials: {name} begins or ends with white space; write it without"
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """
+    One user's account on one exchange.
+
+    Parameters
+    ----------
+    name : str
+        How the account is asked for: ``exchanges.account("alice")``. Not empty, no white space around it.
+    exchange : str
+        The venue, by its ccxt name: ``"binance"``.
+    credentials : Credentials
+        What signs its requests.
+    sandbox : bool
+        Use the venue's test network.
+    options : mapping
+        ccxt options for this account alone; copied, not shown in the repr, not part of the hash.
+
+    Raises
+    ------
+    SettingsError : a bad name or options that are no table.
+    """
+
+    name: str
+    exchange: str
+    credentials: Credentials
+    sandbox: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
+
+    def __post_init__(self) -> None:
+        checks.name("account name", self.name)
+        checks.name(f"exchange of account {self.name!r}", self.exchange)
+        if not isinstance(self.credentials, Credentials):
+            raise SettingsError(f"credentials of account {self.name!r} were not Credentials(key=..., secret=...)")
+        checks.flag(f"sandbox of account {self.name!r}", self.sandbox)
+        object.__setattr__(self, "options", checks.options(f"options of account {self.name!r}", self.options))
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return its credentials, for ``logs.protect``."""
+        return self.credentials.secrets()

@@ -1,0 +1,60 @@
+"""Binance's error codes, messages and HTTP statuses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["BinanceError", "of_refused_order"]
+
+_MESSAGES: Final = {
+    -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    -1022: "Signature for this request is not valid.",
+    -1100: "Illegal characters found in parameter '{}'; legal range is '{}'.",
+    -1101: "Duplicate values for parameter '{}'.",
+    -1102: "Mandatory parameter '{}' was not sent, was empty/null, or malformed.",
+    -1104: "Not all sent parameters were read; read '{}' parameter(s) but was sent '{}'.",
+    -1105: "Parameter '{}' was empty.",
+    -1106: "Parameter '{}' sent when not required.",
+    -1108: "Parameter '{}' overflowed.",
+    -1111: "Parameter '{}' has too much precision.",
+    -1115: "Invalid timeInForce.",
+    -1116: "Invalid orderType.",
+    -1117: "Invalid side.",
+    -1120: "Invalid interval.",
+    -1121: "Invalid symbol.",
+    -1122: "Invalid symbolStatus.",
+    -1128: "Combination of optional parameters invalid.",
+    -1130: "Data sent for parameter '{}' is not valid.",
+    -1131: "recvWindow must be less than 60000.",
+    -1135: "JSON sent for parameter '{}' is not valid",
+    -1139: "Invalid ticker type.",
+    -1151: "Symbol is present multiple times in the list.",
+    -2011: "Unknown order sent.",
+    -2013: "Order does not exist.",
+    -2014: "API-key format invalid.",
+    -2015: "Invalid API-key, IP, or permissions for action.",
+}
+_STATUS: Final = {-1007: 408, -2014: 401, -2015: 401}
+_REFUSED: Final = {
+    "balance": (-2010, "Account has insufficient balance for requested action."),
+    "duplicate": (-2010, "Duplicate order sent."),
+    "would take": (-2010, "Order would immediately match and take."),
+    "closed": (-1013, "Market is closed."),
+    "empty book": (-1112, "No orders on book for symbol."),
+}
+
+
+class BinanceError(Exception):
+    """An answer that says no: ``{"code": -1121, "msg": "Invalid symbol."}``."""
+
+    def __init__(self, code: int, *parts: object, message: str = "", status: int = 0) -> None:
+        self.code = code
+        self.message = message or _MESSAGES[code].format(*parts)
+        self.status = status or _STATUS.get(code, 400)
+        super().__init__(code, self.message)
+
+
+def of_refused_order(reason: str) -> BinanceError:
+    """Return how Binance words the reason of an `OrderRefused`."""
+    code, message = _REFUSED.get(reason, (-1013, f"Filter failure: {reason}"))
+    return BinanceError(code, message=message)

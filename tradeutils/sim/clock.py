@@ -1,0 +1,144 @@
+"""The venue's clock: frozen, stepped, or running at any speed."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from tradeutils import timeframe as _timeframe
+from tradeutils.errors import UsageError
+from tradeutils.timeframe import Instant, to_ms
+
+__all__ = ["VirtualClock"]
+
+_AHEAD_MS = 1_000  # how far in the future a signed request may be, on every venue that says
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class VirtualClock:
+    """
+    A clock that says what time it is on the venue; safe to use from any thread.
+
+    Parameters
+    ----------
+    now : int ms or aware datetime
+        The moment at which it starts.
+    speed : float
+        Seconds of the venue in a second of ours: 0 is frozen, 1 runs as the wall clock does.
+    strict : bool
+        Judge signed requests by the venue's time alone. The default is kinder, see `freshness`.
+    wall : callable
+        The wall clock, in milliseconds.
+    """
+
+    def __init__(
+        self, now: Instant, *, speed: float = 0.0, strict: bool = False, wall: Callable[[], int] = _wall_ms
+    ) -> None:
+        self._wall = wall
+        self._strict = strict
+        self._lock = threading.Lock()
+        self._base = _checked(now)
+        self._speed = _checked_speed(speed)
+        self._since = wall()
+        # What a client that once read our time may believe: our time less its own, at the lowest and the highest.
+        self._offsets = (self._base - self._since,) * 2
+
+    def now(self) -> int:
+        """Return the venue's time, ms UTC."""
+        with self._lock:
+            return self._now(self._wall())
+
+    def _now(self, wall: int) -> int:
+        return self._base + int((wall - self._since) * self._speed)
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the venue in a second of ours; 0 while frozen."""
+        return self._speed
+
+    def set(self, now: Instant) -> int:
+        """Move to a moment, forward or back, and return it; the speed stays."""
+        moment = _checked(now)
+        with self._lock:
+            wall = self._wall()
+            self._note(wall)
+            self._base, self._since = moment, wall
+            self._note(wall)
+        return moment
+
+    def step(self, by: int | str) -> int:
+        """
+        Move forward by milliseconds or by the length of a timeframe (``"1m"``, ``"1M"``); return the new time.
+
+        Raises
+        ------
+        UsageError : a step back; ``set`` moves back.
+        """
+        frame = _timeframe.parse(by) if isinstance(by, str) else None
+        if frame is None and (isinstance(by, bool) or not isinstance(by, int) or by < 0):
+            raise UsageError(f'step was {by!r}; write milliseconds as an int >= 0, or a timeframe such as "1m"')
+        with self._lock:
+            wall = self._wall()
+            self._note(wall)
+            now = self._now(wall)
+            length = int(by) if frame is None else frame.next(now) - frame.floor(now)
+            self._base, self._since = _checked(now + length), wall
+            self._note(wall)
+            return self._base
+
+    def run(self, speed: float = 1.0) -> None:
+        """Let the clock run at ``speed`` from where it stands; 0 freezes it."""
+        checked = _checked_speed(speed)
+        with self._lock:
+            wall = self._wall()
+            self._note(wall)
+            self._base, self._since, self._speed = self._now(wall), wall, checked
+
+    def freeze(self) -> int:
+        """Stop the clock and return the moment it stands at."""
+        self.run(0.0)
+        return self.now()
+
+    def _note(self, wall: int) -> None:
+        offset = self._now(wall) - wall
+        self._offsets = (min(self._offsets[0], offset), max(self._offsets[1], offset))
+
+    def freshness(self, timestamp: int, window: int) -> Literal["fresh", "old", "early"]:
+        """
+        Judge the timestamp of a signed request.
+
+        On a clock that runs with the wall clock this is the venues' rule: not older than ``window`` ms and
+        less than a second ahead. While a clock is frozen, stepped or fast, time goes on for the client; unless the
+        clock is ``strict``, a timestamp is then fresh that a client could have made that read our time at any
+        moment and has counted on from there, or one by the wall clock.
+        """
+        with self._lock:
+            wall = self._wall()
+            now = self._now(wall)
+            if self._strict:
+                spans = [(now, now)]
+            else:
+                self._note(wall)
+                spans = [(wall + self._offsets[0], wall + self._offsets[1]), (wall, wall)]
+        if any(low - window <= timestamp < high + _AHEAD_MS for low, high in spans):
+            return "fresh"
+        return "early" if timestamp >= now + _AHEAD_MS else "old"
+
+
+def _checked(now: Instant) -> int:
+    moment = to_ms(now, name="now")
+    if moment < 0:
+        raise UsageError(f"now was {moment}, before 1970; write milliseconds UTC or an aware datetime")
+    return moment
+
+
+def _checked_speed(speed: float) -> float:
+    if not (isinstance(speed, int | float) and math.isfinite(speed) and 0 <= speed <= 1e6):
+        raise UsageError(f"speed was {speed!r}; 0 freezes the clock, 1 runs it as the wall clock, up to 1e6")
+    return float(speed)

@@ -1,0 +1,67 @@
+"""What the server needs of a dialect: a venue's way of being asked and of answering."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tradeutils.sim.clock import VirtualClock
+from tradeutils.sim.ledger import Ledger
+from tradeutils.sim.market import Market
+
+__all__ = ["Call", "Dialect", "Reply", "Venue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """What is the same in every dialect: the market, its clock, and the accounts."""
+
+    market: Market
+    clock: VirtualClock
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    A request as it came.
+
+    ``query`` and ``body`` are raw, because signatures are made over them; header names are lower case.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    remote: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer; ``route`` is the pattern that the path matched and ``weight`` what the request cost."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json;charset=UTF-8"
+    weight: int = 0
+    route: str = "unknown"
+
+
+class Dialect(Protocol):
+    """
+    A venue's REST interface.
+
+    One class per venue, built from a `Venue`. It answers any call whatever with a `Reply`: an error of its own is an
+    answer too. It is called from one thread and does no I/O.
+    """
+
+    def respond(self, call: Call) -> Reply:
+        """Answer a call."""
+        ...
+
+    def refuse(self, status: int) -> Reply:
+        """Answer a call that could not be read: 408 too slow, 413 too large."""
+        ...
