@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # what tests share is imported by its plain name
 
-from servers import _valkey_session, own_valkey, proxy, valkey, valkey_with  # noqa: E402, F401  # fixtures
+from servers import _valkey_session, own_valkey, proxy, valkey, valkey_with  # noqa: F401  # fixtures
 
 
 def _recordings_folder() -> pathlib.Path | None:

@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -146,6 +147,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self._target = target
         self._server: asyncio.Server | None = None
+        self.clients: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -159,9 +161,9 @@ class Proxy:
         """Where it listens."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    async def start(self) -> None:
-        """Begin to listen."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+        """Begin to listen; with ``tls``, encrypted towards clients (the wheel's server is built without it)."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def reset_all(self) -> None:
@@ -186,10 +188,12 @@ class Proxy:
         self._tasks.add(task)
         behind, ahead = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers |= {writer, ahead}
+        self.clients.add(writer)
         with contextlib.suppress(OSError):
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._forward(reader, ahead))
                 both.create_task(self._back(behind, writer))
+        self.clients.discard(writer)
         for one in (writer, ahead):
             self._writers.discard(one)
             one.transport.abort()

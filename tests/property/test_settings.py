@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tradeutils.errors import SettingsError
 from tradeutils.settings import Credentials, Secret, Settings, redact_url
 
-values = st.text(
-    alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=8, max_size=40
-).filter(lambda value: len(set(value)) > 3 and value == value.strip())
+# Marked, since a secret may otherwise be a word that stands in a traceback by itself.
+values = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Z"]), max_size=40).map(
+    lambda value: f"Pl4nt{value}3d"
+)
 credentials = st.sampled_from(["key", "secret", "password", "uid", "wallet_address", "private_key", "token"])
 
 
@@ -86,6 +87,7 @@ def test_file_with_a_secret_is_read_or_refused_without_showing_it(document: tupl
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "tradeutils.toml"
         file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
         try:
             shown = repr(Settings.load(file, environ=environ))
         except SettingsError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import builtins
 import contextlib
 import doctest
 import importlib
@@ -25,7 +26,7 @@ import socket
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,16 +113,29 @@ def test_examples_of_the_page_run(
     for name in [name for name in os.environ if name.startswith("TRADEUTILS_")]:
         monkeypatch.delenv(name)
     blocks = [_with_real_addresses(block, request) for block in blocks_of(page)]
-    namespace: dict[str, object] = {"__name__": "__main__"}
+    namespace: dict[str, object] = {"__name__": "__main__", "__builtins__": builtins}
     with asyncio.Runner() as runner:
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-            run = {"python": _run_python, "console": _run_console}.get(block.language)
-            if run is None:
-                continue
-            printed = run(block, page, namespace, runner.run)
-            if block.not_run is None and following is not None and following.language == "text":
-                _compare(printed, following, page)
-    logs.reset()
+        try:
+            for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+                run = {"python": _run_python, "console": _run_console}.get(block.language)
+                printed = "" if run is None else run(block, page, namespace, runner.run)
+                if run and block.not_run is None and following is not None and following.language == "text":
+                    _compare(printed, following, page)
+        except BaseException:
+            # What the page did not come to close would be reported instead of what went wrong.
+            _close_all(namespace.values(), runner.run)
+            raise
+        finally:
+            logs.reset()
+
+
+def _close_all(opened: Iterable[object], run: Callable[..., object]) -> None:
+    for one in opened:
+        with contextlib.suppress(Exception):
+            if hasattr(one, "aclose"):
+                run(one.aclose())
+            elif type(one).__module__ == "tradeutils.sync":
+                one.close()
 
 
 def _with_real_addresses(block: Block, request: pytest.FixtureRequest) -> Block:

@@ -520,6 +520,11 @@ class TestFile:
         with pytest.raises(SettingsError, match="does not exist"):
             Settings.load(environ={"TRADEUTILS_CONFIG": str(tmp_path / "zzz")})
 
+    def test_impossible_name_is_refused(self, tmp_path: pathlib.Path) -> None:
+        """What the system refuses to open is refused with its reason."""
+        with pytest.raises(SettingsError, match="cannot be read: File name too long"):
+            Settings.load(tmp_path / ("x" * 5000), environ={})
+
     @pytest.mark.parametrize("path", ["", "a\0b", 5])
     def test_what_is_no_path_is_refused(self, path: object) -> None:
         """An empty or impossible path is a mistake, not the default file."""
@@ -539,6 +544,17 @@ class TestFile:
         file.chmod(0)
         with pytest.raises(SettingsError, match="cannot be read: Permission denied"):
             Settings.load(file, environ={})
+
+    @pytest.mark.skipif(not pathlib.Path("/dev/fd").exists(), reason="the system has no /dev/fd")
+    def test_settings_may_come_through_a_pipe(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As from a vault's command line, ``<(vault read ...)``; nothing lies on the disk to be warned about."""
+        reader, writer = os.pipe()
+        os.write(writer, f'[accounts.a]\nexchange = "okx"\nkey = "{PLANTED}"'.encode())
+        os.close(writer)
+        settings = Settings.load(f"/dev/fd/{reader}", environ={})
+        os.close(reader)
+        assert settings.accounts["a"].credentials == Credentials(key=PLANTED)
+        assert caplog.records == []
 
     def test_oversized_file_is_refused(self, tmp_path: pathlib.Path) -> None:
         """A log or a dump given by mistake is not parsed."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from tradeutils.errors import UsageError
 
-__all__ = ["MAX_VALUE_BYTES", "Backend", "Claim", "Lease", "Server", "Stored", "Usage", "check_size"]
+__all__ = ["MAX_VALUE_BYTES", "Backend", "Claim", "Encoded", "Lease", "Server", "Stored", "Usage", "check_size"]
 
 MAX_VALUE_BYTES: Final = 512 * 1024 * 1024
 """The longest value that Redis takes (``proto-max-bulk-len``)."""
+
+Encoded: TypeAlias = bytes | memoryview
+"""An encoded value; a view where copying it out of its envelope can be saved."""
 
 
 class Stored(NamedTuple):
     """A value as it lies in a backend; ``late``: milliseconds past its ttl, 0 while it is fresh."""
 
-    data: bytes
+    data: Encoded
     late: int
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from tradeutils import codec
-from tradeutils.cache.base import Backend, Lease
+from tradeutils.cache.base import Backend, Encoded, Lease
 from tradeutils.cache.keys import Keyspace
 from tradeutils.cache.stats import Counters
 from tradeutils.errors import CacheError, CacheUnavailable, Closed, UsageError
@@ -30,7 +30,7 @@ _FIRST_POLL: Final = 0.002  # seconds between looks at another process's fetch; 
 _LONGEST_POLL: Final = 0.1
 
 # The fetches in which the running code takes part, outermost first.
-_ABOARD: Final[ContextVar[tuple[asyncio.Task[bytes | None], ...]]] = ContextVar("aboard", default=())
+_ABOARD: Final[ContextVar[tuple[asyncio.Task[Encoded | None], ...]]] = ContextVar("aboard", default=())
 
 _log = logging.getLogger("tradeutils.cache")
 
@@ -43,7 +43,7 @@ class Job:
     fetch: Fetch
     ttl: int | None
     stale: int
-    damaged: bytes | None = None  # what lies there and cannot be read: no reason not to fetch
+    damaged: Encoded | None = None  # what lies there and cannot be read: no reason not to fetch
 
 
 class Flights:
@@ -53,10 +53,10 @@ class Flights:
         self._backend = backend
         self._keyspace = keyspace
         self._counters = counters
-        self._flights: dict[str, asyncio.Task[bytes | None]] = {}
-        self._tasks: set[asyncio.Task[bytes | None]] = set()  # detached ones too
+        self._flights: dict[str, asyncio.Task[Encoded | None]] = {}
+        self._tasks: set[asyncio.Task[Encoded | None]] = set()  # detached ones too
 
-    async def join(self, job: Job) -> bytes:
+    async def join(self, job: Job) -> Encoded:
         """
         Return the encoded outcome of the fetch under way for this key, or of a new one.
 
@@ -105,12 +105,12 @@ class Flights:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _start(self, job: Job, *, refresh: bool) -> asyncio.Task[bytes | None]:
+    def _start(self, job: Job, *, refresh: bool) -> asyncio.Task[Encoded | None]:
         task = asyncio.get_running_loop().create_task(self._fly(job, refresh=refresh), name=f"fetch {job.key!r}")
         self._flights[job.key] = task
         self._tasks.add(task)
 
-        def landed(task: asyncio.Task[bytes | None]) -> None:
+        def landed(task: asyncio.Task[Encoded | None]) -> None:
             self._tasks.discard(task)
             if self._flights.get(job.key) is task:
                 del self._flights[job.key]
@@ -120,13 +120,13 @@ class Flights:
         task.add_done_callback(landed)
         return task
 
-    def _report(self, task: asyncio.Task[bytes | None]) -> None:
+    def _report(self, task: asyncio.Task[Encoded | None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._counters.errors += 1
             _log.warning("background %s failed: %s: %s", task.get_name(), type(error).__name__, error)
 
-    async def _fly(self, job: Job, *, refresh: bool) -> bytes | None:
+    async def _fly(self, job: Job, *, refresh: bool) -> Encoded | None:
         """Fetch under a lease, or wait for the process that holds it; without a backend, fetch all the same."""
         value, lease_name = self._keyspace.value(job.key), self._keyspace.lease(job.key)
         token, pause = secrets.token_bytes(12), _FIRST_POLL
@@ -167,7 +167,7 @@ class Flights:
 
     async def _fetch(self, job: Job) -> bytes:
         self._counters.fetches += 1
-        task = cast("asyncio.Task[bytes | None]", asyncio.current_task())
+        task = cast("asyncio.Task[Encoded | None]", asyncio.current_task())
         _ABOARD.set((*_ABOARD.get(), task))
         asked = job.fetch()
         if not inspect.isawaitable(asked):

@@ -14,7 +14,7 @@ from tradeutils.errors import UsageError
 
 __all__ = ["Memory"]
 
-_ENTRY_BYTES: Final = 250  # what an entry costs beside its value: key, dict slot, tuple, heap slot
+_ENTRY_BYTES: Final = 500  # measured: what an entry costs beside its value, in dict, list, tuple, floats and heap
 
 
 class _Entry(NamedTuple):

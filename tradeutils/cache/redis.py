@@ -26,8 +26,8 @@ _OPTIONS: Final = (
 _FORM: Final = "write redis://user:password@host:6379/0, rediss://... for TLS, or unix:///path/to/socket?db=0"
 
 # A value with a stale time outlives its ttl in Redis, so it says itself when the ttl is over, by the server's clock.
-# 0xFE occurs neither in UTF-8 text nor at the start of an encoded value.
-_SEAL: Final = struct.Struct("<4sq")
+# 0xFE occurs neither in UTF-8 text nor at the start of an encoded value; 16 bytes keep arrays behind it aligned.
+_SEAL: Final = struct.Struct("<4s4xq")
 _SEAL_MARK: Final = b"\xfetu\x01"
 
 _SCAN_COUNT: Final = 1000  # keys the server looks at in one step: about 0.3 ms during which it serves nobody else
@@ -239,7 +239,7 @@ class Redis:
         if data[:4] != _SEAL_MARK or len(data) < _SEAL.size:
             return Stored(data, 0)
         _, until = _SEAL.unpack_from(data)
-        return Stored(data[_SEAL.size :], max(0, self._link.now() - until))
+        return Stored(memoryview(data)[_SEAL.size :], max(0, self._link.now() - until))
 
 
 def _fields(info: bytes) -> dict[str, str]:

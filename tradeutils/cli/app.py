@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Any
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
 
 import typer
 import typer.core
@@ -24,6 +27,8 @@ from tradeutils.errors import UnknownName
 
 __all__ = ["app", "main"]
 
+_SECTION: Final = re.compile(r"^(\w[^\n]*)\n-+\n((?:.+(?:\n|\Z))+)", re.MULTILINE)
+
 
 class _Commands(typer.core.TyperGroup):
     """A group that names the nearest commands where there is none of the name given."""
@@ -34,6 +39,15 @@ class _Commands(typer.core.TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+def _help(command: Callable[..., object]) -> str:
+    """Return a command's docstring as its help; a section under a heading keeps its lines."""
+    return _SECTION.sub(_set_out, inspect.cleandoc(command.__doc__ or ""))
+
+
+def _set_out(section: re.Match[str]) -> str:
+    return f"\b\n{section[1]}:\n{textwrap.indent(section[2], '  ')}"
+
+
 app = typer.Typer(
     name="tradeutils",
     cls=_Commands,
@@ -41,17 +55,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
     rich_markup_mode=None,  # plain help reads the same on a terminal, in a pipe and without colour
 )
-for _command in (demo, fetch, indicators, chart, balances, sim, doctor):
-    app.command(_command.__name__)(_command)
+for _command, _purpose in (
+    (demo, "Do everything once, on a simulated venue."),
+    (fetch, "Candles of a venue."),
+    (indicators, "Indicators over candles."),
+    (chart, "Candles and indicators as an HTML file."),
+    (balances, "What an account is worth."),
+    (sim, "Serve a simulated venue on this machine."),
+    (doctor, "What this machine has, and what is missing."),
+):
+    app.command(_command.__name__, short_help=_purpose, help=_help(_command))(_command)
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the flag
+def _show_version(wanted: bool) -> None:  # typer calls it with the flag
     if wanted:
         typer.echo(f"tradeutils {__version__}")
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def tradeutils(
     context: typer.Context,
     *,
@@ -63,18 +84,21 @@ def tradeutils(
     """
     Market data, a cache, balances and indicators for trading bots, from a shell.
 
-    \b
-    Examples:
-      tradeutils demo                                  everything once; no network, no key
-      tradeutils fetch binance BTC/USDT -t 1h -n 500   candles
-      tradeutils chart BTC/USDT 1h --with rsi:14 -o btc.html
-      tradeutils doctor                                what this machine has, and what is missing
+    Examples
+    --------
+    tradeutils demo                                  everything once; no network, no key
+    tradeutils fetch binance BTC/USDT -t 1h -n 500   candles
+    tradeutils chart BTC/USDT 1h --with rsi:14 -o btc.html
+    tradeutils doctor                                what this machine has, and what is missing
 
     Exit codes: 0 done, 1 a venue or server failed, 2 the command line or its input is wrong.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(endings.USAGE)
+
+
+app.callback(invoke_without_command=True, help=_help(tradeutils))(tradeutils)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

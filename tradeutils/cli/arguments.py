@@ -40,29 +40,50 @@ def _louder(context: typer.Context, level: int) -> int:
 
 Verbose: TypeAlias = Annotated[
     int,
-    typer.Option("--verbose", "-v", count=True, callback=_louder, help="Tell what is done, on stderr; -vv: everything."),
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        callback=_louder,
+        show_default=False,
+        metavar="",
+        help="Tell what is done, on stderr; -vv: everything.",
+    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 ConfigFile: TypeAlias = Annotated[
     pathlib.Path | None,
-    typer.Option("--config", help="Settings (TOML). Default: TRADEUTILS_CONFIG, else tradeutils.toml if there is one."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings (TOML). Default: TRADEUTILS_CONFIG, else tradeutils.toml if there is one.",
+    ),
 ]
-Venue: TypeAlias = Annotated[str, typer.Option("--venue", help="The exchange, by its ccxt name.")]
+Venue: TypeAlias = Annotated[str, typer.Option("--venue", metavar="NAME", help="The exchange, by its ccxt name.")]
 Url: TypeAlias = Annotated[
     str | None,
-    typer.Option("--url", help="Scheme and host in place of the venue's own: http://127.0.0.1:8080"),
+    typer.Option("--url", metavar="URL", help="Scheme and host in place of the venue's own: http://127.0.0.1:8080"),
 ]
-TimeframeOption: TypeAlias = Annotated[str, typer.Option("--timeframe", "-t", help="Length of a bar: 1m, 1h, 1d ...")]
-Limit: TypeAlias = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The newest so many bars.")]
+TimeframeOption: TypeAlias = Annotated[
+    str, typer.Option("--timeframe", "-t", metavar="TIMEFRAME", help="Length of a bar: 1m, 1h, 1d ...")
+]
+Limit: TypeAlias = Annotated[
+    int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="The newest so many bars.")
+]
 Since: TypeAlias = Annotated[
-    str | None, typer.Option("--since", help="From this time on: 2024-01-31, 2024-01-31T12:00 (UTC), or milliseconds.")
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="From this time on: 2024-01-31, 2024-01-31T12:00 (UTC), or milliseconds."
+    ),
 ]
-Until: TypeAlias = Annotated[str | None, typer.Option("--until", help="Before this time; written as --since.")]
+Until: TypeAlias = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Before this time; written as --since.")
+]
 Specs: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--with", metavar="SPEC", help="An indicator, as rsi:14 or macd:12,26,9; may be repeated."),
 ]
-Quote: TypeAlias = Annotated[str, typer.Option("--quote", help="The currency to count in.")]
+Quote: TypeAlias = Annotated[str, typer.Option("--quote", metavar="CURRENCY", help="The currency to count in.")]
 
 
 def moment(name: str, text: str | None) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -23,7 +23,8 @@ _VALUE_DIGITS: Final = 12  # a price of several legs has up to 60
 def balances(
     *,
     account: Annotated[
-        str | None, typer.Option("--account", help="Whose; may be left out where the settings name only one.")
+        str | None,
+        typer.Option("--account", metavar="NAME", help="Whose; may be left out where the settings name only one."),
     ] = None,
     quote: Quote = "USDT",
     as_json: AsJson = False,
@@ -36,18 +37,18 @@ def balances(
 
     Assets that no market leads from are named, not counted.
 
-    \b
-    Examples:
-      tradeutils balances
-      tradeutils balances --account alice --quote BTC --json
-      tradeutils balances --config bots.toml
+    Examples
+    --------
+    tradeutils balances
+    tradeutils balances --account alice --quote BTC --json
+    tradeutils balances --config bots.toml
 
-    \b
-    Settings (tradeutils.toml):
-      [accounts.alice]
-      exchange = "binance"
-      key_env = "ALICE_KEY"
-      secret_env = "ALICE_SECRET"
+    Settings (tradeutils.toml)
+    --------------------------
+    [accounts.alice]
+    exchange = "binance"
+    key_env = "ALICE_KEY"
+    secret_env = "ALICE_SECRET"
     """
     from tradeutils.cli.venues import load_settings
 
@@ -64,8 +65,8 @@ def _choose(settings: Settings, name: str | None) -> Account:
     accounts = settings.accounts
     if not accounts:
         raise SettingsError(
-            "no account is set up; write one in tradeutils.toml: [accounts.alice] with exchange, key_env and secret_env "
-            "(tradeutils balances --help shows it)"
+            "no account is set up; write one in tradeutils.toml: [accounts.alice] with exchange, key_env and "
+            "secret_env (tradeutils balances --help shows it)"
         )
     if name is None and len(accounts) > 1:
         raise UsageError(f"--account was left out and there are {', '.join(accounts)}; name one")
@@ -84,7 +85,7 @@ async def _value(settings: Settings, account: Account, quote: str, url: str | No
         return await Balances(exchange).total(account.name, quote)
 
 
-def valuation_as_json(valuation: Valuation) -> dict[str, object]:
+def valuation_as_json(valuation: Valuation) -> dict[str, Any]:
     """Return a valuation for JSON; amounts, prices and values are the exact text of their decimals."""
     return {
         "account": valuation.account,

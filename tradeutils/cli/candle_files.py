@@ -27,10 +27,8 @@ def encode(candles: Candles, kind: Kind) -> bytes:
 
 def rows(candles: Candles) -> list[list[float | int | None]]:
     """Return candles as ccxt does: ``[time, open, high, low, close, volume]``, ``None`` where not known."""
-    columns = [candles.time.tolist()]
-    for name in _COLUMNS[1:]:
-        columns.append([None if math.isnan(value) else value for value in getattr(candles, name).tolist()])
-    return [list(row) for row in zip(*columns, strict=True)]
+    fields = [[None if math.isnan(x) else x for x in getattr(candles, name).tolist()] for name in _COLUMNS[1:]]
+    return [list(row) for row in zip(candles.time.tolist(), *fields, strict=True)]
 
 
 def _csv(candles: Candles) -> bytes:

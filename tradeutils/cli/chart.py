@@ -27,13 +27,19 @@ def chart(
     source: Annotated[list[str] | None, typer.Argument(metavar=METAVAR, help="A candle file, or a market.")] = None,
     *,
     specs: Specs = None,
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The HTML file to write.")] = pathlib.Path("chart.html"),
-    timeframe: Annotated[str | None, typer.Option("--timeframe", "-t", help="Length of a bar: 1m, 1h, 1d ...")] = None,
+    output: Annotated[
+        pathlib.Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write.")
+    ] = pathlib.Path("chart.html"),
+    timeframe: Annotated[
+        str | None, typer.Option("--timeframe", "-t", metavar="TIMEFRAME", help="Length of a bar: 1m, 1h, 1d ...")
+    ] = None,
     venue: Venue = "binance",
     limit: Limit = None,
     since: Since = None,
     until: Until = None,
-    title: Annotated[str, typer.Option("--title", help="Default: symbol, timeframe and exchange.")] = "",
+    title: Annotated[
+        str, typer.Option("--title", metavar="TEXT", help="Default: symbol, timeframe and exchange.")
+    ] = "",
     url: Url = None,
     config: ConfigFile = None,
     verbose: Verbose = 0,
@@ -43,11 +49,11 @@ def chart(
 
     Moving averages and bands are drawn over the price, volume and oscillators in panes below it; gaps are shaded.
 
-    \b
-    Examples:
-      tradeutils chart BTC/USDT 1h --with ema:20 --with rsi:14 -o btc.html
-      tradeutils chart kraken BTC/USD 1d -n 1000 --with bbands:20,2 -o btc.html
-      tradeutils chart candles.parquet --with macd:12,26,9
+    Examples
+    --------
+    tradeutils chart BTC/USDT 1h --with ema:20 --with rsi:14 -o btc.html
+    tradeutils chart kraken BTC/USD 1d -n 1000 --with bbands:20,2 -o btc.html
+    tradeutils chart candles.parquet --with macd:12,26,9
     """
     check_target(output, CHART)
     asked = parse_specs(specs)

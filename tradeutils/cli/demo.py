@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tradeutils.exchange import Exchange
     from tradeutils.model import Panel
     from tradeutils.model.candles import Column
+    from tradeutils.settings import Account
 
 __all__ = ["demo"]
 
@@ -47,16 +49,22 @@ class _Report:
     def step(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self.seconds[name] = time.perf_counter() - started
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 def demo(
     *,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the simulated market: the same one, the same numbers.")] = 7,
-    symbols: Annotated[int, typer.Option("--symbols", min=1, max=1000, help="How many markets to fetch.")] = 50,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Of the simulated market: the same one, the same numbers.")
+    ] = 7,
+    symbols: Annotated[
+        int, typer.Option("--symbols", metavar="N", min=1, max=1000, help="How many markets to fetch.")
+    ] = 50,
     live: Annotated[bool, typer.Option("--live", help="Ask a real venue's public endpoints instead.")] = False,
     venue: Venue = "binance",
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The chart to write.")] = pathlib.Path("demo.html"),
+    output: Annotated[
+        pathlib.Path, typer.Option("--output", "-o", metavar="FILE", help="The chart to write.")
+    ] = pathlib.Path("demo.html"),
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -65,12 +73,12 @@ def demo(
 
     A simulated venue is started on this machine and asked through ccxt, unmodified, as a real one would be.
 
-    \b
-    Examples:
-      tradeutils demo
-      tradeutils demo --seed 42 --symbols 200 -o market.html
-      tradeutils demo --live --venue kraken
-      tradeutils demo --json
+    Examples
+    --------
+    tradeutils demo
+    tradeutils demo --seed 42 --symbols 200 -o market.html
+    tradeutils demo --live --venue kraken
+    tradeutils demo --json
     """
     check_target(output, CHART)
     report = _Report()
@@ -84,3 +92,129 @@ def demo(
     rows = [[name, text, f"{report.seconds[name]:.2f} s"] for name, text in report.steps.items()]
     show_table(("step", "what was done", ">took"), [*rows, ["total", "", f"{sum(report.seconds.values()):.2f} s"]])
     tell(f"open {output} in a browser")
+
+
+def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: pathlib.Path) -> None:
+    from tradeutils.settings import Account, Credentials
+
+    with contextlib.ExitStack() as stack:
+        with report.step("venue"):
+            from tradeutils.sim import serve
+
+            running = stack.enter_context(serve(venue, symbols=symbols + _SPARE, seed=seed))
+        report.steps["venue"] = f"simulated {venue} with seed {seed}, listening on {running.url}"
+        report.results["seed"] = seed
+        holder = running.accounts[0]
+        account = Account(
+            name=holder.name, exchange=venue, credentials=Credentials(key=holder.key, secret=holder.secret)
+        )
+        note = f"simulated market, seed {seed}"
+        asyncio.run(_walk(report, venue, symbols, output, note=note, url=running.url, account=account))
+
+
+async def _walk(
+    report: _Report,
+    venue: str,
+    count: int,
+    output: pathlib.Path,
+    *,
+    note: str,
+    url: str | None = None,
+    account: Account | None = None,
+) -> None:
+    """Go the whole road; nothing is written before the last step."""
+    from tradeutils.cache import Cache
+    from tradeutils.exchange import Exchange
+
+    cache = Cache()
+    with report.step("markets"):  # imports ccxt, which takes most of it
+        exchange = Exchange(venue, account=account, cache=cache, url=url)
+    async with cache, exchange:
+        symbols = await _choose_symbols(report, exchange, count)
+        panel = await _fetch_twice(report, exchange, cache, symbols)
+        await _value(report, exchange, cache)
+    columns = _compute(report, panel)
+    _draw(report, panel, columns, output, note)
+
+
+async def _choose_symbols(report: _Report, exchange: Exchange, count: int) -> list[str]:
+    with report.step("markets"):
+        markets = await exchange.load_markets()
+        tickers = await exchange.fetch_tickers()
+    traded = {
+        symbol: tickers[symbol].quote_volume or 0.0
+        for symbol, market in markets.items()
+        if market.type == "spot" and market.active and market.quote == _QUOTE and symbol in tickers
+    }
+    if not traded:
+        raise UsageError(
+            f"venue was {exchange.venue!r}, which trades nothing against {_QUOTE}; write another: --venue kraken"
+        )
+    most = sorted(traded, key=lambda symbol: (-traded[symbol], symbol))[:count]
+    report.steps["markets"] = f"{len(markets)} listed; the {len(most)} most traded against {_QUOTE} are taken"
+    report.results |= {"venue": exchange.venue, "timeframe": _TIMEFRAME, "symbols": most}
+    return most
+
+
+async def _fetch_twice(report: _Report, exchange: Exchange, cache: Cache, symbols: Sequence[str]) -> Panel:
+    with report.step("fetch"), progress("candles") as done:
+        panel = await exchange.fetch_panel(symbols, _TIMEFRAME, limit=_BARS, progress=done)
+    candles = int((~panel.mask).sum())
+    report.steps["fetch"] = f"{candles:,} candles of {len(symbols)} symbols, {_TIMEFRAME}, through ccxt"
+    before = await cache.stats()
+    with report.step("cache"):
+        again = await exchange.fetch_panel(symbols, _TIMEFRAME, limit=_BARS)
+    after = await cache.stats()
+    same = "equal" if again == panel else "newer"
+    served = after.hits - before.hits
+    report.steps["cache"] = f"the same once more: {served} of {len(symbols)} answers from the cache, {same}"
+    report.results |= {"candles": candles, "bars": len(panel), "served_from_cache": served}
+    return panel
+
+
+async def _value(report: _Report, exchange: Exchange, cache: Cache) -> None:
+    from tradeutils.balances import Balances
+
+    if exchange.account is None:
+        report.seconds["balances"] = 0.0
+        report.steps["balances"] = "skipped: a real account needs your keys; see tradeutils balances --help"
+        return
+    with report.step("balances"):
+        valuation = await Balances(exchange, cache=cache).total(exchange.account.name, _QUOTE)
+    named = f"; without a price: {', '.join(valuation.unpriced)}" if valuation.unpriced else ""
+    worth = f"{figure(valuation.total.quantize(Decimal('0.01')))} {_QUOTE}"
+    report.steps["balances"] = f"{len(valuation.assets)} assets worth {worth}{named}"
+    told = valuation_as_json(valuation)
+    # Ages and the time of asking are of this run; all else is of the seed.
+    assets = {asset: {k: v for k, v in held.items() if k != "age"} for asset, held in told["assets"].items()}
+    report.results["valuation"] = {**told, "assets": assets}
+    del report.results["valuation"]["time"]
+
+
+def _compute(report: _Report, panel: Panel) -> dict[str, Column]:
+    from tradeutils.indicators import Indicators
+
+    with report.step("indicators"):
+        computed = Indicators(panel).compute(list(_SPECS))
+    bars, symbols = panel.shape
+    names = ", ".join(spec.partition(":")[0] for spec in _SPECS)
+    report.steps["indicators"] = f"{names}: {len(computed)} columns of {bars} bars x {symbols} symbols"
+    report.results["indicators"] = {
+        key: {symbol: values[-1, s] for s, symbol in enumerate(panel.symbols)} for key, values in computed.items()
+    }
+    return {key: values[:, 0] for key, values in computed.items()}
+
+
+def _draw(report: _Report, panel: Panel, columns: Mapping[str, Column], output: pathlib.Path, note: str) -> None:
+    from tradeutils.cli.drawing import draw, render
+
+    with report.step("chart"):
+        candles = panel.candles(panel.symbols[0])
+        rows = ~panel.mask[:, 0]
+        lines = lines_of(parse_specs(_SPECS), {key: column[rows] for key, column in columns.items()})
+        page = render(draw(candles, lines, note=note))
+        save({output: page})
+    report.steps["chart"] = (
+        f"{output}: {len(candles)} bars of {candles.symbol}, {len(page) / 1e6:.1f} MB, opens without a network"
+    )
+    report.results["chart"] = {"file": str(output), "symbol": candles.symbol, "bytes": len(page)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -25,6 +27,7 @@ State: TypeAlias = Literal["ok", "warning", "missing", "failed"]
 
 _CLOCK_TOLERANCE_MS: Final = 500.0  # venues refuse signed requests that are 1 to 5 s off
 _FEW_MEMORY: Final = 2 * 2**30
+_LINE: Final = 88
 _REDIS_SECONDS: Final = 2.0
 _NO_REDIS: Final = "check the URL and that the server runs: apt install redis-server, or docker run -p 6379:6379 redis"
 _SET_UP_REDIS: Final = "for one cache for all processes: [cache] url = 'redis://localhost:6379/0' in tradeutils.toml"
@@ -40,7 +43,8 @@ class Finding:
     name : str
         What: ``"redis"``.
     state : str
-        ``"ok"``; ``"warning"``: it works, but; ``"missing"``: optional and not there; ``"failed"``: asked for, not there.
+        ``"ok"``; ``"warning"``: it works, but; ``"missing"``: optional and not there; ``"failed"``: asked for and
+        not there.
     found : str
         What was found, in one line.
     remedy : str
@@ -59,10 +63,14 @@ class Finding:
 def doctor(
     *,
     redis: Annotated[
-        str | None, typer.Option("--redis", help="A Redis to look at; default: the cache of the settings.")
+        str | None,
+        typer.Option("--redis", metavar="URL", help="A Redis to look at; default: the cache of the settings."),
     ] = None,
     venue: Annotated[
-        str | None, typer.Option("--venue", help="A venue to compare clocks with; by default nothing is sent anywhere.")
+        str | None,
+        typer.Option(
+            "--venue", metavar="NAME", help="A venue to compare clocks with; by default nothing is sent anywhere."
+        ),
     ] = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -74,11 +82,11 @@ def doctor(
 
     Exit code 0, whatever optional part is missing; 1 where what --redis or --venue asked for does not answer.
 
-    \b
-    Examples:
-      tradeutils doctor
-      tradeutils doctor --redis redis://localhost:6379/0
-      tradeutils doctor --venue binance --json
+    Examples
+    --------
+    tradeutils doctor
+    tradeutils doctor --redis redis://localhost:6379/0
+    tradeutils doctor --venue binance --json
     """
     from tradeutils.cli.venues import load_settings
 
@@ -89,9 +97,17 @@ def doctor(
     if as_json:
         show_json({"versions": machine.read_versions(), "checks": {found.name: _plain(found) for found in findings}})
     else:
-        show_table(("part", "state", "found", "to do"), [[f.name, f.state, f.found, f.remedy] for f in findings])
+        show_table(("part", "state", "found"), [row for finding in findings for row in _rows(finding)])
     if any(found.state == "failed" for found in findings):
         raise typer.Exit(FAILED)
+
+
+def _rows(finding: Finding) -> list[list[str]]:
+    """Return a finding as rows of a table that fits a page, what to do below what was found."""
+    lines = textwrap.wrap(finding.found, _LINE)
+    if finding.remedy:
+        lines += textwrap.wrap(f"-> {finding.remedy}", _LINE, subsequent_indent="   ")
+    return [[finding.name, finding.state, lines[0]], *(["", "", line] for line in lines[1:])]
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
@@ -106,7 +122,9 @@ def _look_at_software() -> Iterator[Finding]:
     yield Finding(
         "packages",
         "failed" if missing else "ok",
-        f"{', '.join(missing)} missing" if missing else ", ".join(f"{name} {versions[name]}" for name in machine.REQUIRED),
+        f"{', '.join(missing)} missing"
+        if missing
+        else ", ".join(f"{name} {versions[name]}" for name in machine.REQUIRED),
         "pip install --force-reinstall tradeutils" if missing else "",
         versions,
     )
@@ -181,7 +199,11 @@ def _judge_redis(url: str, server: dict[str, Any]) -> Finding:
     limit = server["max_bytes"]
     found += f", {_gib(server['used_bytes'])} of {_gib(limit)} used" if limit else ", no memory limit"
     keeps_all = server["policy"] == "noeviction"
-    remedy = "set maxmemory and maxmemory-policy allkeys-lru: a full cache then forgets instead of refusing" if keeps_all else ""
+    remedy = (
+        "set maxmemory and maxmemory-policy allkeys-lru: a full cache then forgets instead of refusing"
+        if keeps_all
+        else ""
+    )
     return Finding("redis", "warning" if keeps_all else "ok", found, remedy, {"url": url, **server})
 
 
@@ -195,11 +217,12 @@ async def _look_at_clock(settings: Settings, venue: str, url: str | None) -> Fin
             return Finding("clock", "failed", one_line(str(error)), f"check the network and the state of {venue}")
         offset = time.time() * 1000 - told
     off = abs(offset) > _CLOCK_TOLERANCE_MS
+    apart = f"{abs(offset):.0f} ms" if abs(offset) < 10_000 else str(dt.timedelta(seconds=round(abs(offset) / 1000)))
     direction = "ahead of" if offset > 0 else "behind"
     return Finding(
         "clock",
         "warning" if off else "ok",
-        f"{abs(offset):.0f} ms {direction} {venue}",
+        f"{apart} {direction} {venue}",
         "set the clock: timedatectl set-ntp true" if off else "",
         {"venue": venue, "offset_ms": round(offset, 1)},
     )

@@ -23,8 +23,8 @@ __all__ = ["fetch"]
 
 
 def fetch(
-    venue: Annotated[str, typer.Argument(help="The exchange, by its ccxt name: binance, kraken ...")],
-    symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL...", help="Markets: BTC/USDT ETH/USDT ...")],
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="The exchange, by its ccxt name: binance, kraken ...")],
+    symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL", help="Markets: BTC/USDT ETH/USDT ...")],
     *,
     timeframe: TimeframeOption = "1h",
     limit: Limit = None,
@@ -33,11 +33,11 @@ def fetch(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o",
+            "--output", "-o", metavar="FILE",
             help="Write a file (.csv .parquet .feather .json) instead; for several symbols with {symbol} in its name.",
         ),
     ] = None,
-    tail: Annotated[int, typer.Option("--tail", min=1, help="Rows of each symbol in the table.")] = 10,
+    tail: Annotated[int, typer.Option("--tail", metavar="N", min=1, help="Rows of each symbol in the table.")] = 10,
     as_json: AsJson = False,
     url: Url = None,
     config: ConfigFile = None,
@@ -48,12 +48,12 @@ def fetch(
 
     Without --limit and --since, the newest 500.
 
-    \b
-    Examples:
-      tradeutils fetch binance BTC/USDT
-      tradeutils fetch binance BTC/USDT -t 1m --since 2024-01-01 --until 2024-02-01 -o btc.parquet
-      tradeutils fetch kraken BTC/USD ETH/USD -t 1d -o 'candles-{symbol}.csv'
-      tradeutils fetch binance BTC/USDT -n 5 --json
+    Examples
+    --------
+    tradeutils fetch binance BTC/USDT
+    tradeutils fetch binance BTC/USDT -t 1m --since 2024-01-01 --until 2024-02-01 -o btc.parquet
+    tradeutils fetch kraken BTC/USD ETH/USD -t 1d -o 'candles-{symbol}.csv'
+    tradeutils fetch binance BTC/USDT -n 5 --json
     """
     wanted = CandleRange(moment("since", since), moment("until", until), limit)
     asked = list(dict.fromkeys(symbols))
@@ -79,19 +79,28 @@ def fetch(
 def _targets(output: str, symbols: Sequence[str], timeframe: str) -> list[tuple[pathlib.Path, Kind]]:
     """Return the file of each symbol and its kind; refuse what cannot be written before anything is fetched."""
     if len(symbols) > 1 and "{symbol}" not in output:
-        raise UsageError(f"output was {output!r} for {len(symbols)} symbols; write one with {{symbol}}: '{{symbol}}-{timeframe}.csv'")
+        raise UsageError(
+            f"output was {output!r} for {len(symbols)} symbols; write one with {{symbol}}: '{{symbol}}-{timeframe}.csv'"
+        )
     targets = []
     for symbol in symbols:
         name = symbol.replace("/", "_").replace(":", "_")
         path = pathlib.Path(output.replace("{symbol}", name))
         targets.append((path, check_target(path, *CANDLE_KINDS)))
     if len({path for path, _ in targets}) < len(targets):
-        raise UsageError(f"output was {output!r}, which gives two of {', '.join(symbols)} one name; fetch them one by one")
+        raise UsageError(
+            f"output was {output!r}, which gives two of {', '.join(symbols)} one name; fetch them one by one"
+        )
     return targets
 
 
 async def _fetch(
-    venue: str, symbols: Sequence[str], timeframe: str, wanted: CandleRange, url: str | None, config: pathlib.Path | None
+    venue: str,
+    symbols: Sequence[str],
+    timeframe: str,
+    wanted: CandleRange,
+    url: str | None,
+    config: pathlib.Path | None,
 ) -> list[Candles]:
     from tradeutils.cli.venues import load_settings, open_exchange
 
@@ -116,10 +125,11 @@ def _described(candles: Candles) -> str:
 
 
 def _show(fetched: Sequence[Candles], tail: int) -> None:
-    shown = []
-    for candles in fetched:
-        for row in rows(candles[-tail:]):
-            shown.append([candles.symbol, utc(int(row[0] or 0)), *(figure(value) for value in row[1:])])
+    shown = [
+        [candles.symbol, utc(int(row[0] or 0)), *(figure(value) for value in row[1:])]
+        for candles in fetched
+        for row in rows(candles[-tail:])
+    ]
     show_table(("symbol", "time (UTC)", ">open", ">high", ">low", ">close", ">volume"), shown)
     for candles in fetched:
         tell(f"{_described(candles)}; the newest {min(tail, len(candles))} are shown")

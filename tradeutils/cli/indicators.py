@@ -22,15 +22,20 @@ def indicators(
     source: Annotated[list[str] | None, typer.Argument(metavar=METAVAR, help="A candle file, or a market.")] = None,
     *,
     specs: Specs = None,
-    timeframe: Annotated[str | None, typer.Option("--timeframe", "-t", help="Length of a bar: 1m, 1h, 1d ...")] = None,
+    timeframe: Annotated[
+        str | None, typer.Option("--timeframe", "-t", metavar="TIMEFRAME", help="Length of a bar: 1m, 1h, 1d ...")
+    ] = None,
     venue: Venue = "binance",
     limit: Limit = None,
     since: Since = None,
     until: Until = None,
     tail: Annotated[
-        int | None, typer.Option("--tail", min=1, help="The newest so many rows. Default: 5; with --json, all.")
+        int | None,
+        typer.Option("--tail", metavar="N", min=1, help="The newest so many rows. Default: 5; with --json, all."),
     ] = None,
-    show_all: Annotated[bool, typer.Option("--list", help="List the indicators there are, and their parameters.")] = False,
+    show_all: Annotated[
+        bool, typer.Option("--list", help="List the indicators there are, and their parameters.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
     config: ConfigFile = None,
@@ -42,12 +47,12 @@ def indicators(
     What is wrong with a file (gaps, duplicates, disorder) is told on stderr. Bars of a venue before the range are
     fetched as far as the indicators need them.
 
-    \b
-    Examples:
-      tradeutils indicators candles.csv --with rsi:14 --with ema:20
-      tradeutils indicators BTC/USDT 1h --with macd:12,26,9 --tail 10
-      tradeutils indicators kraken BTC/USD 1d --with bbands:20,2 --json
-      tradeutils indicators --list
+    Examples
+    --------
+    tradeutils indicators candles.csv --with rsi:14 --with ema:20
+    tradeutils indicators BTC/USDT 1h --with macd:12,26,9 --tail 10
+    tradeutils indicators kraken BTC/USD 1d --with bbands:20,2 --json
+    tradeutils indicators --list
     """
     if show_all:
         _show_registry(as_json=as_json)

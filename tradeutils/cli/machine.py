@@ -80,7 +80,7 @@ class GPU:
 
 
 def read_versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of what it needs; of optional packages, those that are here."""
+    """Return the versions of Python, of this package and of what it needs; of optional packages, those here."""
     from tradeutils._version import __version__
 
     found = {"python": platform.python_version(), "tradeutils": __version__}
@@ -130,11 +130,13 @@ def parse_cpu_share(cpu_max: str) -> float | None:
 
 def read_memory() -> Memory:
     """Return how much memory there is and how much of it is free."""
-    return parse_memory(_read(pathlib.Path("/proc/meminfo")), _read(_CGROUP / "memory.max"), _read(_CGROUP / "memory.current"))
+    return parse_memory(
+        _read(pathlib.Path("/proc/meminfo")), _read(_CGROUP / "memory.max"), _read(_CGROUP / "memory.current")
+    )
 
 
 def parse_memory(meminfo: str, limit: str, used: str) -> Memory:
-    """Return memory from ``/proc/meminfo`` and a container's ``memory.max`` and ``memory.current``; each may be empty."""
+    """Return memory from ``/proc/meminfo`` and a container's ``memory.max`` and ``memory.current``; each may be ''."""
     named = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", meminfo, re.MULTILINE)}
     total, available = named.get("MemTotal"), named.get("MemAvailable")
     if limit.strip().isdigit() and used.strip().isdigit() and (total is None or int(limit) < total):

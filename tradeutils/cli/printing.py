@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tradeutils.cli.endings import one_line
 
-__all__ = ["figure", "progress", "show_json", "show_table", "tell", "utc"]
+__all__ = ["figure", "progress", "show_json", "show_line", "show_table", "tell", "utc"]
 
 _WIDE: Final = 10_000  # columns of a pipe: nothing is folded or cut there
 
@@ -57,7 +57,9 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 
     on_screen = sys.stdout.isatty()
     drawn = io.StringIO()
-    console = Console(file=drawn, force_terminal=on_screen or None, width=shutil.get_terminal_size().columns if on_screen else _WIDE)
+    console = Console(
+        file=drawn, force_terminal=on_screen or None, width=shutil.get_terminal_size().columns if on_screen else _WIDE
+    )
     table = Table(box=box.SIMPLE_HEAD if on_screen else None, pad_edge=False, header_style="bold", show_edge=False)
     for name in columns:
         # Folded where a terminal is too narrow: a number that is cut is another number.
@@ -68,6 +70,11 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
         console.print(Text(one_line(title), style="bold"))
     console.print(table)
     _write("".join(line.rstrip() + "\n" for line in drawn.getvalue().splitlines()))
+
+
+def show_line(text: str) -> None:
+    """Print a line on stdout, at once."""
+    _write(one_line(text) + "\n")
 
 
 def _write(text: str) -> None:

@@ -65,7 +65,9 @@ def check_target(path: pathlib.Path, *kinds: Kind) -> Kind:
     suffix = path.suffix.lower()
     kind = next((kind for kind in kinds if kind.suffix == suffix), None)
     if path.is_dir():
-        raise UsageError(f"output was {str(path)!r}, which is a folder; write a file name: {path / f'name{kinds[0].suffix}'}")
+        raise UsageError(
+            f"output was {str(path)!r}, which is a folder; write a file name: {path / f'name{kinds[0].suffix}'}"
+        )
     if kind is None:
         endings = [kind.suffix for kind in kinds]
         close = nearest(suffix, endings, 1) or [" or ".join(endings)]

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tradeutils.cli.printing import tell
-from tradeutils.errors import UsageError
+from tradeutils.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from tradeutils.model import Candles
 
-__all__ = ["DEFAULT_TIMEFRAME", "HOW", "METAVAR", "CandleRange", "FileSource", "VenueSource", "parse_source", "read_source"]
+__all__ = [
+    "DEFAULT_TIMEFRAME",
+    "HOW",
+    "METAVAR",
+    "CandleRange",
+    "FileSource",
+    "VenueSource",
+    "parse_source",
+    "read_source",
+]
 
 METAVAR: Final = "FILE | [VENUE] SYMBOL [TIMEFRAME]"
 DEFAULT_TIMEFRAME: Final = "1h"
@@ -73,7 +83,7 @@ def parse_source(words: Sequence[str], *, venue: str, timeframe: str | None) -> 
         if len(words) > 1:
             raise UsageError(f"{words[1]!r} stood behind the file {words[0]}; one file at a time, nothing after it")
         return FileSource(pathlib.Path(words[0]), timeframe)
-    if len(words) > 1 and (len(words) > 2 or _is_symbol(words[1]) or not _is_symbol(words[0])):
+    if len(words) > 1 and not _is_symbol(words[0]) and not (len(words) == 2 and _is_timeframe(words[1])):
         venue, *words = words
     if len(words) > 2:
         raise UsageError(f"{words[2]!r} was one word too many; {HOW}")
@@ -83,11 +93,11 @@ def parse_source(words: Sequence[str], *, venue: str, timeframe: str | None) -> 
 
 
 def _is_file(word: str) -> bool:
-    """Tell whether a word names a file: it exists, ends as candle files do, or looks into a folder that exists."""
+    """Tell whether a word names a file: it ends about as candle files do, exists, or looks into a folder that does."""
     from tradeutils.history.file_names import SUFFIXES
 
     path = pathlib.Path(word)
-    if word.lower().endswith(SUFFIXES):
+    if path.suffix and nearest(path.suffix, SUFFIXES):
         return True
     try:
         return path.exists() or (path.parent != pathlib.Path() and path.parent.is_dir())
@@ -97,6 +107,10 @@ def _is_file(word: str) -> bool:
 
 def _is_symbol(word: str) -> bool:
     return "/" in word or ":" in word
+
+
+def _is_timeframe(word: str) -> bool:
+    return re.fullmatch(r"[0-9]+[smhdwMy]", word) is not None
 
 
 def read_source(
@@ -151,6 +165,4 @@ async def _fetch(
     if limit is not None:
         limit += warm_up
     async with open_exchange(source.venue, load_settings(config), url=url) as exchange:
-        return await exchange.fetch_ohlcv(
-            source.symbol, source.timeframe, since=since, until=wanted.until, limit=limit
-        )
+        return await exchange.fetch_ohlcv(source.symbol, source.timeframe, since=since, until=wanted.until, limit=limit)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tradeutils import frames
 from tradeutils.codec._encode import MAX_DEPTH, Encoder, Refused
 from tradeutils.codec._records import RECORDS
 from tradeutils.errors import CodecError
@@ -21,7 +22,7 @@ _SHOWN: Final = 200
 def blamed(value: Any, error: Exception) -> CodecError:
     """Return the error that names the innermost value at fault and the path to it: ``value["a"][3]``."""
     path, seen = "value", {id(value)}
-    reason = error.reason if isinstance(error, Refused) else "it is nested too deep for the stack that is left"
+    reason = _reason(error)
     for depth in itertools.count(1):
         fault = _first_fault(value, depth)
         if fault is None:
@@ -40,11 +41,13 @@ def _first_fault(value: Any, depth: int) -> tuple[str, Any, str] | None:
     for step, child in _children(value):
         try:
             Encoder(careful=True).encode(child, depth)
-        except Refused as error:
-            return step, child, error.reason
-        except RecursionError:
-            return step, child, "it is nested too deep for the stack that is left"
+        except (Refused, RecursionError) as error:
+            return step, child, _reason(error)
     return None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, Refused) else "it is nested too deep for the stack that is left"
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
@@ -63,6 +66,10 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     elif type(value) in RECORDS:
         for name in RECORDS[type(value)].names:
             yield f".{name}", getattr(value, name)
+    elif frames.is_frame(value):
+        yield from ((f"[{name!r}]", column) for name, column in value.items())
+    elif frames.is_series(value):
+        yield from ((f".iloc[{at}]", one) for at, one in enumerate(value.tolist()))
     elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
         for at, one in enumerate(value.ravel().tolist()):
             yield f".ravel()[{at}]", one

@@ -168,10 +168,10 @@ def _balance(source: Decoder, *forms: Any) -> Balance:
     return Balance(venue=venue, account=account, time=time, assets=assets)
 
 
-def _pandas(source: Decoder, form: Any) -> Any:
+def _pandas(source: Decoder, recipe: list[Any], ingredients: Any) -> Any:
     from tradeutils import frames
 
-    return frames.put_together(source.sequence(form))
+    return frames.put_together(recipe, source.sequence(ingredients))
 
 
 _READERS: Final[dict[Any, Callable[..., Any]]] = {

@@ -31,6 +31,7 @@ __all__ = ["MAX_DEPTH", "Encoder", "Refused", "encoded"]
 MAX_DEPTH: Final = 64
 """How deep values may be nested; orjson writes 254 levels, and one of ours takes up to three."""
 
+_NOT_KEPT: Final = "values of this type are not kept; store what it is made of"
 _SHORT: Final = 128  # bytes up to this length go into the text
 _NONE: Final = type(None)
 _NUMBERS_AND_TEXT: Final = ATOMS | {float}
@@ -38,12 +39,7 @@ _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**64 - 1
 
 
 class Refused(Exception):
-    """A value that is not kept, and why; never leaves the codec."""
-
-    def __init__(self, value: Any, reason: str) -> None:
-        self.value = value
-        self.reason = reason
-        super().__init__(reason)
+    """A value is not kept; says why, and never leaves the codec."""
 
 
 def encoded(value: Any) -> tuple[bytes, list[Buffer]]:
@@ -63,7 +59,7 @@ def encoded(value: Any) -> tuple[bytes, list[Buffer]]:
     try:
         return orjson.dumps(form), encoder.buffers
     except TypeError as error:
-        raise Refused(value, f"JSON cannot hold it: {error}") from error
+        raise Refused(f"JSON cannot hold it: {error}") from error
 
 
 class Encoder:
@@ -88,7 +84,7 @@ class Encoder:
         if kind is float:
             return value if math.isfinite(value) else ["float", repr(value)]
         if depth > MAX_DEPTH:
-            raise Refused(value, f"it is nested more than {MAX_DEPTH} deep")
+            raise Refused(f"it is nested more than {MAX_DEPTH} deep")
         write = _WRITERS.get(kind) or _writer_of(value)
         return write(self, value, depth)
 
@@ -173,7 +169,7 @@ def _array(to: Encoder, value: Any, depth: int) -> list[Any]:
     if value.dtype == object:
         return ["objects", list(value.shape), to.sequence(value.ravel().tolist(), depth)]
     if not _arrays.kept_dtype(value.dtype):
-        raise Refused(value, f"dtype {value.dtype} is not kept; convert it with astype")
+        raise Refused(f"dtype {value.dtype} is not kept; convert it with astype")
     dtype, shape, order, raw = _arrays.pack(value)
     return ["array", dtype, shape, order, to.set_aside(raw)]
 
@@ -184,7 +180,7 @@ def _numpy_scalar(to: Encoder, value: Any, depth: int) -> list[Any]:
     if isinstance(value, np.bytes_):
         return ["numpy.bytes", value.hex()]
     if not _arrays.kept_dtype(value.dtype):
-        raise Refused(value, f"dtype {value.dtype} is not kept; convert it with astype")
+        raise Refused(f"dtype {value.dtype} is not kept; convert it with astype")
     return ["numpy", value.dtype.str, value.tobytes().hex()]
 
 
@@ -219,21 +215,21 @@ def _zone(to: Encoder, value: dt.tzinfo, depth: int) -> list[Any]:
     try:
         return ["zone", _moments.zone_parts(value)]
     except TypeError as error:
-        raise Refused(value, str(error)) from error
+        raise Refused(str(error)) from error
 
 
 def _datetime(to: Encoder, value: dt.datetime, depth: int) -> list[Any]:
     try:
         return ["datetime", *_moments.datetime_parts(value)]
     except TypeError as error:
-        raise Refused(value, str(error)) from error
+        raise Refused(str(error)) from error
 
 
 def _time(to: Encoder, value: dt.time, depth: int) -> list[Any]:
     try:
         return ["time", *_moments.time_parts(value)]
     except TypeError as error:
-        raise Refused(value, str(error)) from error
+        raise Refused(str(error)) from error
 
 
 def _pandas(to: Encoder, value: Any, depth: int) -> list[Any]:
@@ -242,10 +238,11 @@ def _pandas(to: Encoder, value: Any, depth: int) -> list[Any]:
     try:
         parts = frames.take_apart(value)
     except DataError as error:
-        raise Refused(value, str(error)) from error
+        raise Refused(str(error)) from error
     if parts is None:
-        raise Refused(value, "values of this type are not kept")
-    return ["pandas", to.sequence(parts, depth)]
+        raise Refused(_NOT_KEPT)
+    recipe, ingredients = parts
+    return ["pandas", recipe, [0, *[to.encode(one, depth + 1) for one in ingredients]]]
 
 
 def _writer_of(value: Any) -> Callable[[Encoder, Any, int], Any]:
@@ -254,7 +251,10 @@ def _writer_of(value: Any) -> Callable[[Encoder, Any, int], Any]:
         return _numpy_scalar
     if type(value).__module__.partition(".")[0] == "pandas":
         return _pandas
-    raise Refused(value, "values of this type are not kept")
+    for base in type(value).__mro__:
+        if base in _WRITERS or base in _NUMBERS_AND_TEXT:
+            raise Refused(f"it would come back as {base.__name__}; store that, {base.__name__}(...), of it")
+    raise Refused(_NOT_KEPT)
 
 
 _Writer = Callable[[Encoder, Any, int], Any]

@@ -36,7 +36,7 @@ _FIXED: Final = _HEAD.size + _CHECKSUM.size
 _ALIGN: Final = 64  # a cache line, and what the widest vector loads want
 _PADS: Final = tuple(bytes(n) for n in range(_ALIGN))
 _FOLDED: Final = 8192
-_ROW: Final = 64
+_ROW: Final = 509  # prime: pages that changed places do not add up to the same
 _LARGEST_TEXT: Final = 2**32 - 1
 
 Buffer = bytes | memoryview
@@ -97,16 +97,15 @@ def split(data: memoryview) -> tuple[memoryview, list[memoryview]]:
 
 def _fold(buffer: Buffer, size: int, checksum: int) -> int:
     """
-    Return the CRC-32 of a buffer, of a large one the CRC-32 of its sums.
+    Return the CRC-32 of a buffer; of a large one, the CRC-32 of its words summed up in columns.
 
-    A plain CRC runs at 1 GB/s where zlib is Debian's (6.5 GB/s where it is zlib-ng), slower than memory by ten; 48 KB
-    of candles would take 48 us. So a large buffer is laid out in rows of 64 words, and the CRC taken of the sums of
-    its rows and of its columns, at 9 GB/s. Damage goes unseen only if it cancels out in both, which takes four
-    words at the corners of a rectangle.
+    A CRC runs at 1 GB/s where zlib is Debian's (6.5 GB/s where it is zlib-ng): 50 us for 48 KB of candles, more than
+    all the rest. Sums run at 15 to 40 GB/s. In rows of 509 words, damage within any 4072 bytes is found for certain;
+    of two bytes changed at random far from each other, one pair in a million cancels out. (Sums of the rows as well
+    would find any three changed words, at 3.7 times the cost.)
     """
     if size < _FOLDED:
         return zlib.crc32(buffer, checksum)
     words = np.frombuffer(buffer, dtype="<u8", count=size // (8 * _ROW) * _ROW).reshape(-1, _ROW)
-    checksum = zlib.crc32(np.add.reduce(words, axis=0), checksum)
-    checksum = zlib.crc32(np.add.reduce(words, axis=1), checksum)
+    checksum = zlib.crc32(np.add.reduce(words, axis=0).data, checksum)
     return zlib.crc32(buffer[words.nbytes :], checksum)

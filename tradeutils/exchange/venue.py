@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from tradeutils import errors
+from tradeutils import errors, logs
 from tradeutils.exchange import parse
 from tradeutils.exchange.base import Row
 from tradeutils.exchange.clock import VenueClock, parse_date
@@ -25,7 +24,7 @@ from tradeutils.settings import Account
 
 __all__ = ["CcxtVenue", "venue_names"]
 
-_log = logging.getLogger("tradeutils.exchange")
+_log = logs.get_logger("exchange")
 
 _DEFAULT_PAGE: Final = 500  # candles a reply, where ccxt's features do not say
 _TIMEOUT_S: Final = 10.0
@@ -99,6 +98,7 @@ class CcxtVenue:
             "options": {**(account.options if account else {}), **(options or {})},
         }
         if account is not None:
+            logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
             config |= _ccxt_credentials(account)
         self._target = None if url is None else parse_target(url)
         self._ccxt = _open_ccxt(name, config)

@@ -1,11 +1,16 @@
-"""What pandas holds, as arrays, lists and names: the form in which the codec writes it."""
+"""
+What pandas holds as a recipe and its ingredients: the form in which the codec writes it.
+
+A recipe is plain JSON: nested lists of names, numbers and ``None``. The ingredients (arrays, lists of text, time
+zones, names) stand in one list, and the recipe says where: ``["series", ["range", 0, 9, 1, None], 0, None, None]``.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
 import zoneinfo
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -14,13 +19,18 @@ from tradeutils.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["put_together", "take_apart"]
+
+Recipe: TypeAlias = list[Any]
+Ingredients: TypeAlias = list[Any]
+
 _FEW: Final = 16
 _MANY: Final = 1024
 
 
-def take_apart(value: Any) -> list[Any] | None:
+def take_apart(value: Any) -> tuple[Recipe, Ingredients] | None:
     """
-    Return a DataFrame, Series, Index, Timestamp, Timedelta, NaT or NA as arrays, lists and names, for the codec.
+    Return a DataFrame, Series, Index, Timestamp, Timedelta, NaT or NA as a recipe and its ingredients.
 
     Returns
     -------
@@ -32,28 +42,26 @@ def take_apart(value: Any) -> list[Any] | None:
     """
     import pandas as pd
 
+    kept: Ingredients = []
     if isinstance(value, pd.DataFrame):
-        return ["frame", _index_parts(value.index), _index_parts(value.columns), _blocks(value), dict(value.attrs)]
+        recipe = ["frame", _index_parts(value.index, kept), _index_parts(value.columns, kept), _blocks(value, kept)]
+        return [*recipe, _keep(value.attrs or None, kept)], kept
     if isinstance(value, pd.Series):
-        return [
-            "series",
-            _index_parts(value.index),
-            _array_parts(_held(value), "series"),
-            value.name,
-            dict(value.attrs),
-        ]
+        recipe = ["series", _index_parts(value.index, kept), _array_parts(_held(value), "series", kept)]
+        return [*recipe, _keep(value.name, kept), _keep(value.attrs or None, kept)], kept
     if isinstance(value, pd.Index):
-        return ["index", _index_parts(value)]
+        return ["index", _index_parts(value, kept)], kept
     if value is pd.NaT or value is pd.NA:
-        return ["missing", "NaT" if value is pd.NaT else "NA"]
+        return ["missing", "NaT" if value is pd.NaT else "NA"], kept
     if isinstance(value, pd.Timestamp):
-        return ["timestamp", value.unit, np.int64(value.asm8.view(np.int64)), _zone(value.tz)]
+        zone = _keep(_zone(value.tz), kept)
+        return ["timestamp", value.unit, int(value.asm8.view(np.int64)), zone], kept
     if isinstance(value, pd.Timedelta):
-        return ["timedelta", value.unit, np.int64(value.asm8.view(np.int64))]
+        return ["timedelta", value.unit, int(value.asm8.view(np.int64))], kept
     return None
 
 
-def put_together(parts: list[Any]) -> Any:
+def put_together(recipe: Recipe, kept: Ingredients) -> Any:
     """
     Return what `take_apart` took apart; it owns its memory and can be written to.
 
@@ -63,27 +71,50 @@ def put_together(parts: list[Any]) -> Any:
     """
     import pandas as pd
 
-    match parts:
+    match recipe:
         case ["frame", index, columns, blocks, attrs]:
-            frame = _from_blocks(_index(index), _index(columns), blocks)
-            if attrs:
-                frame.attrs = attrs
+            frame = _from_blocks(_index(index, kept), _index(columns, kept), blocks, kept)
+            if attrs is not None:
+                frame.attrs = kept[attrs]
             return frame
         case ["series", index, array, name, attrs]:
-            series = pd.Series(_array(array), index=_index(index), name=name, copy=False)
-            if attrs:
-                series.attrs = attrs
+            values, label = _array(array, kept), _kept(name, kept)
+            series = pd.Series(values, index=_index(index, kept), name=label, copy=False)
+            if attrs is not None:
+                series.attrs = kept[attrs]
             return series
         case ["index", index]:
-            return _index(index)
+            return _index(index, kept)
         case ["missing", name]:
             return {"NaT": pd.NaT, "NA": pd.NA}[name]
         case ["timestamp", unit, number, zone]:
             moment = pd.Timestamp(np.datetime64(int(number), unit))
-            return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
+            return moment if zone is None else moment.tz_localize(dt.UTC).tz_convert(_checked(kept[zone], dt.tzinfo))
         case ["timedelta", unit, number]:
             return pd.Timedelta(np.timedelta64(int(number), unit))
-    raise DataError(f"no part of pandas is written as {str(parts)[:60]}")
+    raise DataError(f"nothing of pandas is written as {str(recipe)[:60]}")
+
+
+def _keep(value: Any, kept: Ingredients) -> int | None:
+    """Set an ingredient aside and return where it stands; ``None`` stays ``None``."""
+    if value is None:
+        return None
+    kept.append(value)
+    return len(kept) - 1
+
+
+def _kept(at: int | None, kept: Ingredients) -> Any:
+    return None if at is None else kept[at]
+
+
+def _checked(value: Any, kind: type[Any], ndim: int | None = None) -> Any:
+    """
+    Return an ingredient that is what it must be. pandas would take most others too: it opens the file that text
+    names as a time zone, and repeats a single number for as many rows as the index has.
+    """
+    if not isinstance(value, kind) or (ndim is not None and value.ndim != ndim):
+        raise DataError(f"a part of a frame is a {type(value).__name__} where a {kind.__name__} belongs")
+    return value
 
 
 def _zone(zone: dt.tzinfo | None) -> dt.tzinfo | None:
@@ -99,47 +130,52 @@ def _held(values: Any) -> Any:
     return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
 
 
-def _array_parts(values: Any, where: str) -> Any:
-    """Return a column: a plain array as itself, an extension array as a list that names its kind."""
+def _array_parts(values: Any, where: str, kept: Ingredients) -> Any:
+    """Return where a plain array stands, or the recipe of an extension array."""
     import pandas as pd
 
     dtype = values.dtype
     if isinstance(dtype, pd.DatetimeTZDtype):
         # The moments in UTC, and no copy: the dtype without a zone is what pandas holds them in.
-        return ["zone", np.asarray(values, dtype=f"datetime64[{dtype.unit}]"), _zone(dtype.tz)]
+        moments = np.asarray(values, dtype=f"datetime64[{dtype.unit}]")
+        return ["zone", _keep(moments, kept), _keep(_zone(dtype.tz), kept)]
     if isinstance(dtype, np.dtype):
-        return np.asarray(values)
+        return _keep(np.asarray(values), kept)
     if isinstance(dtype, pd.StringDtype):
-        na = getattr(dtype, "na_value", pd.NA)
+        na_is_na = getattr(dtype, "na_value", pd.NA) is pd.NA
         texts = np.array(values, dtype=object)
         texts[np.asarray(pd.isna(texts))] = None
-        return ["text", dtype.storage, na is pd.NA, texts.tolist()]
+        return ["text", dtype.storage, na_is_na, _keep(texts.tolist(), kept)]
     if isinstance(values, pd.arrays.IntegerArray | pd.arrays.FloatingArray | pd.arrays.BooleanArray):
-        return ["masked", values.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.type(0)), np.asarray(values.isna())]
+        numbers = values.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.type(0))
+        return ["masked", _keep(numbers, kept), _keep(np.asarray(values.isna()), kept)]
     raise DataError(f"{where} has dtype {dtype}, which is not kept; convert it with astype first")
 
 
-def _array(parts: Any) -> Any:
+def _array(recipe: Any, kept: Ingredients) -> Any:
     import pandas as pd
 
-    if isinstance(parts, np.ndarray):
-        return parts.copy()
-    match parts:
+    match recipe:
+        case int(at):
+            return _checked(kept[at], np.ndarray, 1).copy()
         case ["zone", moments, zone]:
-            return _zoned(moments, zone, None).array
+            return _zoned(kept[moments], kept[zone], None).array
         case ["text", storage, na_is_na, texts]:
-            return pd.array(texts, dtype=_text_dtype(storage, na_is_na))
+            return pd.array(_checked(kept[texts], list), dtype=_text_dtype(storage, na_is_na))
         case ["masked", values, mask]:
             masked = {"b": pd.arrays.BooleanArray, "f": pd.arrays.FloatingArray}
-            return masked.get(values.dtype.kind, pd.arrays.IntegerArray)(values.copy(), mask.copy())
-    raise DataError(f"no column is written as {str(parts)[:60]}")
+            numbers, missing = (_checked(kept[part], np.ndarray, 1).copy() for part in (values, mask))
+            return masked.get(numbers.dtype.kind, pd.arrays.IntegerArray)(numbers, missing)
+    raise DataError(f"no column is written as {str(recipe)[:60]}")
 
 
 def _zoned(moments: Any, zone: dt.tzinfo, name: Any) -> pd.DatetimeIndex:
     import pandas as pd
 
-    index = pd.DatetimeIndex(moments.copy(), name=name).tz_localize(dt.UTC)
-    return index if zone is dt.UTC else index.tz_convert(zone)
+    moments = _checked(moments, np.ndarray, 1).copy()
+    if zone is dt.UTC:
+        return pd.DatetimeIndex(moments, tz=zone, name=name)
+    return pd.DatetimeIndex(moments, name=name).tz_localize(dt.UTC).tz_convert(_checked(zone, dt.tzinfo))
 
 
 def _text_dtype(storage: Any, na_is_na: bool) -> Any:
@@ -149,89 +185,102 @@ def _text_dtype(storage: Any, na_is_na: bool) -> Any:
     return pd.StringDtype(storage) if na_is_na else pd.StringDtype(storage, na_value=np.nan)
 
 
-def _index_parts(index: pd.Index[Any]) -> list[Any]:
+def _index_parts(index: pd.Index[Any], kept: Ingredients) -> Recipe:
     import pandas as pd
 
-    if isinstance(index, pd.RangeIndex):
-        return ["range", index.start, index.stop, index.step, index.name]
     if isinstance(index, pd.MultiIndex):
-        codes = [np.asarray(code) for code in index.codes]
-        return ["levels", [_index_parts(level) for level in index.levels], codes, list(index.names)]
-    parts = _array_parts(_held(index), f"index {'' if index.name is None else index.name}".strip())
-    if isinstance(parts, np.ndarray) and parts.dtype == object and set(map(type, index)) == {str}:
-        return ["labels", None, None, index.tolist(), index.name]
-    if isinstance(parts, list) and parts[0] == "text" and None not in parts[3]:
-        return ["labels", *parts[1:], index.name]
-    return ["array", parts, index.name, getattr(index, "freqstr", None)]
+        levels = [_index_parts(level, kept) for level in index.levels]
+        codes = [_keep(np.asarray(code), kept) for code in index.codes]
+        return ["levels", levels, codes, _keep(list(index.names), kept)]
+    name = _keep(index.name, kept)
+    if isinstance(index, pd.RangeIndex):
+        return ["range", index.start, index.stop, index.step, name]
+    dtype = index.dtype
+    if isinstance(dtype, pd.StringDtype) and not index.hasnans:
+        na_is_na = getattr(dtype, "na_value", pd.NA) is pd.NA
+        return ["labels", dtype.storage, na_is_na, _keep(index.tolist(), kept), name]
+    if dtype.kind == "O" and set(map(type, index)) == {str}:
+        return ["labels", None, False, _keep(index.tolist(), kept), name]
+    where = f"index {'' if index.name is None else index.name}".strip()
+    return ["array", _array_parts(_held(index), where, kept), name, getattr(index, "freqstr", None)]
 
 
-def _index(parts: list[Any]) -> pd.Index[Any]:
+def _index(recipe: Recipe, kept: Ingredients) -> pd.Index[Any]:
     import pandas as pd
 
-    match parts:
+    match recipe:
         case ["range", start, stop, step, name]:
-            return pd.RangeIndex(start, stop, step, name=name)
+            return pd.RangeIndex(start, stop, step, name=_kept(name, kept))
         case ["levels", levels, codes, names]:
-            rebuilt: Any = [_index(level) for level in levels]
-            return pd.MultiIndex(rebuilt, codes, names=names)
-        case ["labels", storage, na_is_na, labels, name]:
+            rebuilt: Any = [_index(level, kept) for level in levels]
+            return pd.MultiIndex(rebuilt, [kept[code] for code in codes], names=kept[names])
+        case ["labels", storage, na_is_na, at, name]:
+            labels = _checked(kept[at], list)
             make = _labels if len(labels) <= _MANY else _labels.__wrapped__
-            return make(storage, na_is_na, *labels).rename(name)
+            shared = make(storage, na_is_na, *labels)
+            return shared.view() if name is None else shared.rename(kept[name])
         case ["array", values, name, freq]:
             index: Any
             match values:
                 case ["zone", moments, zone]:
-                    index = _zoned(moments, zone, name)
+                    index = _zoned(kept[moments], kept[zone], _kept(name, kept))
                 case _:
-                    array = _array(values)
-                    index = pd.Index(array, dtype=array.dtype, name=name)
+                    array = _array(values, kept)
+                    index = pd.Index(array, dtype=array.dtype, name=_kept(name, kept))
             if freq is not None:
                 index.freq = freq  # pandas checks that the times keep to it
             made: pd.Index[Any] = index
             return made
-    raise DataError(f"no index is written as {str(parts)[:60]}")
+    raise DataError(f"no index is written as {str(recipe)[:60]}")
 
 
 @functools.lru_cache(maxsize=64)
-def _labels(storage: str | None, na_is_na: bool | None, *labels: str) -> pd.Index[Any]:
+def _labels(storage: str | None, na_is_na: bool, *labels: str) -> pd.Index[Any]:
     """Return an index of text. Kept, as frames of one kind follow one another and it is half the cost of a frame."""
     import pandas as pd
 
-    return pd.Index(labels, dtype=object if storage is None else _text_dtype(storage, bool(na_is_na)))
+    return pd.Index(labels, dtype=object if storage is None else _text_dtype(storage, na_is_na))
 
 
-def _blocks(frame: pd.DataFrame) -> list[list[Any]]:
+def _is_plain(dtype: Any) -> bool:
+    """Tell whether columns of ``dtype`` lie in one numpy array: times do too, but pandas hides it from to_numpy."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "biufc"
+
+
+def _blocks(frame: pd.DataFrame, kept: Ingredients) -> list[Recipe]:
     """Return the columns of a frame as pairs of positions and one (N, T) array for each dtype, or one column."""
+    if len(frame.columns) > _FEW and len(dtypes := set(frame.dtypes)) == 1 and _is_plain(dtypes.pop()):
+        return [[None, _keep(frame.to_numpy().T, kept)]]
     # Series by series costs 7 us a column; this private iterator, there since pandas 1.1, 0.5 us.
     arrays: Any = getattr(frame, "_iter_column_arrays", None)
     arrays = [_held(series) for _, series in frame.items()] if arrays is None else list(arrays())
-    found: list[list[Any]] = []
+    found: list[Recipe] = []
     groups: dict[np.dtype[Any], list[int]] = {}
     for at, array in enumerate(arrays):
-        if isinstance(array, np.ndarray) and array.dtype != object:
+        if isinstance(array, np.ndarray) and _is_plain(array.dtype):
             groups.setdefault(array.dtype, []).append(at)
         else:
-            found.append([[at], _array_parts(array, f"column {frame.columns[at]}")])
+            found.append([[at], _array_parts(array, f"column {frame.columns[at]}", kept)])
     if len(groups) == 1 and not found:
-        return [[None, frame.to_numpy().T]]  # a view where the frame is one block
-    return [[at, np.stack([arrays[i] for i in at])] for at in groups.values()] + found
+        return [[None, _keep(frame.to_numpy().T, kept)]]  # a view where the frame is one block
+    return [[at, _keep(np.stack([arrays[i] for i in at]), kept)] for at in groups.values()] + found
 
 
-def _from_blocks(index: pd.Index[Any], columns: pd.Index[Any], blocks: list[list[Any]]) -> pd.DataFrame:
+def _from_blocks(index: pd.Index[Any], columns: pd.Index[Any], blocks: list[Recipe], kept: Ingredients) -> pd.DataFrame:
     import pandas as pd
 
     if len(blocks) == 1 and blocks[0][0] is None:
-        return pd.DataFrame(blocks[0][1].T.copy(order="K"), index=index, columns=columns, copy=False)
-    flat = [block for block in blocks if isinstance(block[1], np.ndarray) and block[1].ndim == 2]
-    base_at, base = max(flat, key=lambda block: len(block[0]), default=([], np.empty((0, len(index)))))
+        whole = _checked(kept[blocks[0][1]], np.ndarray, 2)
+        return pd.DataFrame(whole.T.copy(order="K"), index=index, columns=columns, copy=False)
+    arrays = [_checked(kept[block], np.ndarray) if isinstance(block, int) else None for _, block in blocks]
+    flat = [(at, array) for (at, _), array in zip(blocks, arrays, strict=True) if array is not None and array.ndim == 2]
+    base_at, base = max(flat, key=lambda one: len(one[0]), default=([], np.empty((0, len(index)))))
     placed: dict[int, Any] = {}
-    for at, array in blocks:
-        if array is base:
-            continue
-        if isinstance(array, np.ndarray) and array.ndim == 2:
+    for (at, block), array in zip(blocks, arrays, strict=True):
+        if array is None or array.ndim != 2:
+            placed[at[0]] = _array(block, kept)
+        elif array is not base:
             placed.update(zip(at, array.copy(), strict=True))
-        else:
-            placed[at[0]] = _array(array)
     if sorted((*base_at, *placed)) != list(range(len(columns))) or base_at != sorted(base_at):
         raise DataError(f"the frame has {len(columns)} columns, and these: {[*base_at, *placed][:20]}")
     # The largest block as it is and a few columns inserted: half the cost of a dict of columns. pandas warns of

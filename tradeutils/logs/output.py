@@ -159,9 +159,10 @@ class _AtSource(logging.Filter):
         if record.stack_info:
             record.stack_info = redact(record.stack_info)
         extras = _extras(record)
+        clean = scrub(extras)  # its names too: what a secret stood under is dropped
         for name in extras:
             del record.__dict__[name]
-        record.__dict__.update(scrub(extras))
+        record.__dict__.update(clean)
 
 
 _AT_SOURCE: Final = _AtSource()
@@ -181,7 +182,8 @@ class _TextFormatter(logging.Formatter):
         )
         line = f"{_time(record)} {record.levelname} {record.name}: {_message(record)}{extras}"
         below = "\n".join(part for part in (_exception(record), record.stack_info) if part)
-        return redact(f"{printable(line)}\n{printable(below, keep=chr(10))}" if below else printable(line))
+        lines = [printable(line), printable(below, keep="\n\t")] if below else [printable(line)]
+        return redact("\n".join(lines))
 
 
 class _JsonFormatter(logging.Formatter):

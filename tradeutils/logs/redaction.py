@@ -6,7 +6,6 @@ import base64
 import json
 import math
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import quote, quote_plus, unquote
@@ -28,11 +27,10 @@ class Revealing(Protocol):
         ...
 
 
-# Every form of every protected value, and the same by first characters. Only added to, under the lock; a reader copies
-# the one or looks up in the other, and takes no lock.
+# Every form of every protected value, and the same by first characters. Each step of adding one is atomic, so neither
+# writers nor readers take a lock, and a process may fork at any time.
 _known: dict[str, None] = {}
-_by_head: dict[str, tuple[str, ...]] = {}
-_lock = threading.Lock()
+_by_head: dict[str, dict[str, None]] = {}
 
 
 def protect(*secrets: str | Revealing) -> None:
@@ -55,10 +53,8 @@ def protect(*secrets: str | Revealing) -> None:
     """
     for secret in secrets:
         for form in _forms(_revealed(secret)):
-            with _lock:
-                if form not in _known:
-                    _by_head[form[:MIN_LENGTH]] = (*_by_head.get(form[:MIN_LENGTH], ()), form)
-                    _known[form] = None
+            _by_head.setdefault(form[:MIN_LENGTH], {})[form] = None
+            _known[form] = None
 
 
 def _revealed(secret: object) -> str:
@@ -190,7 +186,7 @@ def _candidates(text: str) -> list[str]:
     if len(_known) <= 256:
         return list(_known)
     pieces = {text[at : at + MIN_LENGTH] for at in range(len(text))}
-    return [form for piece in pieces if piece in _by_head for form in _by_head[piece]]
+    return [form for piece in pieces if piece in _by_head for form in list(_by_head[piece])]
 
 
 _SECRET_NAME: Final = re.compile(rf"{_NAME}|authorization|cookie|(?<![A-Za-z0-9])token(?![\w-])", re.IGNORECASE)

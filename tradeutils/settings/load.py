@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pathlib
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,9 +20,6 @@ __all__ = ["Settings"]
 
 DEFAULT_FILE: Final = pathlib.Path("tradeutils.toml")
 MAX_SECRET_BYTES: Final = 64 * 1024
-
-_log = logging.getLogger("tradeutils.settings")
-_log.addHandler(logging.NullHandler())  # a library is silent until its user asks (logs.setup)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +94,6 @@ class Settings:
         del environ  # a traceback that shows locals must not show it
         file = _locate(path, variables)
         tree = {} if file is None else read_file(file)
-        if file is not None:
-            _warn_if_readable_by_all(file, tree)
         _override(tree, read_environment(variables, tree))
         source = "the environment" if file is None else str(file)
         accounts = {name: _account(name, given, variables, source) for name, given in tree.get("accounts", {}).items()}
@@ -145,18 +138,6 @@ def _override(tree: Tree, other: Tree) -> None:
                     for form in _forms(credential):
                         entry.pop(form, None)
             entry.update(given)
-
-
-def _warn_if_readable_by_all(path: pathlib.Path, tree: Tree) -> None:
-    # Files named by key_file are left alone: container platforms mount secrets readable by all.
-    secret = any(key in CREDENTIALS for given in tree.get("accounts", {}).values() for key in given)
-    url = tree.get("cache", {}).get("", {}).get("url")
-    if not secret and url is not None:
-        address = checks.sealed("", url.take(), SecretUrl)
-        secret = isinstance(address, SecretUrl) and address.holds_secret
-    mode = path.stat().st_mode
-    if secret and os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
-        _log.warning("%s holds secrets and every user of this machine can read it; chmod 600 %s", path, path)
 
 
 def _forms(credential: str) -> tuple[str, str, str]:
@@ -246,7 +227,7 @@ def _number(given: Given) -> float:
 
 
 def _flag(given: Given) -> bool:
-    return checks.flag(given.where, _typed(given, _WORDS.get))
+    return checks.flag(given.where, _typed(given, _as_flag))
 
 
 def _options(given: Given) -> Mapping[str, Any]:
@@ -259,15 +240,13 @@ def _folder(given: Given) -> pathlib.Path:
 
 
 _WORDS: Final = {
-    "true": True,
-    "1": True,
-    "yes": True,
-    "on": True,
-    "false": False,
-    "0": False,
-    "no": False,
-    "off": False,
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
 }
+
+
+def _as_flag(text: str) -> bool | str:
+    return _WORDS.get(text.strip().lower(), text)
 
 
 def _typed(given: Given, convert: Callable[[str], object]) -> object:
@@ -276,10 +255,9 @@ def _typed(given: Given, convert: Callable[[str], object]) -> object:
     if given.folder is not None or not isinstance(value, str):
         return value
     try:
-        found = convert(value.strip().lower() if convert == _WORDS.get else value)
+        return convert(value)
     except (ValueError, RecursionError):
         return value
-    return value if found is None else found
 
 
 _READERS: Final[Mapping[str, Mapping[str, Callable[[Given], object]]]] = {

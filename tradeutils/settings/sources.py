@@ -7,13 +7,18 @@ a traceback that prints locals passes through here with every secret of the user
 
 from __future__ import annotations
 
+import logging
+import os
 import pathlib
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from tradeutils.errors import SettingsError, nearest
+from tradeutils.settings import checks
+from tradeutils.settings.secret import SecretUrl
 
 __all__ = ["CREDENTIALS", "OTHER_VARIABLES", "Given", "Tree", "Variables", "read_environment", "read_file"]
 
@@ -45,6 +50,9 @@ _KUBERNETES: Final = re.compile(
 
 EXAMPLE: Final = f"{PREFIX}CACHE__URL, {PREFIX}ACCOUNTS__ALICE__KEY"
 MAX_FILE_BYTES: Final = 16 * 2**20
+
+_log = logging.getLogger("tradeutils.settings")
+_log.addHandler(logging.NullHandler())  # a library is silent until its user asks (logs.setup)
 
 
 class Given:
@@ -126,7 +134,7 @@ def unknown(where: str, kind: str, value: str, options: Collection[str]) -> Sett
 
 def read_file(path: pathlib.Path) -> Tree:
     """Read a TOML file into a tree; every section and key is one that exists."""
-    content = Given(_read(path), str(path), path.parent)
+    content, mode = _read(path)
     root = _parse(content)
     if isinstance(root, str):
         raise SettingsError(f"{path}{root}")
@@ -139,7 +147,18 @@ def read_file(path: pathlib.Path) -> Tree:
         else:
             example = f"[{section}.{'alice' if section == 'accounts' else 'binance'}]"
             tree[section] = {name: _keys(entry, section, example) for name, entry in given.table(example).items()}
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH and _holds_secret(tree):
+        _log.warning("%s holds secrets and every user of this machine can read it; chmod 600 %s", path, path)
     return tree
+
+
+def _holds_secret(tree: Tree) -> bool:
+    # Files named by key_file are not looked at: container platforms mount secrets readable by all.
+    if any(key in CREDENTIALS for given in tree.get("accounts", {}).values() for key in given):
+        return True
+    url = tree.get("cache", {}).get("", {}).get("url")
+    address = None if url is None else checks.sealed("", url.take(), SecretUrl)
+    return isinstance(address, SecretUrl) and address.holds_secret
 
 
 def _keys(given: Given, section: str, example: str) -> dict[str, Given]:
@@ -150,29 +169,29 @@ def _keys(given: Given, section: str, example: str) -> dict[str, Given]:
     return found
 
 
-def _read(path: pathlib.Path) -> bytes:
+def _read(path: pathlib.Path) -> tuple[Given, int]:
+    """Return a file's bytes and its mode."""
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            mode = os.fstat(file.fileno()).st_mode
+            content = Given(file.read(MAX_FILE_BYTES + 1), str(path), path.parent)
     except FileNotFoundError as error:
         beside = [str(other) for other in path.parent.glob("*.toml")] if path.parent.is_dir() else []
         close = nearest(str(path), beside)
         hint = f"; did you mean {' or '.join(close)}?" if close else "; write the path of a TOML file"
         raise SettingsError(f"{path} does not exist{hint}") from error
-    except (OSError, ValueError) as error:
-        problem = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(f"{ascii(str(path))[1:-1]} cannot be read: {problem}") from error
-    if len(content) > MAX_FILE_BYTES:
-        del content
-        raise SettingsError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB; settings are a small TOML file")
-    return content
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    return content, mode
 
 
 def _parse(content: Given) -> Given | str:
     """Return the document, or what is wrong with it; never raises, so that no traceback holds the text."""
+    raw = content.take()
+    if not isinstance(raw, bytes) or len(raw) > MAX_FILE_BYTES:
+        return f" is larger than {MAX_FILE_BYTES // 2**20} MiB; settings are a small TOML file"
     try:
-        text = content.take().decode("utf-8-sig")  # type: ignore[attr-defined]  # bytes, from _read
-        return Given(tomllib.loads(text), content.where, content.folder)
+        return Given(tomllib.loads(raw.decode("utf-8-sig")), content.where, content.folder)
     except UnicodeDecodeError as error:
         return f" is not UTF-8 text (byte {error.start})"
     except tomllib.TOMLDecodeError as error:

@@ -1,0 +1,31 @@
+"""
+A venue that exists only here: real HTTP on loopback, spoken as ccxt's own classes expect it.
+
+Its market is generated from a seed or replayed from candle files, its clock can be set and stepped, and its accounts
+hold money that is none. What it serves at a frozen moment depends on the seed and the request alone.
+"""
+
+from tradeutils.sim.clock import VirtualClock
+from tradeutils.sim.generate import DEFAULT_NOW, HISTORY_START, GeneratedMarket
+from tradeutils.sim.instruments import Instrument
+from tradeutils.sim.ledger import DEFAULT_ACCOUNT, SimulatedAccount
+from tradeutils.sim.replay import ReplayMarket
+from tradeutils.sim.server import VENUES, SimulatedVenue, run, serve
+from tradeutils.sim.usage import RequestLog, RequestRecord
+
+__all__ = [
+    "DEFAULT_ACCOUNT",
+    "DEFAULT_NOW",
+    "HISTORY_START",
+    "VENUES",
+    "GeneratedMarket",
+    "Instrument",
+    "ReplayMarket",
+    "RequestLog",
+    "RequestRecord",
+    "SimulatedAccount",
+    "SimulatedVenue",
+    "VirtualClock",
+    "run",
+    "serve",
+]

@@ -20,7 +20,17 @@ from tradeutils.model.candles import PRICE_FIELDS, Column
 from tradeutils.sim.instruments import Instrument
 from tradeutils.timeframe import Timeframe, Times
 
-__all__ = ["TRADES_PER_BAR", "Klines", "TradeColumns", "aggregate", "cut", "describe", "join", "trades_in"]
+__all__ = [
+    "TRADES_PER_BAR",
+    "Klines",
+    "TradeColumns",
+    "aggregate",
+    "cut",
+    "describe",
+    "join",
+    "join_trades",
+    "trades_in",
+]
 
 TRADES_PER_BAR: Final = 20
 _KNOTS: Final = (0, 6, 13, TRADES_PER_BAR - 1)  # where the open, the two extremes and the close are traded
@@ -124,6 +134,15 @@ def join(parts: Sequence[Klines]) -> Klines:
         _candles(first, **columns),
         *(np.concatenate([getattr(part, name) for part in parts]) for name in _EXTRAS),
     )
+
+
+def join_trades(parts: Sequence[TradeColumns]) -> TradeColumns:
+    """Return trades of one market, one part after the other; none for no parts."""
+    if not parts:
+        times, prices = np.empty(0, dtype=np.int64), np.empty(0)
+        return TradeColumns(times, times, prices, prices, np.empty(0, dtype=np.bool_))
+    names = TradeColumns.__slots__
+    return TradeColumns(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def trades_in(candles: Candles, ordinal: int, frame: Timeframe, instrument: Instrument, salt: int) -> TradeColumns:

@@ -126,9 +126,13 @@ class VirtualClock:
             else:
                 self._note(wall)
                 spans = [(wall + self._offsets[0], wall + self._offsets[1]), (wall, wall)]
-        if any(low - window <= timestamp < high + _AHEAD_MS for low, high in spans):
-            return "fresh"
-        return "early" if timestamp >= now + _AHEAD_MS else "old"
+        verdicts = []
+        for low, high in spans:
+            late, early = low - window - timestamp, timestamp - (high + _AHEAD_MS) + 1
+            if late <= 0 >= early:
+                return "fresh"
+            verdicts.append((late, "old") if late > 0 else (early, "early"))
+        return "old" if min(verdicts)[1] == "old" else "early"  # by the span that it missed least
 
 
 def _checked(now: Instant) -> int:

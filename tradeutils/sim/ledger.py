@@ -228,11 +228,11 @@ class Ledger:
         return [fill for fill in self._settled(key, now).fills if fill.market == market]
 
     def find(
-        self, key: str, now: int, market: str, *, id: int | None = None, client_id: str | None = None
+        self, key: str, now: int, market: str, *, number: int | None = None, client_id: str | None = None
     ) -> PlacedOrder | None:
-        """Return the order with an id or, of those with a client id, the newest; ``None`` where there is none."""
+        """Return the order with a number or, of those with a client id, the newest; ``None`` where there is none."""
         book = self._settled(key, now)
-        order = book.orders.get(id) if id is not None else book.by_client_id.get(client_id or "")
+        order = book.orders.get(number) if number is not None else book.by_client_id.get(client_id or "")
         return order if order is not None and order.request.market == market else None
 
     def place(self, key: str, request: OrderRequest, now: int) -> PlacedOrder:
@@ -328,7 +328,15 @@ class Ledger:
             yield exact, Decimal(f"{size:.{instrument.amount_decimals}f}")
 
     def _fill(
-        self, book: _Book, order: PlacedOrder, instrument: Instrument, price: Decimal, size: Decimal, time: int, *, maker: bool
+        self,
+        book: _Book,
+        order: PlacedOrder,
+        instrument: Instrument,
+        price: Decimal,
+        size: Decimal,
+        time: int,
+        *,
+        maker: bool,
     ) -> None:
         request, account = order.request, book.account
         cost = _money(price * size)
@@ -392,8 +400,8 @@ class Ledger:
             order.checked = now
             if time is not None:
                 reached.append((time, order.id))
-        for time, id in sorted(reached):
-            order = book.orders[id]
+        for time, number in sorted(reached):
+            order = book.orders[number]
             instrument = self._market.instruments[order.request.market]
             self._fill(book, order, instrument, order.request.price or _ZERO, order.remaining, time, maker=True)
         return book

@@ -18,7 +18,17 @@ import numpy as np
 from tradeutils import timeframe as _timeframe
 from tradeutils.model import Candles
 from tradeutils.model.candles import Column
-from tradeutils.sim.bars import TRADES_PER_BAR, Klines, TradeColumns, aggregate, cut, describe, join, trades_in
+from tradeutils.sim.bars import (
+    TRADES_PER_BAR,
+    Klines,
+    TradeColumns,
+    aggregate,
+    cut,
+    describe,
+    join,
+    join_trades,
+    trades_in,
+)
 from tradeutils.sim.instruments import Instrument, index_by_id, salt
 from tradeutils.timeframe import Timeframe
 
@@ -163,27 +173,28 @@ class Market(abc.ABC):
         until: int | None = None,
         limit: int = 500,
     ) -> TradeColumns:
-        """Return at most ``limit`` trades up to ``now``: from an market, from a moment, or else the newest."""
+        """Return at most ``limit`` trades up to ``now``: from an id, from a moment, or else the newest."""
         end = now if until is None else min(now, until)
         last = self.ordinal(market, end + 1)
-        # One row more than the limit fills: the candle that is still forming has fewer trades than the others.
-        bars = limit // TRADES_PER_BAR + 2
+        newest = from_id is None and since is None
+        first = 0
         if from_id is not None:
             first = max(0, from_id - 1) // TRADES_PER_BAR
         elif since is not None:
             first = max(0, self.ordinal(market, since + 1) - 1)
-        else:
-            first = max(0, last - bars)
-        found = self._trades_of(
-            market, first, min(last, first + bars) if from_id is not None or since is not None else last
-        )
-        keep = (found.time <= end) & (found.amount > 0)
-        if from_id is not None:
-            keep &= found.id >= from_id
-        if since is not None:
-            keep &= found.time >= since
-        found = found[keep]
-        return found[:limit] if from_id is not None or since is not None else found[max(0, len(found) - limit) :]
+        parts: list[TradeColumns] = []
+        # One row more than the limit fills, as the one that is forming has fewer; more where nothing was traded.
+        missing, bars = limit, limit // TRADES_PER_BAR + 2
+        while missing > 0 and first < last:
+            low, high = (max(first, last - bars), last) if newest else (first, min(last, first + bars))
+            found = self._trades_of(market, low, high)
+            keep = (found.amount > 0) & (found.time <= end) & (found.id >= (from_id or 0))
+            found = found[keep & (found.time >= (since or 0))]
+            found = found[max(0, len(found) - missing) :] if newest else found[:missing]
+            parts.insert(0 if newest else len(parts), found)
+            missing, bars = missing - len(found), min(bars * 4, _SEARCH_BARS)
+            first, last = (first, low) if newest else (high, last)
+        return join_trades(parts)
 
     def _trades_of(self, market: str, first: int, last: int) -> TradeColumns:
         known = self._latest.get(market)

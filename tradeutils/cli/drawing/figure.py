@@ -143,8 +143,8 @@ class _Sheet:
         self.add("candlestick", self.candles.symbol or "price", prices, meta={"is": "candles"}, showlegend=False)
 
     def add_bars(self, name: str, values: Column, rising: npt.NDArray[np.bool_]) -> None:
-        marker = {"color": rising.astype(int).tolist(), "cmin": 0, "cmax": 1, "line": {"width": 0}}
-        self.add("bar", name, {"y": _points(values, _LINE_DIGITS)}, marker=marker, meta={"is": "bars"})
+        meta = {"is": "bars", "rising": rising.astype(int).tolist()}
+        self.add("bar", name, {"y": _points(values, _LINE_DIGITS)}, marker={"line": {"width": 0}}, meta=meta)
 
     def add_lines(self, lines: Lines) -> None:
         band = next((outputs for outputs in BANDS if set(outputs) <= lines.outputs.keys()), None)
@@ -160,34 +160,45 @@ class _Sheet:
 
     def _add_band(self, lines: Lines, upper: str, middle: str, lower: str) -> None:
         color = self._next_color()
-        # The plane is shaded between a line and the one before it, so the edges stand side by side.
-        for output, style in ((upper, {}), (lower, {"fill": "tonexty"}), (middle, {"dash": "dot"})):
-            self._add_line(
-                lines.label if output == upper else f"{lines.label} {output}",
-                lines.outputs[output],
-                color,
-                width=1.0,
-                legendgroup=lines.label,  # one click hides all three
-                showlegend=output == upper,
-                **style,
-            )
+        plane = self._between(lines.outputs[upper], lines.outputs[lower])
+        together = {"legendgroup": lines.label}  # one click hides all of it
+        self.add(
+            "scatter", lines.label, plane, mode="none", fill="toself", hoverinfo="skip",
+            meta={"is": "band", "color": color}, **together,
+        )  # fmt: skip
+        for output, dash in ((upper, "solid"), (middle, "dot"), (lower, "solid")):
+            name = f"{lines.label} {output}"
+            self._add_line(name, lines.outputs[output], color, width=1.0, dash=dash, showlegend=False, **together)
 
-    def _add_line(self, name: str, values: Column, color: int, *, width: float, dash: str = "solid", **style: Any) -> None:
+    def _between(self, upper: Column, lower: Column) -> dict[str, list[Any]]:
+        """Return the outline of the plane between two lines, a closed one for each stretch without a hole."""
+        x, high, low = self._cut(upper, lower)
+        known = np.isfinite(high) & np.isfinite(low)
+        edges = np.flatnonzero(np.diff(np.r_[False, known, False]))
+        outline: dict[str, list[Any]] = {"x": [], "y": []}
+        for first, end in edges.reshape(-1, 2).tolist():
+            stretch = slice(first, end)
+            outline["x"] += [*x[stretch].tolist(), *x[stretch][::-1].tolist(), None]
+            outline["y"] += [*_points(high[stretch], _LINE_DIGITS), *_points(low[stretch][::-1], _LINE_DIGITS), None]
+        return outline
+
+    def _add_line(
+        self, name: str, values: Column, color: int, *, width: float, dash: str = "solid", **style: Any
+    ) -> None:
+        x, y = self._cut(values)
+        points = {"x": x.tolist(), "y": _points(y, _LINE_DIGITS)}
         line = {"width": width, "dash": dash}
-        self.add("scatter", name, self._cut(values), mode="lines", line=line, meta={"is": "line", "color": color}, **style)
+        self.add("scatter", name, points, mode="lines", line=line, meta={"is": "line", "color": color}, **style)
 
     def _next_color(self) -> int:
         self.colors += 1
         return (self.colors - 1) % _COLORS
 
-    def _cut(self, values: Column) -> dict[str, list[Any]]:
-        """Return the points of a line, with a hole before each bar that does not follow the one before it."""
+    def _cut(self, *lines: Column) -> tuple[npt.NDArray[Any], ...]:
+        """Return times and lines with a hole before each bar that does not follow the one before it."""
         time = self.candles.time
         rows = np.searchsorted(time, [gap.until for gap in self.candles.gaps()])
-        return {
-            "x": np.insert(time, rows, time[rows] - 1).tolist(),
-            "y": _points(np.insert(values, rows, np.nan), _LINE_DIGITS),
-        }
+        return np.insert(time, rows, time[rows] - 1), *(np.insert(line, rows, np.nan) for line in lines)
 
 
 def _points(values: Column, digits: int = 17) -> list[float | None]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lay_out"]
 
-_SEEN_AT_FIRST: Final = 250  # bars; the rest is a drag or a button away
+_MINUTE_MS: Final = 60_000
 _GAPS_SHADED: Final = 300  # the longest: each is a shape that the browser moves at every drag
 _BETWEEN: Final = 0.02  # of the height, between two panes
 _MOST_DECIMALS: Final = 12
@@ -23,33 +23,32 @@ _MOST_DECIMALS: Final = 12
 
 def lay_out(candles: Candles, panes: Sequence[Pane]) -> dict[str, Any]:
     """Return plotly's layout of a chart with these panes, the price first, from the top down."""
+    half = _timeframe.parse(candles.timeframe).nominal_ms // 2
     layout: dict[str, Any] = {
         "hovermode": "x unified",
         "hoversubplots": "axis",
         "dragmode": "pan",
         "bargap": 0.15,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-        "xaxis": _time_axis(candles, len(panes)),
-        "shapes": [*_gap_shapes(candles), *_level_shapes(panes)],
+        "meta": {"half": half},
+        "xaxis": _time_axis(len(panes), half),
+        "shapes": [*_gap_shapes(candles, half), *_level_shapes(panes)],
     }
+    decimals = _decimals(candles)
     for number, (pane, domain) in enumerate(zip(panes, _domains(panes), strict=True), 1):
         tag = "" if number == 1 else str(number)
-        layout[f"yaxis{tag}"] = _value_axis(pane, domain, candles)
+        layout[f"yaxis{tag}"] = _value_axis(pane, domain, decimals)
         place = {"x": 0, "xanchor": "left", "y": domain[1], "yanchor": "top"}
         layout[f"legend{tag}"] = {"orientation": "h", "font": {"size": 11}, **place}
     return layout
 
 
-def _time_axis(candles: Candles, panes: int) -> dict[str, Any]:
-    frame = _timeframe.parse(candles.timeframe)
-    seen = candles.time[-_SEEN_AT_FIRST:]
-    half = frame.nominal_ms / 2
+def _time_axis(panes: int, half: int) -> dict[str, Any]:
     return {
         "type": "date",
         "anchor": "y" if panes == 1 else f"y{panes}",
-        "range": [int(seen[0] - half), int(seen[-1] + half)],
         "rangeslider": {"visible": False},
-        "hoverformat": "%a %Y-%m-%d %H:%M:%S" if frame.nominal_ms < 60_000 else "%a %Y-%m-%d %H:%M",
+        "hoverformat": "%a %Y-%m-%d %H:%M:%S" if half < _MINUTE_MS // 2 else "%a %Y-%m-%d %H:%M",
         "showspikes": True,
         "spikemode": "across",
         "spikesnap": "data",
@@ -58,23 +57,26 @@ def _time_axis(candles: Candles, panes: int) -> dict[str, Any]:
     }
 
 
-def _value_axis(pane: Pane, domain: list[float], candles: Candles) -> dict[str, Any]:
+def _value_axis(pane: Pane, domain: list[float], decimals: int) -> dict[str, Any]:
     axis: dict[str, Any] = {
         "domain": domain,
         "anchor": "x",
         "side": "right",
         "automargin": True,
         "zeroline": False,
+        "showspikes": False,
+        "fixedrange": True,  # the page scales it to what is seen
         "exponentformat": "none",
         "separatethousands": True,
-        "nticks": 8 if pane is PRICE else 4,
+        "hoverformat": f",.{decimals + 2}f",
+        "nticks": 4,
     }
     if pane is PRICE:
-        axis["hoverformat"] = f",.{_decimals(candles)}f"
+        axis |= {"hoverformat": f",.{decimals}f", "nticks": 8}
     elif pane is VOLUME:
-        axis |= {"exponentformat": "SI", "separatethousands": False, "rangemode": "tozero", "nticks": 3}
-    if pane.scale is not None:
-        axis |= {"range": list(pane.scale), "tickvals": list(pane.levels), "fixedrange": True}
+        axis |= {"hoverformat": ",.6~f", "exponentformat": "SI", "separatethousands": False, "nticks": 3}
+    elif pane.scale is not None:
+        axis |= {"hoverformat": ".2f", "tickformat": "~g", "range": list(pane.scale), "tickvals": list(pane.levels)}
     return axis
 
 
@@ -96,10 +98,9 @@ def _domains(panes: Sequence[Pane]) -> list[list[float]]:
     return domains
 
 
-def _gap_shapes(candles: Candles) -> list[dict[str, Any]]:
+def _gap_shapes(candles: Candles, half: int) -> list[dict[str, Any]]:
     """Return a shaded strip for each gap, the longest `_GAPS_SHADED` of them."""
     longest = sorted(candles.gaps(), key=lambda gap: gap.since - gap.until)[:_GAPS_SHADED]
-    half = _timeframe.parse(candles.timeframe).nominal_ms // 2
     strip = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
     return [
         {**strip, "x0": gap.since - half, "x1": gap.until - half, "name": "gap"}

@@ -44,7 +44,9 @@ def render(chart: Chart) -> bytes:
 
 def _embedded(figure: object) -> str:
     """Return JSON that can stand in a script: no ``</script>`` and no comment can begin in it."""
-    return orjson.dumps(figure).decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        orjson.dumps(figure).decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
 
 
 def _resource(name: str) -> str:

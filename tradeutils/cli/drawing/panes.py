@@ -10,9 +10,10 @@ __all__ = ["BANDS", "BARS", "OVERLAYS", "PRICE", "VOLUME", "Pane", "pane_of"]
 
 OVERLAYS: Final = frozenset(
     {
-        "accbands", "avgprice", "bbands", "dema", "donchian", "ema", "hma", "ht_trendline", "ichimoku", "kama", "keltner",
-        "linearreg", "linearreg_intercept", "ma", "mama", "mavp", "max", "medprice", "midpoint", "midprice", "min",
-        "minmax", "sar", "sarext", "sma", "supertrend", "t3", "tema", "trima", "tsf", "typprice", "vwap", "wclprice", "wma",
+        "accbands", "avgprice", "bbands", "dema", "donchian", "ema", "hma", "ht_trendline", "ichimoku",
+        "kama", "keltner", "linearreg", "linearreg_intercept", "ma", "mama", "mavp", "max", "medprice",
+        "midpoint", "midprice", "min", "minmax", "sar", "sarext", "sma", "supertrend", "t3", "tema",
+        "trima", "tsf", "typprice", "vwap", "wclprice", "wma",
     }
 )  # fmt: skip
 """Indicators in units of the price."""

@@ -156,8 +156,7 @@ SIGNED: Final = (long("recvWindow"), long("timestamp", mandatory=True), text("si
 def raw_parameters(call: Call) -> dict[str, str]:
     """Return the text of each parameter; of one in both query and body, that of the query."""
     merged: dict[str, str] = {}
-    body = call.body.decode("latin-1") if call.method in ("POST", "PUT", "DELETE") else ""
-    for source in (body, call.query):
+    for source in (_form(call), call.query):
         found: dict[str, str] = {}
         parts = [part for part in source.split("&") if part]
         if len(parts) > _MAX_PARAMETERS:
@@ -173,12 +172,16 @@ def raw_parameters(call: Call) -> dict[str, str]:
     return merged
 
 
+def _form(call: Call) -> str:
+    """Return the parameters in the body; those of a GET are not read."""
+    return call.body.decode("latin-1") if call.method in ("POST", "PUT", "DELETE") else ""
+
+
 def payload_of(call: Call) -> bytes:
     """Return what a signature is made over: query and body without the signature, one after the other."""
-    body = call.body.decode("latin-1")
     bare = (
         "&".join(part for part in source.split("&") if not part.startswith("signature="))
-        for source in (call.query, body)
+        for source in (call.query, _form(call))
     )
     return "".join(bare).encode("latin-1", "replace")
 

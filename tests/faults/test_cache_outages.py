@@ -1,0 +1,303 @@
+"""The cache while its server is frozen, gone, full, locked or slow: a real server, really so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from servers import Proxy, ValkeyServer, free_port
+
+import tradeutils as tu
+from tradeutils.errors import CacheError, CacheUnavailable, Closed
+
+StartServer = Callable[..., ValkeyServer]
+
+
+def loader(value: Any) -> Callable[[], Awaitable[Any]]:
+    """Return a fetch function."""
+
+    async def load() -> Any:
+        return value
+
+    return load
+
+
+async def healed(cache: tu.Cache, key: str = "k") -> Any:
+    """Ask until the server answers again; without anything that would make it try."""
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(CacheUnavailable):
+                return await cache.get(key)
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def frozen(server: ValkeyServer) -> AsyncIterator[None]:
+    """Freeze a server for a while."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+async def test_frozen_server_is_an_outage_and_heals(own_valkey: ValkeyServer) -> None:
+    """Each call ends, none reads as a miss, and the value is there again after the thaw."""
+    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+        await cache.set("k", 1, ttl=60)
+        async with frozen(own_valkey):
+            with pytest.raises(CacheUnavailable, match=r"did not answer within 0\.1 s"):
+                await cache.get("k")
+            for _ in range(1000):  # 100 s if each were to wait
+                with pytest.raises(CacheUnavailable, match="is being tried again"):
+                    await cache.get("k")
+            assert (await cache.stats()).breaker == "open"
+            assert (await cache.stats()).unavailable == 1001
+            assert (await cache.stats()).misses == 0
+        assert await healed(cache) == 1
+        assert (await cache.stats()).breaker == "closed"
+
+
+async def test_every_operation_ends_while_the_server_is_frozen(own_valkey: ValkeyServer) -> None:
+    """Nothing but ``get_or_fetch`` and ``stats`` has an answer then; locks are not granted."""
+    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+        await cache.set("k", 1, ttl=60)
+        async with frozen(own_valkey):
+            waiting = await asyncio.gather(
+                cache.get("k"),
+                cache.get_many(["k"]),
+                cache.set("k", 2, ttl=60),
+                cache.delete("k"),
+                cache.invalidate(),
+                cache.lock("name", ttl=1).__aenter__(),
+                cache.server(),
+                return_exceptions=True,
+            )
+            assert {type(error) for error in waiting} == {CacheUnavailable}
+
+
+async def test_fetch_goes_on_without_the_cache(own_valkey: ValkeyServer) -> None:
+    """``get_or_fetch`` answers with what it fetched, once for all who ask, and counts the outage."""
+    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+        await cache.get("k")
+        async with frozen(own_valkey):
+            assert await asyncio.gather(*(cache.get_or_fetch("k", loader(7), ttl=60) for _ in range(9))) == [7] * 9
+            stats = await cache.stats()
+            assert stats.fetches == 1
+            assert stats.unavailable > 0
+
+
+async def test_server_frozen_before_the_first_call_is_an_outage(own_valkey: ValkeyServer) -> None:
+    """The kernel accepts the connection and nobody answers on it; afterwards it works."""
+    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+        async with frozen(own_valkey):
+            with pytest.raises(CacheUnavailable, match=r"no answer within 0\.1 s"):
+                await cache.get("k")
+            with pytest.raises(CacheUnavailable, match="is being tried again"):
+                await cache.set("k", 1, ttl=1)
+        assert await healed(cache) is None
+
+
+async def test_long_freeze_is_survived_on_a_new_connection(own_valkey: ValkeyServer) -> None:
+    """After a second of silence the connection is given up; the one that replaces it works after the thaw."""
+    async with tu.Cache(own_valkey.url, timeout=0.05) as cache, asyncio.timeout(20):
+        await cache.set("k", 1, ttl=60)
+        async with frozen(own_valkey):
+            with pytest.raises(CacheUnavailable):
+                await cache.get("k")
+            await asyncio.sleep(1.3)
+            with pytest.raises(CacheUnavailable):
+                await cache.get("k")
+        assert await healed(cache) == 1
+
+
+async def test_killed_server_is_an_outage_until_it_is_back(own_valkey: ValkeyServer) -> None:
+    """Calls in flight and later ones fail at once; the restarted server is empty, which is a miss and no error."""
+    async with tu.Cache(own_valkey.url, timeout=5) as cache, asyncio.timeout(20):
+        await cache.set("k", 1, ttl=60)
+        own_valkey.freeze()
+        asked = [asyncio.create_task(cache.get("k")) for _ in range(20)]
+        await asyncio.sleep(0.02)
+        own_valkey.kill()
+        assert {type(error) for error in await asyncio.gather(*asked, return_exceptions=True)} == {CacheUnavailable}
+        with pytest.raises(CacheUnavailable, match="could not be reached"):
+            await cache.get("k")
+        assert await cache.get_or_fetch("k", loader(7), ttl=60) == 7
+        own_valkey.start()
+        assert await healed(cache) is None
+        await cache.set("k", 2, ttl=60)
+        assert await cache.get("k") == 2
+
+
+async def test_server_that_was_never_there_is_an_outage(tmp_path: Any) -> None:
+    """A closed port and a missing socket say so."""
+    for url in (f"redis://127.0.0.1:{free_port()}/0", f"unix://{tmp_path}/none.sock"):
+        async with tu.Cache(url) as cache, asyncio.timeout(20):
+            with pytest.raises(CacheUnavailable, match="could not be reached"):
+                await cache.get("k")
+
+
+async def test_name_that_resolves_to_nothing_is_an_outage() -> None:
+    """So is a host that does not exist."""
+    async with tu.Cache("redis://no-such-host.invalid/0", timeout=5) as cache, asyncio.timeout(30):
+        with pytest.raises(CacheUnavailable, match=r"no-such-host\.invalid"):
+            await cache.get("k")
+
+
+async def test_wrong_password_is_told_without_the_password(valkey_with: StartServer) -> None:
+    """The message names the remedy; no secret is in it, in its cause, or in a repr."""
+    server = valkey_with("--requirepass", "right-secret")
+    for login, expected in (("bot:wrong-secret@", "WRONGPASS"), ("", "NOAUTH|password")):
+        async with tu.Cache(f"redis://{login}127.0.0.1:{server.port}/0") as cache, asyncio.timeout(20):
+            with pytest.raises(CacheUnavailable, match=expected) as refused:
+                await cache.get("k")
+            shown = f"{refused.value!r} {refused.value.__cause__!r} {cache!r} {cache.backend!r}"
+            assert "secret" not in shown
+    async with tu.Cache(f"redis://:right-secret@127.0.0.1:{server.port}/0") as cache:
+        await cache.set("k", 1, ttl=60)
+        assert await cache.get("k") == 1
+
+
+async def test_user_of_the_access_list_may_do_what_he_is_granted(valkey: ValkeyServer) -> None:
+    """A reader reads; his write is refused by name, and his fetch is served all the same."""
+    with valkey.client() as client:
+        client.acl_setuser("reader", enabled=True, passwords="+p/w@", commands=["+@read", "+@connection"], keys=["*"])
+        client.set("tu:value:k", "1")
+    url = f"redis://reader:p%2Fw%40@127.0.0.1:{valkey.port}/0"
+    async with tu.Cache(url) as cache, asyncio.timeout(20):
+        assert await cache.get("k") == 1
+        with pytest.raises(CacheError, match="NOPERM") as refused:
+            await cache.set("k", 2, ttl=60)
+        assert not isinstance(refused.value, CacheUnavailable)
+        assert await cache.get_or_fetch("absent", loader(7), ttl=60) == 7
+        assert (await cache.stats()).errors >= 2
+    with valkey.client() as client:
+        client.acl_deluser("reader")
+
+
+async def test_database_that_is_not_there_is_told(valkey: ValkeyServer) -> None:
+    """The db number of the URL is checked by the server."""
+    async with tu.Cache(f"redis://127.0.0.1:{valkey.port}/9999") as cache, asyncio.timeout(20):
+        with pytest.raises(CacheUnavailable, match="db number"):
+            await cache.get("k")
+
+
+async def test_full_server_refuses_writes_and_still_serves(valkey_with: StartServer) -> None:
+    """Out of memory under ``noeviction``: the write names the remedy, reads and fetches go on."""
+    server = valkey_with("--maxmemory", "3mb", "--maxmemory-policy", "noeviction")
+    async with tu.Cache(server.url, timeout=5) as cache, asyncio.timeout(20):
+        await cache.set("small", 1, ttl=60)
+        with pytest.raises(CacheError, match="raise maxmemory"):
+            for i in range(100):
+                await cache.set(f"big{i}", "x" * 100_000, ttl=60)
+        assert await cache.get("small") == 1
+        assert await cache.get_or_fetch("k", loader("y" * 100_000), ttl=60) == "y" * 100_000
+        described = await cache.server()
+        assert described is not None
+        assert (described.policy, described.max_bytes) == ("noeviction", 3 * 1024 * 1024)
+
+
+async def test_evicted_value_is_a_miss(valkey_with: StartServer) -> None:
+    """Under ``allkeys-lru`` the server forgets: that is no error."""
+    server = valkey_with("--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru")
+    async with tu.Cache(server.url, timeout=5) as cache, asyncio.timeout(20):
+        for i in range(100):
+            await cache.set(f"big{i}", "x" * 100_000, ttl=60)
+        assert 0 < len(await cache.get_many([f"big{i}" for i in range(100)])) < 100
+        described = await cache.server()
+        assert described is not None
+        assert described.evicted > 0
+
+
+async def test_paused_server_is_an_outage_that_passes(own_valkey: ValkeyServer) -> None:
+    """``CLIENT PAUSE``: the late answers themselves end the outage."""
+    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+        await cache.set("k", 1, ttl=60)
+        with own_valkey.client() as client:
+            client.client_pause(600)
+        with pytest.raises(CacheUnavailable):
+            await cache.get("k")
+        assert await healed(cache) == 1
+
+
+async def test_emptied_server_is_a_miss(valkey: ValkeyServer) -> None:
+    """``FLUSHALL`` under our feet is a miss like any other."""
+    async with tu.Cache(valkey.url) as cache:
+        await cache.set("k", 1, ttl=60)
+        with valkey.client() as client:
+            client.flushall()
+        assert await cache.get("k") is None
+
+
+async def test_server_that_is_no_redis_is_told(proxy: Proxy) -> None:
+    """Another program on the port is an outage, not a crash of the event loop."""
+    for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+OK\r\n" * 50, b"*3\r\n", b"\x00" * 100):
+        proxy.change = lambda _, answer=answer: answer
+        async with tu.Cache(proxy.url, timeout=0.1) as cache, asyncio.timeout(20):
+            with pytest.raises(CacheUnavailable):
+                await cache.get("k")
+
+
+async def test_slow_server_is_waited_for_within_the_timeout(proxy: Proxy) -> None:
+    """A slow answer is an answer."""
+    async with tu.Cache(proxy.url, timeout=5) as cache:
+        await cache.set("k", 1, ttl=60)
+        proxy.delay = 0.1
+        assert await cache.get("k") == 1
+
+
+async def test_late_answer_is_not_taken_for_another(proxy: Proxy) -> None:
+    """What arrives after its waiter has gone is thrown away, and each later answer goes to whom it belongs."""
+    async with tu.Cache(proxy.url, timeout=0.15) as cache, asyncio.timeout(20):
+        await cache.set_many({"a": "a", "b": "b"}, ttl=60)
+        proxy.delay = 0.3
+        with pytest.raises(CacheUnavailable):
+            await cache.get("a")
+        proxy.delay = 0.0
+        assert await healed(cache, "b") == "b"
+        assert [await cache.get(key) for key in "abab"] == ["a", "b", "a", "b"]
+        assert proxy.connections == 1
+
+
+async def test_stalled_event_loop_is_not_taken_for_an_outage(valkey: ValkeyServer) -> None:
+    """A bot that computes for longer than the timeout finds its answer waiting."""
+    async with tu.Cache(valkey.url, timeout=0.1) as cache:
+        await cache.set("k", 1, ttl=60)
+        asked = asyncio.create_task(cache.get("k"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(0.3)  # noqa: ASYNC251  # this is the stall
+        assert await asked == 1
+
+
+async def test_closing_during_an_outage_ends_all_who_wait(own_valkey: ValkeyServer) -> None:
+    """They get `Closed`, at once."""
+    cache = tu.Cache(own_valkey.url, timeout=30)
+    await cache.set("k", 1, ttl=60)
+    async with frozen(own_valkey), asyncio.timeout(10):
+        asked = [asyncio.create_task(cache.get("k")), asyncio.create_task(cache.set("k", 2, ttl=60))]
+        await asyncio.sleep(0.02)
+        await cache.aclose()
+        assert {type(error) for error in await asyncio.gather(*asked, return_exceptions=True)} == {Closed}
+
+
+async def test_closing_while_connecting_ends_all_who_wait(own_valkey: ValkeyServer) -> None:
+    """Also before there ever was a connection."""
+    cache = tu.Cache(own_valkey.url, timeout=30)
+    async with frozen(own_valkey), asyncio.timeout(10):
+        asked = [asyncio.create_task(cache.get("k")) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        await cache.aclose()
+        assert {type(error) for error in await asyncio.gather(*asked, return_exceptions=True)} == {Closed}
+
+
+async def test_lock_held_through_an_outage_is_given_up_quietly(own_valkey: ValkeyServer) -> None:
+    """The lock ends by itself, so a block that ended before its ttl was alone inside."""
+    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+        async with cache.lock("name", ttl=60):
+            own_valkey.freeze()
+        own_valkey.thaw()

@@ -1,0 +1,84 @@
+"""``tradeutils sim``: a simulated venue on this machine, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tradeutils.cli.arguments import AsJson, Venue, Verbose
+from tradeutils.cli.printing import show_json, show_line, utc
+
+if TYPE_CHECKING:
+    from tradeutils.sim import SimulatedVenue
+
+__all__ = ["sim"]
+
+
+def sim(
+    *,
+    venue: Venue = "binance",
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any that is free.")] = 0,
+    candles: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--candles", metavar="FOLDER", help="Replay the candle files of this folder, in place of a made-up market."
+        ),
+    ] = None,
+    symbols: Annotated[int, typer.Option("--symbols", metavar="N", min=1, help="How many markets to make up.")] = 50,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Of the made-up market: the same one, the same prices.")
+    ] = 7,
+    speed: Annotated[
+        float,
+        typer.Option(
+            "--speed", metavar="X", min=0, help="Seconds of the venue in a second of ours; 0: its clock stands still."
+        ),
+    ] = 1.0,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> None:
+    """
+    Serve a simulated venue on this machine: real HTTP, the venue's own routes, replies and errors.
+
+    Prints one line with its URL and serves until Ctrl-C. Point anything at it that speaks to the venue.
+
+    Examples
+    --------
+    tradeutils sim --port 8080
+    tradeutils sim --candles ./recordings --port 8080
+    tradeutils fetch binance BTC/USDT --url http://127.0.0.1:8080
+    """
+    from tradeutils.sim import run
+
+    def tell_url(venue: SimulatedVenue) -> None:
+        show = _show_json if as_json else _show_line
+        show(venue, seed, candles)
+
+    asyncio.run(run(venue, port=port, candles=candles, symbols=symbols, seed=seed, speed=speed, on_ready=tell_url))
+
+
+def _show_line(venue: SimulatedVenue, seed: int, candles: pathlib.Path | None) -> None:
+    market = f"replaying {candles}" if candles else f"made up from seed {seed}"
+    now = utc(venue.clock.now() // 1000 * 1000)
+    show_line(
+        f"listening on {venue.url} ({venue.name}, {len(venue.market.instruments)} markets {market}, {now} UTC there)"
+    )
+
+
+def _show_json(venue: SimulatedVenue, seed: int, candles: pathlib.Path | None) -> None:
+    # Keys that open nothing: they are the same in every simulated venue, and tests need them.
+    accounts = [{"name": account.name, "key": account.key, "secret": account.secret} for account in venue.accounts]
+    show_json(
+        {
+            "url": venue.url,
+            "venue": venue.name,
+            "markets": len(venue.market.instruments),
+            "seed": None if candles else seed,
+            "candles": str(candles) if candles else None,
+            "time": venue.clock.now(),
+            "accounts": accounts,
+        }
+    )

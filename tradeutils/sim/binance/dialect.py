@@ -1,0 +1,264 @@
+"""
+The endpoints: their parameters, their weights, and who may call them.
+
+Weights, error codes, messages and HTTP statuses are those of Binance's documentation of its spot API (2025).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import orjson
+
+from tradeutils.errors import DataError
+from tradeutils.sim.binance import parameters as p
+from tradeutils.sim.binance.account import NEW_ORDER, AccountData
+from tradeutils.sim.binance.errors import BinanceError
+from tradeutils.sim.binance.listing import RATE_LIMITS, describe_instrument
+from tradeutils.sim.binance.market_data import MarketData, depth_weight, tickers_weight
+from tradeutils.sim.dialect import Call, Reply, Venue
+from tradeutils.sim.ledger import SimulatedAccount
+from tradeutils.sim.usage import UsageMeter, Window
+
+__all__ = ["BinanceDialect"]
+
+_KEY: Final = re.compile(r"[A-Za-z0-9]{64}")
+_RECV_WINDOW: Final = (5_000, 60_000)
+_NGINX: Final = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
+)
+_REASONS: Final = {
+    400: "400 Bad Request",
+    404: "404 Not Found",
+    405: "405 Not Allowed",
+    413: "413 Request Entity Too Large",
+}
+
+Weight = int | Callable[[dict[str, Any]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """An endpoint: ``answer`` takes the parameters and, where it is signed, the account before them."""
+
+    answer: Callable[..., Any]
+    weight: Weight
+    parameters: Sequence[p.Parameter]
+    security: Literal["none", "key", "signed"]
+
+    def weigh(self, values: dict[str, Any]) -> int:
+        return self.weight if isinstance(self.weight, int) else self.weight(values)
+
+
+class BinanceDialect:
+    """
+    Answers calls as Binance's spot API does.
+
+    Parameters
+    ----------
+    venue : Venue
+        The market, the clock and the accounts.
+    exchange_info : bytes, optional
+        A recorded ``exchangeInfo`` reply to serve as it is.
+
+    Notes
+    -----
+    Not spoken: stop, iceberg and list orders, cancel-replace, self-trade prevention, user data streams. The lists of
+    ``fapi`` and ``dapi`` markets are empty.
+    """
+
+    name = "binance"
+
+    def __init__(self, venue: Venue, *, exchange_info: bytes | None = None) -> None:
+        self._venue = venue
+        self._data = MarketData(venue)
+        self._account = AccountData(venue, self._data)
+        self._recorded = exchange_info
+        self._listed: dict[str, Any] | None = None
+        self._weights = UsageMeter(Window("1m", 6_000, 60))
+        self._sapi_weights = UsageMeter(Window("1m", 12_000, 60))
+        self._orders = UsageMeter(Window("10s", 100, 10), Window("1d", 200_000, 86_400))
+        self._endpoints = {**self._public(), **self._signed(), **self._wallet(), **self._derivatives()}
+        self._paths = {path for _, path in self._endpoints}
+
+    def _public(self) -> dict[tuple[str, str], _Endpoint]:
+        data, which = self._data, (p.symbol(), p.symbols())
+        one, limit, start, end = p.symbol(mandatory=True), p.long("limit"), p.long("startTime"), p.long("endTime")
+        klines = (one, p.interval(), start, end, p.text("timeZone"), limit)
+        day_type = p.choice("type", ("FULL", "MINI"), -1139)
+        several = lambda values: 2 if "symbol" in values else 4  # noqa: E731  # a weight, one line where it is used
+        listing = (
+            *which, p.text("permissions"), p.boolean("showPermissionSets"),
+            p.choice("symbolStatus", ("TRADING", "HALT", "BREAK"), -1122),
+        )  # fmt: skip
+        return {
+            ("GET", "/api/v3/ping"): _Endpoint(data.ping, 1, (), "none"),
+            ("GET", "/api/v3/time"): _Endpoint(data.time, 1, (), "none"),
+            ("GET", "/api/v3/exchangeInfo"): _Endpoint(self._listing, 20, listing, "none"),
+            ("GET", "/api/v3/klines"): _Endpoint(data.klines, 2, klines, "none"),
+            ("GET", "/api/v3/uiKlines"): _Endpoint(data.klines, 2, klines, "none"),
+            ("GET", "/api/v3/ticker/24hr"): _Endpoint(data.day, tickers_weight, (*which, day_type), "none"),
+            ("GET", "/api/v3/ticker/price"): _Endpoint(data.price, several, which, "none"),
+            ("GET", "/api/v3/ticker/bookTicker"): _Endpoint(data.book_ticker, several, which, "none"),
+            ("GET", "/api/v3/avgPrice"): _Endpoint(data.average, 2, (one,), "none"),
+            ("GET", "/api/v3/depth"): _Endpoint(data.depth, depth_weight, (one, limit), "none"),
+            ("GET", "/api/v3/trades"): _Endpoint(data.trades, 25, (one, limit), "none"),
+            ("GET", "/api/v3/historicalTrades"): _Endpoint(data.trades, 25, (one, limit, p.long("fromId")), "key"),
+            ("GET", "/api/v3/aggTrades"): _Endpoint(
+                data.aggregated_trades, 4, (one, p.long("fromId"), start, end, limit), "none"
+            ),
+        }
+
+    def _signed(self) -> dict[tuple[str, str], _Endpoint]:
+        account, one = self._account, p.symbol(mandatory=True)
+        start, end, limit = p.long("startTime"), p.long("endTime"), p.long("limit")
+        number, name = p.long("orderId"), p.client_id("origClientOrderId")
+        restrictions = p.choice("cancelRestrictions", ("ONLY_NEW", "ONLY_PARTIALLY_FILLED"), -1130)
+        cancel = (one, number, name, p.client_id("newClientOrderId"), restrictions)
+        return {
+            ("GET", "/api/v3/account"): _signed(account.account, 20, p.boolean("omitZeroBalances")),
+            ("GET", "/api/v3/account/commission"): _signed(account.commission, 20, one),
+            ("POST", "/api/v3/order"): _signed(account.new_order, 1, *NEW_ORDER),
+            ("POST", "/api/v3/order/test"): _signed(account.check_order, 1, *NEW_ORDER),
+            ("GET", "/api/v3/order"): _signed(account.order, 4, one, number, name),
+            ("DELETE", "/api/v3/order"): _signed(account.cancel_order, 1, *cancel),
+            ("DELETE", "/api/v3/openOrders"): _signed(account.cancel_all, 1, one),
+            ("GET", "/api/v3/openOrders"): _signed(
+                account.open_orders, lambda values: 6 if "symbol" in values else 80, p.symbol()
+            ),
+            ("GET", "/api/v3/allOrders"): _signed(account.all_orders, 20, one, number, start, end, limit),
+            ("GET", "/api/v3/myTrades"): _signed(
+                account.my_trades,
+                lambda values: 5 if "orderId" in values else 20,
+                *(one, number, start, end, p.long("fromId"), limit),
+            ),
+            ("GET", "/api/v3/rateLimit/order"): _signed(self._order_usage, 40),
+        }
+
+    def _wallet(self) -> dict[tuple[str, str], _Endpoint]:
+        account = self._account
+        return {
+            ("GET", "/sapi/v1/system/status"): _Endpoint(lambda _: {"status": 0, "msg": "normal"}, 1, (), "none"),
+            ("GET", "/sapi/v1/capital/config/getall"): _signed(account.coins, 10),
+            ("GET", "/sapi/v1/margin/allPairs"): _signed(account.margin_pairs, 1, p.symbol()),
+            ("GET", "/sapi/v1/margin/isolated/allPairs"): _signed(account.margin_pairs, 10, p.symbol()),
+            ("GET", "/sapi/v1/asset/tradeFee"): _signed(account.trade_fee, 1, p.symbol()),
+        }
+
+    def _derivatives(self) -> dict[tuple[str, str], _Endpoint]:
+        empty = {"timezone": "UTC", "rateLimits": [], "exchangeFilters": [], "assets": [], "symbols": []}
+        made: dict[tuple[str, str], _Endpoint] = {}
+        for kind in ("fapi", "dapi"):
+            made["GET", f"/{kind}/v1/ping"] = _Endpoint(self._data.ping, 1, (), "none")
+            made["GET", f"/{kind}/v1/time"] = _Endpoint(self._data.time, 1, (), "none")
+            made["GET", f"/{kind}/v1/exchangeInfo"] = _Endpoint(
+                lambda values: {**empty, **self._data.time(values)}, 1, (), "none"
+            )
+        return made
+
+    def respond(self, call: Call) -> Reply:
+        """Answer a call; whatever is wrong with it is answered as Binance does."""
+        endpoint = self._endpoints.get((call.method, call.path))
+        if endpoint is None:
+            return self.refuse(405 if call.path in self._paths else 404)
+        weight = endpoint.weigh({"symbol": ""})
+        account: SimulatedAccount | None = None
+        headers: dict[str, str] = {}
+        status = 200
+        try:
+            values, account = self._admit(endpoint, call)
+            weight = endpoint.weigh(values)
+            answer = endpoint.answer(values) if account is None else endpoint.answer(account, values)
+        except BinanceError as error:
+            status, answer = error.status, {"code": error.code, "msg": error.message}
+        if (call.method, call.path) == ("POST", "/api/v3/order") and account is not None and status == 200:
+            used = self._orders.charge(account.key)
+            headers |= {f"x-mbx-order-count-{window}": str(count) for window, count in used.items()}
+        body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
+        headers |= self._count(call, weight)
+        return Reply(status, body, headers, weight=weight, route=call.path)
+
+    def refuse(self, status: int) -> Reply:
+        """Answer a call that no endpoint takes, as the web server before Binance does."""
+        if status == 408:
+            error = BinanceError(-1007)
+            return Reply(408, orjson.dumps({"code": error.code, "msg": error.message}))
+        page = _NGINX.format(_REASONS.get(status, str(status)))
+        return Reply(status, page.encode(), content_type="text/html")
+
+    def _admit(self, endpoint: _Endpoint, call: Call) -> tuple[dict[str, Any], SimulatedAccount | None]:
+        """Return the parameters of a call and, where it is signed, whose it is."""
+        raw = p.raw_parameters(call)
+        key = call.headers.get("x-mbx-apikey", "")
+        if endpoint.security == "none":
+            return p.read(raw, endpoint.parameters), None
+        account = self._venue.ledger.account(key)
+        if account is None:
+            raise BinanceError(-2015 if _KEY.fullmatch(key) else -2014)
+        values = p.read(raw, endpoint.parameters)
+        if endpoint.security == "key":
+            return values, None
+        window = values.pop("recvWindow", _RECV_WINDOW[0])
+        if window > _RECV_WINDOW[1]:
+            raise BinanceError(-1131)
+        freshness = self._venue.clock.freshness(values.pop("timestamp"), window)
+        if freshness == "early":
+            raise BinanceError(-1021, message="Timestamp for this request was 1000ms ahead of the server's time.")
+        if freshness == "old":
+            raise BinanceError(-1021, message="Timestamp for this request is outside of the recvWindow.")
+        made = hmac.new(account.secret.encode(), p.payload_of(call), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(made, values.pop("signature").lower()):
+            raise BinanceError(-1022)
+        return values, account
+
+    def _count(self, call: Call, weight: int) -> dict[str, str]:
+        if call.path.startswith("/sapi/"):
+            return {"x-sapi-used-ip-weight-1m": str(self._sapi_weights.charge(call.remote, weight)["1m"])}
+        if not call.path.startswith("/api/"):
+            return {}
+        used = str(self._weights.charge(call.remote, weight)["1m"])
+        return {"x-mbx-used-weight": used, "x-mbx-used-weight-1m": used}
+
+    def _order_usage(self, account: SimulatedAccount, _values: dict[str, Any]) -> Any:
+        used = self._orders.used(account.key)
+        limits = [limit for limit in RATE_LIMITS if limit["rateLimitType"] == "ORDERS"]
+        return [{**limit, "count": count} for limit, count in zip(limits, used.values(), strict=True)]
+
+    def _listing(self, values: dict[str, Any]) -> Any:
+        """Return the list of markets: the recorded one, byte for byte where nothing was asked to be left out."""
+        if self._recorded is not None and not values:
+            return self._recorded
+        if self._listed is None:
+            self._listed = self._recorded_listing() if self._recorded is not None else self._own_listing()
+        wanted = {instrument.id for instrument in self._data.chosen(values)}
+        rows = [
+            row
+            for row in self._listed["symbols"]
+            if row["symbol"] in wanted and row["status"] == values.get("symbolStatus", row["status"])
+        ]
+        served = {} if self._recorded is not None else self._data.time({})
+        return {**self._listed, **served, "symbols": rows}
+
+    def _recorded_listing(self) -> dict[str, Any]:
+        listing = orjson.loads(self._recorded or b"{}")
+        if not isinstance(listing, dict) or not isinstance(listing.get("symbols"), list):
+            raise DataError("exchange_info is not the JSON of an exchangeInfo reply")
+        return listing
+
+    def _own_listing(self) -> dict[str, Any]:
+        return {
+            "timezone": "UTC",
+            "serverTime": 0,
+            "rateLimits": RATE_LIMITS,
+            "exchangeFilters": [],
+            "symbols": [describe_instrument(instrument) for instrument in self._venue.market.instruments.values()],
+        }
+
+
+def _signed(answer: Callable[..., Any], weight: Weight, *parameters: p.Parameter) -> _Endpoint:
+    return _Endpoint(answer, weight, (*parameters, *p.SIGNED), "signed")

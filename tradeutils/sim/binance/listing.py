@@ -1,0 +1,125 @@
+"""Binance's list of markets, made of instruments or served as it was recorded."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pathlib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from tradeutils.errors import DataError
+from tradeutils.sim.instruments import Instrument
+
+__all__ = ["ORDER_TYPES", "RATE_LIMITS", "describe_instrument", "fixed", "read_exchange_info"]
+
+ORDER_TYPES: Final = ("LIMIT", "LIMIT_MAKER", "MARKET")
+RATE_LIMITS: Final = (
+    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6_000},
+    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
+    {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
+    {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
+)
+_MAX_BYTES: Final = 1 << 28
+
+
+def fixed(value: Decimal) -> str:
+    """Return a number as Binance writes it: with eight digits after the point."""
+    return f"{value:.8f}"
+
+
+def describe_instrument(instrument: Instrument) -> dict[str, Any]:
+    """Return an instrument as an entry of ``exchangeInfo``."""
+    permissions = ["SPOT", "MARGIN"] if instrument.margin else ["SPOT"]
+    return {
+        "symbol": instrument.id,
+        "status": "TRADING" if instrument.active else "BREAK",
+        "baseAsset": instrument.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": instrument.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": ORDER_TYPES,
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": False,
+        "amendAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": instrument.margin,
+        "filters": _filters(instrument),
+        "permissions": [],
+        "permissionSets": [permissions],
+        "defaultSelfTradePreventionMode": "NONE",
+        "allowedSelfTradePreventionModes": ["NONE"],
+    }
+
+
+def _filters(instrument: Instrument) -> list[dict[str, Any]]:
+    tick, step = fixed(instrument.price_step), fixed(instrument.amount_step)
+    most = fixed(instrument.max_amount)
+    return [
+        {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000000.00000000", "tickSize": tick},
+        {"filterType": "LOT_SIZE", "minQty": fixed(instrument.min_amount), "maxQty": most, "stepSize": step},
+        {"filterType": "ICEBERG_PARTS", "limit": 10},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0.00000000", "maxQty": most, "stepSize": "0.00000000"},
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": "5",
+            "bidMultiplierDown": "0.2",
+            "askMultiplierUp": "5",
+            "askMultiplierDown": "0.2",
+            "avgPriceMins": 5,
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": fixed(instrument.min_cost),
+            "applyMinToMarket": True,
+            "maxNotional": "9000000.00000000",
+            "applyMaxToMarket": False,
+            "avgPriceMins": 5,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+    ]
+
+
+def read_exchange_info(source: Mapping[str, Any] | bytes | str | os.PathLike[str]) -> bytes:
+    """
+    Return a recorded ``exchangeInfo`` reply as the bytes to serve.
+
+    Parameters
+    ----------
+    source : mapping, bytes or path
+        The reply; or a file of it, gzipped or not, or of lines ``URL -> epoch: JSON`` as cryptofeed records them.
+
+    Raises
+    ------
+    DataError : the file cannot be read or holds no such reply.
+    """
+    if isinstance(source, Mapping):
+        return orjson.dumps(source)
+    if isinstance(source, bytes):
+        return source
+    path = pathlib.Path(source)
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            with gzip.open(path) as file:
+                data = file.read(_MAX_BYTES)
+    except (OSError, EOFError) as error:
+        raise DataError(f"exchange_info was {str(path)!r}, which cannot be read: {error}") from error
+    if data.lstrip().startswith(b"{"):
+        return data
+    for line in data.splitlines():
+        head, arrow, rest = line.partition(b" -> ")
+        if arrow and b"/exchangeInfo" in head:
+            return rest.partition(b": ")[2]
+    raise DataError(f"exchange_info was {str(path)!r}, which holds no exchangeInfo reply")

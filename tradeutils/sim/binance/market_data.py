@@ -1,0 +1,256 @@
+"""Binance's public endpoints: klines, tickers, books and trades."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tradeutils import timeframe as _timeframe
+from tradeutils.model.candles import Column
+from tradeutils.sim.bars import TradeColumns
+from tradeutils.sim.binance.errors import BinanceError
+from tradeutils.sim.dialect import Venue
+from tradeutils.sim.instruments import Instrument
+from tradeutils.sim.market import MAX_DEPTH
+
+__all__ = ["MarketData", "depth_weight", "tickers_weight"]
+
+_MAX_ROWS: Final = 1_000
+_ZEROS: Final = tuple("." + "0" * 8 if digits == 0 else "0" * (8 - digits) for digits in range(9))
+_MINI: Final = (
+    "symbol", "openPrice", "highPrice", "lowPrice", "lastPrice", "volume", "quoteVolume", "openTime", "closeTime",
+    "firstId", "lastId", "count",
+)  # fmt: skip
+
+
+def depth_weight(values: dict[str, Any]) -> int:
+    """Return what an order book costs: the deeper the more."""
+    limit = values.get("limit", 100)
+    return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1_000 else 250
+
+
+def tickers_weight(values: dict[str, Any]) -> int:
+    """Return what 24-hour tickers cost: by the number of symbols, most for all."""
+    if "symbol" in values:
+        return 2
+    asked = len(values["symbols"]) if "symbols" in values else 1_000
+    return 2 if asked <= 20 else 40 if asked <= 100 else 80
+
+
+def _texts(values: Column, digits: int) -> list[str]:
+    """Return numbers as Binance writes them; the digits beyond the market's own are zeros, not float noise."""
+    zeros = _ZEROS[digits]
+    return [f"{value:.{digits}f}{zeros}" for value in values.tolist()]
+
+
+def _text(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}{_ZEROS[digits]}"
+
+
+class MarketData:
+    """The public endpoints, as plain values; every method takes the parameters of one call."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._market = venue.market
+
+    def ping(self, _values: dict[str, Any]) -> Any:
+        """Answer that the venue is there."""
+        return {}
+
+    def time(self, _values: dict[str, Any]) -> Any:
+        """Tell the venue's time."""
+        return {"serverTime": self._venue.clock.now()}
+
+    def instrument(self, name: str) -> Instrument:
+        """Return a market by Binance's name for it, or raise `BinanceError`."""
+        known = self._market.instruments.get(name)
+        if known is None:
+            raise BinanceError(-1121)
+        return known
+
+    def chosen(self, values: dict[str, Any]) -> list[Instrument]:
+        """Return the markets that ``symbol`` or ``symbols`` name, all where neither was sent."""
+        if "symbol" in values and "symbols" in values:
+            raise BinanceError(-1128)
+        if "symbol" in values:
+            return [self.instrument(values["symbol"])]
+        if "symbols" in values:
+            return [self.instrument(name) for name in values["symbols"]]
+        return list(self._market.instruments.values())
+
+    def _each(self, values: dict[str, Any], describe: Any) -> Any:
+        """Return what ``describe`` says of each chosen market: one object for ``symbol``, a list otherwise."""
+        now = self._venue.clock.now()
+        rows = [describe(instrument, now) for instrument in self.chosen(values)]
+        return rows[0] if "symbol" in values else rows
+
+    def klines(self, values: dict[str, Any]) -> Any:
+        """Return candles, oldest first; ``startTime`` and ``endTime`` are inclusive and are about their opens."""
+        instrument = self.instrument(values["symbol"])
+        if values.get("timeZone", "0") not in ("0", "0:00", "00:00", "+0:00", "+00:00", "-0:00", "-00:00"):
+            raise BinanceError(-1130, "timeZone")
+        now, end = self._venue.clock.now(), values.get("endTime")
+        klines = self._market.klines(
+            instrument.id,
+            values["interval"],
+            now,
+            since=values.get("startTime"),
+            until=None if end is None else end + 1,
+            limit=_rows(values, 500, _MAX_ROWS),
+        )
+        candles, frame = klines.candles, _timeframe.parse(values["interval"])
+        price, amount, cost = instrument.price_decimals, instrument.amount_decimals, instrument.cost_decimals
+        return list(
+            zip(
+                candles.time.tolist(),
+                _texts(candles.open, price),
+                _texts(candles.high, price),
+                _texts(candles.low, price),
+                _texts(candles.close, price),
+                _texts(candles.volume, amount),
+                (frame.shift(candles.time) - 1).tolist(),
+                _texts(klines.quote_volume, cost),
+                klines.trades.tolist(),
+                _texts(klines.taker_volume, amount),
+                _texts(klines.taker_quote, cost),
+                ["0"] * len(candles),
+                strict=True,
+            )
+        )
+
+    def day(self, values: dict[str, Any]) -> Any:
+        """Return 24-hour tickers, with bid and ask unless ``type`` is ``MINI``."""
+        rows = self._each(values, self._day_of)
+        if values.get("type") != "MINI":
+            return rows
+        if isinstance(rows, dict):
+            return {name: rows[name] for name in _MINI}
+        return [{name: row[name] for name in _MINI} for row in rows]
+
+    def _day_of(self, instrument: Instrument, now: int) -> dict[str, Any]:
+        digits, amounts = instrument.price_decimals, instrument.amount_decimals
+        day, tops = self._market.day(instrument.id, now), self._top(instrument, now)
+        if day is None:
+            return _nothing(instrument.id, now)
+        change = day.last - day.open
+        mean = day.quote_volume / day.volume if day.volume else day.last
+        return {
+            "symbol": instrument.id,
+            "priceChange": _text(change, digits),
+            "priceChangePercent": f"{100 * change / day.open:.3f}",
+            "weightedAvgPrice": f"{mean:.8f}",
+            "prevClosePrice": _text(day.open, digits),
+            "lastPrice": _text(day.last, digits),
+            "lastQty": _text(day.last_amount, amounts),
+            **tops,
+            "openPrice": _text(day.open, digits),
+            "highPrice": _text(day.high, digits),
+            "lowPrice": _text(day.low, digits),
+            "volume": _text(day.volume, amounts),
+            "quoteVolume": _text(day.quote_volume, instrument.cost_decimals),
+            "openTime": day.since,
+            "closeTime": day.until,
+            "firstId": day.first_id,
+            "lastId": day.last_id,
+            "count": day.trades,
+        }
+
+    def _top(self, instrument: Instrument, now: int) -> dict[str, str]:
+        bids, asks = self._market.book(instrument.id, now, 1)
+        digits, amounts = instrument.price_decimals, instrument.amount_decimals
+        top: dict[str, str] = {}
+        for side, levels in (("bid", bids), ("ask", asks)):
+            price, amount = levels[0].tolist() if len(levels) else (0.0, 0.0)
+            top[f"{side}Price"], top[f"{side}Qty"] = _text(price, digits), _text(amount, amounts)
+        return top
+
+    def price(self, values: dict[str, Any]) -> Any:
+        """Return last prices."""
+        return self._each(values, self._price_of)
+
+    def _price_of(self, instrument: Instrument, now: int) -> dict[str, Any]:
+        last = self._market.last(instrument.id, now)
+        price = float(last.price[0]) if len(last) else 0.0
+        return {"symbol": instrument.id, "price": _text(price, instrument.price_decimals)}
+
+    def book_ticker(self, values: dict[str, Any]) -> Any:
+        """Return best bids and asks."""
+        return self._each(values, lambda instrument, now: {"symbol": instrument.id, **self._top(instrument, now)})
+
+    def average(self, values: dict[str, Any]) -> Any:
+        """Return the mean price of the last five minutes."""
+        instrument, now = self.instrument(values["symbol"]), self._venue.clock.now()
+        price = self._market.mean_price(instrument.id, now, 5)
+        return {"mins": 5, "price": f"{price or 0.0:.8f}", "closeTime": now}
+
+    def depth(self, values: dict[str, Any]) -> Any:
+        """Return the order book; more than 5000 levels are cut."""
+        instrument, now = self.instrument(values["symbol"]), self._venue.clock.now()
+        sides = self._market.book(instrument.id, now, _rows(values, 100, MAX_DEPTH))
+        digits, amounts = instrument.price_decimals, instrument.amount_decimals
+        bids, asks = (list(zip(_texts(side[:, 0], digits), _texts(side[:, 1], amounts), strict=True)) for side in sides)
+        return {"lastUpdateId": now // 1000, "bids": bids, "asks": asks}
+
+    def trades(self, values: dict[str, Any]) -> Any:
+        """Return public trades, the newest or those from an id."""
+        instrument = self.instrument(values["symbol"])
+        trades = self._market.trades(
+            instrument.id,
+            self._venue.clock.now(),
+            from_id=values.get("fromId"),
+            limit=_rows(values, 500, _MAX_ROWS),
+        )
+        ids, prices, amounts, costs, times, makers = self._trade_columns(instrument, trades)
+        names = ("id", "price", "qty", "quoteQty", "time", "isBuyerMaker", "isBestMatch")
+        rows = zip(ids, prices, amounts, costs, times, makers, [True] * len(ids), strict=True)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def aggregated_trades(self, values: dict[str, Any]) -> Any:
+        """Return trades aggregated by taker order, which here are the trades themselves."""
+        instrument, end = self.instrument(values["symbol"]), values.get("endTime")
+        if "fromId" in values and ("startTime" in values or end is not None):
+            raise BinanceError(-1128)
+        trades = self._market.trades(
+            instrument.id,
+            self._venue.clock.now(),
+            from_id=values.get("fromId"),
+            since=values.get("startTime"),
+            until=end,
+            limit=_rows(values, 500, _MAX_ROWS),
+        )
+        ids, prices, amounts, _, times, makers = self._trade_columns(instrument, trades)
+        return [
+            {"a": number, "p": price, "q": amount, "f": number, "l": number, "T": time, "m": maker, "M": True}
+            for number, price, amount, time, maker in zip(ids, prices, amounts, times, makers, strict=True)
+        ]
+
+    def _trade_columns(self, instrument: Instrument, trades: TradeColumns) -> tuple[Sequence[Any], ...]:
+        return (
+            trades.id.tolist(),
+            _texts(trades.price, instrument.price_decimals),
+            _texts(trades.amount, instrument.amount_decimals),
+            _texts(np.asarray(trades.price * trades.amount), 8),
+            trades.time.tolist(),
+            trades.buyer_is_maker.tolist(),
+        )
+
+
+def _rows(values: dict[str, Any], default: int, most: int) -> int:
+    """Return how many rows to answer with: a limit above the most is cut, 0 is not valid."""
+    limit = int(values.get("limit", default))
+    if limit == 0:
+        raise BinanceError(-1130, "limit")
+    return min(limit, most)
+
+
+def _nothing(market: str, now: int) -> dict[str, Any]:
+    """Return the ticker of a market in which nothing was traded."""
+    prices = (
+        "priceChange", "weightedAvgPrice", "prevClosePrice", "lastPrice", "lastQty", "bidPrice", "bidQty", "askPrice",
+        "askQty", "openPrice", "highPrice", "lowPrice", "volume", "quoteVolume",
+    )  # fmt: skip
+    row: dict[str, Any] = {"symbol": market, **dict.fromkeys(prices, "0.00000000"), "priceChangePercent": "0.000"}
+    return {**row, "openTime": now - 86_400_000, "closeTime": now, "firstId": -1, "lastId": -1, "count": 0}
