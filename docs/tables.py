@@ -28,10 +28,10 @@ def commands() -> str:
     from tradeutils.cli.app import app
 
     group = typer.main.get_command(app)
-    root = click.Context(group, info_name="tradeutils", max_content_width=100)
+    root = click.Context(group, info_name="tradeutils", terminal_width=88)
     texts = [("tradeutils", group.get_help(root))]
-    for name, command in sorted(group.commands.items()):
-        context = click.Context(command, info_name=name, parent=root, max_content_width=100)
+    for name, command in group.commands.items():
+        context = click.Context(command, info_name=name, parent=root, terminal_width=88)
         texts.append((f"tradeutils {name}", command.get_help(context)))
     return "\n\n".join(f"## {title}\n\n```text\n{text.rstrip()}\n```" for title, text in texts)
 

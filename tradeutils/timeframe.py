@@ -68,10 +68,13 @@ class Timeframe:
         return self.name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Timeframe) and (self.ms, self.months) == (other.ms, other.months)
+        # The anchor counts: "7d" and "1w" are equally long, and their bars open on different days.
+        if not isinstance(other, Timeframe):
+            return NotImplemented
+        return (self.ms, self.months, self._anchor) == (other.ms, other.months, other._anchor)
 
     def __hash__(self) -> int:
-        return hash((self.ms, self.months))
+        return hash((self.ms, self.months, self._anchor))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return parse, (self.name,)
@@ -81,7 +84,8 @@ class Timeframe:
         """Length of a bar in milliseconds, months taken as 30 days and years as 365: for estimates only."""
         if self.ms is not None:
             return self.ms
-        return (365 if self.months % 12 == 0 else 30) * _DAY_MS * (self.months // 12 or self.months)
+        years, months = divmod(self.months, 12)
+        return 30 * _DAY_MS * self.months if months else 365 * _DAY_MS * years
 
     @overload
     def floor(self, time: int) -> int: ...
@@ -212,6 +216,6 @@ def to_ms(value: Instant, *, name: str = "time") -> int:
         raise UsageError(f"{name} was {number}, which looks like seconds; write milliseconds: {number * 1000}")
     if abs(number) > _LATEST_MS:
         raise UsageError(
-            f"{name} was {number}, after the year 3000; times are in milliseconds, not micro- or nanoseconds"
+            f"{name} was {number}, over a thousand years off; times are in milliseconds, not micro- or nanoseconds"
         )
     return number

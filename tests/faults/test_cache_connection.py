@@ -68,17 +68,15 @@ async def test_answer_in_single_bytes_is_put_together(proxy: Proxy) -> None:
     """However a reply is cut up on its way, it is one reply."""
     async with tu.Cache(proxy.url, timeout=5) as cache:
         await cache.set("k", list(range(100)), ttl=60)
-        held: list[bytes] = []
+        held = asyncio.get_running_loop().create_future()
 
         def drip(reply: bytes) -> bytes:
-            held.append(reply)
+            held.set_result(reply)
             return reply[:1]
 
         proxy.change = drip
         asked = asyncio.create_task(cache.get("k"))
-        while not held:
-            await asyncio.sleep(0.001)
-        for byte in held[0][1:]:
+        for byte in (await held)[1:]:
             for writer in proxy.clients:
                 writer.write(bytes([byte]))
             await asyncio.sleep(0)
@@ -180,17 +178,17 @@ async def test_keys_that_are_not_text_are_left_out_of_a_listing(valkey: ValkeySe
         with valkey.client() as client:
             client.set(b"tu:value:\xff\xfe", b"1")
         await cache.set("k", 1, ttl=60)
-        assert [key async for key in cache.keys()] == ["k"]
+        assert [key async for key in cache.scan()] == ["k"]
         assert await cache.invalidate() == 2
 
 
-async def test_invalidate_and_keys_walk_large_databases(valkey: ValkeyServer) -> None:
+async def test_invalidate_and_scan_walk_large_databases(valkey: ValkeyServer) -> None:
     """Steps of a thousand keys add up to all of them, and what others keep there stays."""
     async with tu.Cache(valkey.url, timeout=5) as cache:
         await cache.set_many({f"k{i}": i for i in range(5000)}, ttl=60)
         with valkey.client() as client:
             client.mset({f"others:{i}": "1" for i in range(2000)})
-            assert len([key async for key in cache.keys("k1")]) == 1111
+            assert len([key async for key in cache.scan("k1")]) == 1111
             assert await cache.invalidate("k1") == 1111
             assert await cache.invalidate() == 3889
             assert client.dbsize() == 2001  # theirs, and the epoch
@@ -288,8 +286,10 @@ def certificates(tmp_path: pathlib.Path) -> pathlib.Path:
     if openssl is None:
         pytest.skip("no openssl program to make a certificate with")
     subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", "server.key", "-out", "server.pem"],
+        [
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", "server.key", "-out", "server.pem"),
+        ],
         cwd=tmp_path,
         check=True,
         capture_output=True,
@@ -310,7 +310,7 @@ async def test_tls_is_spoken_and_certificates_are_checked(valkey: ValkeyServer, 
             assert await asyncio.gather(*(cache.get("k") for _ in range(10))) == [1] * 10
         for url in (f"rediss://localhost:{front.port}/0", f"rediss://127.0.0.1:{front.port}/0?ssl_ca_certs={pem}"):
             async with tu.Cache(url, timeout=5) as cache:
-                with pytest.raises(CacheUnavailable, match="(?i)certificate"):
+                with pytest.raises(CacheUnavailable, match=r"(?i)certificate"):
                     await cache.get("k")
     finally:
         await front.stop()

@@ -330,7 +330,7 @@ async def test_replayed_recording_is_fetched_row_for_row(recordings: Any) -> Non
 
 @pytest.mark.recordings
 async def test_replay_never_shows_what_lies_ahead(recordings: Any) -> None:
-    """At a moment in the middle of a recording, the newest candle is that moment's, forming, and stepping reveals it."""
+    """In the middle of a recording the newest candle is that moment's, forming; stepping the clock reveals it."""
     series = read_candles(recordings / "qubx_gpl3" / "BTCUSDT.1min.csv.gz").candles[:5_000]
     middle = int(series.time[2_500]) + 31_000
     async with (

@@ -73,6 +73,8 @@ _REFUSED = {
     "unix://relative/path": "no absolute path",
     "rediss://host?ssl_ca_certs=/no/such/file": "TLS options",
     "rediss://host?ssl_cert_reqs=maybe": "TLS options",
+    "redis://a%00b": "%00",
+    "unix:///run/a%00b": "%00",
     "memory://here": "memory://",
     "memory:///path": "memory://",
     "memory://?max_bytes=many": "memory://",

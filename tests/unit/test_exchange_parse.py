@@ -19,9 +19,8 @@ def test_balances_never_pass_through_a_float() -> None:
         "USDT": {"free": "1", "used": None, "total": None},
         "BTC": {"free": None, "used": "0.5", "total": "2"},
         "free": {}, "used": {}, "total": {"ETH": "x", "NIL": "0", "USDT": None, "BTC": "2"}, "debt": {"BTC": "0.25"},
-        "timestamp": 5,
     }  # fmt: skip
-    found = parse.balance(raw, "binance", "alice")
+    found = parse.balance(raw, "binance", "alice", 5)
     assert found["ETH"].total == Decimal("0.300000000000000001")
     assert found["ETH"].free + found["ETH"].used == found["ETH"].total
     assert found["USDT"].total == Decimal(1)
@@ -34,7 +33,7 @@ def test_balances_never_pass_through_a_float() -> None:
 def test_an_unreadable_balance_is_an_error_and_never_zero(entry: dict[str, object]) -> None:
     """Money that cannot be read must not look like money that is not there."""
     with pytest.raises(BadReply, match="BTC"):
-        parse.balance({"BTC": entry, "total": {"BTC": None}}, "binance", None)
+        parse.balance({"BTC": entry, "total": {"BTC": None}}, "binance", None, 5)
 
 
 def test_a_ticker_keeps_what_is_said_and_nothing_else() -> None:

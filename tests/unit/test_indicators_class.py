@@ -229,9 +229,25 @@ def test_threads_are_checked_at_once(candles):
     np.testing.assert_array_equal(Indicators(candles, threads=1).rsi(), Indicators(candles, threads=2).rsi())
 
 
-def test_unused_method_of_the_base_says_so():
-    """The base of Indicators computes nothing by itself."""
-    from tradeutils.indicators.generated import Methods
+def test_frame_of_closes_keeps_its_symbols(panel):
+    """Symbols are labels of any kind, LOW and OPEN among them, and come back as they were."""
+    wide = pd.DataFrame(panel.close, columns=["LOW", "OPEN", 7])
+    assert list(Indicators(wide).rsi(14).columns) == ["LOW", "OPEN", 7]
+    assert list(Indicators(wide).compute(["rsi", "sma"])["sma"].columns) == ["LOW", "OPEN", 7]
 
-    with pytest.raises(NotImplementedError):
-        Methods().rsi(14)
+
+def test_frame_of_closes_with_another_column_is_refused(panel):
+    """A column that is not numeric is named, and no symbol is left out unsaid."""
+    wide = panel.to_frame("close")
+    for other in ("text", pd.Timestamp("2024-01-01"), True):
+        with pytest.raises(UsageError, match="extra is not numeric"):
+            Indicators(wide.assign(extra=other))
+
+
+def test_missing_values_of_pandas_are_missing(frame):
+    """pd.NA in a Series or a column of a nullable dtype is a missing bar."""
+    close = frame["close"].astype("Float64")
+    close.iloc[50] = pd.NA
+    want = frame["close"].where(np.arange(80) != 50)
+    np.testing.assert_array_equal(Indicators(close).sma(5).to_numpy(), indicators.sma(want.to_numpy(), 5))
+    np.testing.assert_array_equal(Indicators(frame.assign(close=close)).rsi(5), Indicators(want).rsi(5))

@@ -1,6 +1,7 @@
 """The CPU side: states and steps, threads, and the cache of compiled kernels."""
 
 import inspect
+import logging
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -242,7 +244,8 @@ class Installed:
 
     def run(self, **environment: str) -> str:
         """Compute one indicator in a new process; return what it logged and printed."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME")}
+        ours = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "COV")  # coverage would count the copy as missed
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         done = subprocess.run(
             [sys.executable, "-c", self.CODE],
             cwd=self.folder,
@@ -277,27 +280,90 @@ def test_nowhere_to_write_still_computes(installed, tmp_path):
     assert "not kept: no folder can be written, set NUMBA_CACHE_DIR" in logged
 
 
-def test_users_numba_setting_is_used_and_kept(installed, tmp_path):
-    """NUMBA_CACHE_DIR is where kernels are kept, is left as it was, and damaged files in it mend themselves."""
-    setting = {"HOME": "/nonexistent", "NUMBA_CACHE_DIR": str(tmp_path)}
-    first = installed.run(**setting)
-    assert f"kept in {tmp_path}" in first
-    assert repr(str(tmp_path)) in first
-    files = [*tmp_path.rglob("*.nbi"), *tmp_path.rglob("*.nbc")]
-    assert len(files) == 2
-    for file in files:
-        file.write_bytes(b"\x80damaged")
-    assert "is damaged or full; sma is not kept" in installed.run(**setting)
-    assert "kept in" in installed.run(**setting)
-    assert "compiled" not in installed.run(**setting)
-
-
-def test_cache_folder_changes_with_any_kernel_source():
-    """The folder's name is a digest of every file of the package: editing a step makes old machine code unreachable."""
-    folder = compiling.cache_folder()
+def test_users_numba_setting_is_used_and_kept(tmp_path, monkeypatch):
+    """NUMBA_CACHE_DIR is where kernels go if it is set, and is left as it was."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    folder = compiling.cache_folder.__wrapped__()
     assert folder is not None
-    assert folder.name.startswith("tradeutils-")
-    assert compiling.cache_folder() == folder
+    assert folder.parent == tmp_path
+    monkeypatch.setattr(compiling, "cache_folder", lambda: folder)
+    compiling._compile(twice, TWICE)
+    setting = numba.config.CACHE_DIR
+    assert setting == str(tmp_path)
+    assert len(list(folder.glob("*/*twice*.nbc"))) == 1
+
+
+def test_home_that_is_unknown_leaves_the_package_folder(monkeypatch):
+    """Without NUMBA_CACHE_DIR, XDG_CACHE_HOME and a home, the only place is beside the kernels."""
+
+    def unknown():
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    assert list(compiling._bases()) == [Path(compiling.__file__).parent / "__pycache__"]
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert list(compiling._bases())[1] == Path("/somewhere/tradeutils")
+
+
+def twice(x, out):
+    """Serve as a kernel in the tests of the cache."""
+    for t in range(x.shape[0]):
+        out[t, 0] = x[t, 0] * 2.0
+
+
+TWICE = (numba.types.Array(numba.float64, 2, "C", readonly=True), numba.types.Array(numba.float64, 2, "C"))
+
+
+def test_kernel_is_compiled_once_and_logged_once(tmp_path, monkeypatch, caplog):
+    """Compiling says so on one line at INFO; loading what is kept says nothing."""
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
+    with caplog.at_level(logging.INFO, logger="tradeutils.indicators"):
+        compiling._compile(twice, TWICE)
+        assert [record.getMessage().partition(" in ")[0] for record in caplog.records] == ["compiled the twice kernel"]
+        caplog.clear()
+        compiling._compile(twice, TWICE)
+        assert caplog.records == []
+        monkeypatch.setattr(compiling, "cache_folder", lambda: None)
+        compiling._compile(twice, TWICE)
+        assert "set NUMBA_CACHE_DIR" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80damaged", None])
+def test_damaged_cache_mends_itself(tmp_path, monkeypatch, caplog, damage):
+    """With empty, foreign or unreadable files in the cache a kernel is compiled anew, and kept by the next process."""
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
+    compiling._compile(twice, TWICE)
+    (index,) = tmp_path.rglob("*.nbi")
+    if damage is None:
+        index.unlink()
+        index.mkdir()
+    else:
+        index.write_bytes(damage)
+    out = np.zeros((2, 1))
+    compiling._compile(twice, TWICE)(np.ones((2, 1)), out)
+    assert (out == 2.0).all()
+    assert "is damaged or full; twice is not kept" in caplog.text
+    if damage is not None:
+        caplog.clear()
+        for _ in range(2):
+            compiling._compile(twice, TWICE)
+        assert "damaged" not in caplog.text
+
+
+def test_cache_folder_is_named_for_the_sources(tmp_path, monkeypatch):
+    """The folder's name is a digest of every file of the package: an edited step makes old machine code unreachable."""
+    copy = tmp_path / "cpu"
+    shutil.copytree(Path(compiling.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(compiling, "__file__", str(copy / "compiling.py"))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    before = compiling.cache_folder.__wrapped__()
+    assert before == compiling.cache_folder.__wrapped__()
+    assert before.parent == copy / "__pycache__"
+    with (copy / "steps.py").open("a") as file:
+        file.write("# another step")
+    assert compiling.cache_folder.__wrapped__() != before
 
 
 def test_kernel_refuses_arrays_it_was_not_compiled_for():

@@ -332,6 +332,13 @@ def test_out_that_does_not_fit_is_refused():
     np.testing.assert_array_equal(shared[1], made.signal)
 
 
+def test_out_may_be_a_file_in_memory(tmp_path):
+    """A memmap is filled like any array."""
+    out = np.memmap(tmp_path / "sma.bin", dtype=np.float64, mode="w+", shape=(50, 2))
+    assert indicators.sma(np.ones((50, 2)), 5, out=out) is out
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "sma.bin").reshape(50, 2)[4:], 1.0)
+
+
 def test_out_of_interleaved_columns_is_filled():
     """Columns of one array as ``out`` lie between one another and yet share no memory."""
     table = np.zeros((50, 3))

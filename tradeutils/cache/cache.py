@@ -189,7 +189,7 @@ class Cache:
         self._flights.detach_prefix(prefix)
         return await self._asked(self._backend.invalidate(full, self._keyspace.epoch))
 
-    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+    async def scan(self, prefix: str = "") -> AsyncIterator[str]:
         """Yield the keys of this namespace that start with ``prefix`` (literally), in no order."""
         self._enter()
         start = len(self._keyspace.prefix(""))

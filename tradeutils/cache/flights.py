@@ -24,7 +24,7 @@ __all__ = ["Fetch", "Flights", "Job"]
 Fetch = Callable[[], Awaitable[Any]]
 
 _LEASE_MS: Final = 3000  # how long others wait for a process that died while fetching
-_RENEWALS: Final = 20  # a fetch of more than a minute is taken for hung: its lease lapses and another process may try
+_RENEWALS: Final = 100  # a fetch of more than 100 s is taken for hung: its lease lapses and another process may try
 _REFRESH_PAUSE_MS: Final = 1000  # between a background fetch that failed and the next
 _FIRST_POLL: Final = 0.002  # seconds between looks at another process's fetch; grows to the longest
 _LONGEST_POLL: Final = 0.1

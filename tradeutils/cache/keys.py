@@ -64,7 +64,7 @@ def check_key(key: str) -> str:
             if len(key.encode()) <= MAX_KEY_BYTES:
                 return key
         except UnicodeEncodeError:
-            raise UsageError(f"key was {key!r}; it holds a lone surrogate, which is no text") from None
+            raise UsageError(f"key was {key[:40]!r}; it holds a lone surrogate, which is no text") from None
     if not isinstance(key, str):
         raise UsageError(f"key was {key!r} ({type(key).__name__}); write a str")
     if not key:

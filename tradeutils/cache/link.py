@@ -6,12 +6,13 @@ import asyncio
 import ssl
 import time
 from dataclasses import dataclass, field
+from socket import SOCK_STREAM
 from typing import Any, Final
 
 import hiredis
 
 from tradeutils.cache.breaker import Breaker
-from tradeutils.cache.wire import Command, Refusal, Wire
+from tradeutils.cache.wire import LATE_LOOP, Command, Refusal, Wire
 from tradeutils.errors import CacheUnavailable, Closed, UsageError
 
 __all__ = ["Address", "Link"]
@@ -73,6 +74,7 @@ class Link:
         self._wire: Wire | None = None  # also while silent
         self._loop: asyncio.AbstractEventLoop | None = None
         self._dialling: asyncio.Task[Wire] | None = None
+        self._lookup: asyncio.Task[list[Any]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._broken = 0
         self._refused = False
@@ -87,48 +89,12 @@ class Link:
         """Mean seconds of a round trip, recent ones weighing most; 0.0 before the first."""
         return self._wire.latency if self._wire is not None else 0.0
 
-    async def connect(self) -> Wire:
-        """Return a connection that is ready; the caller bounds the wait."""
-        if self._closed:
-            raise Closed(f"the cache on {self.address.label} was closed")
-        self.breaker.check()
-        if self.live is not None:
-            return self.live
-        if self._dialling is None:
-            self._dial()
-        dialling = self._dialling
-        assert dialling is not None  # noqa: S101  # set by _dial
-        await asyncio.wait((dialling,))  # not awaited itself: our cancellation must not reach it
-        if dialling.cancelled():
-            raise Closed(f"the cache on {self.address.label} was closed")
-        return dialling.result()
-
     async def call(self, commands: list[Command]) -> list[Any]:
         """Send commands together and return their replies; error replies are in the list."""
         if self.live is not None:
             return await self.live.call(commands)
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await (await self.connect()).call(commands)
-        except TimeoutError:
-            raise self.gave_up_waiting() from None
-
-    async def get(self, key: bytes) -> bytes | None:
-        """Read one key over a connection that has yet to be made."""
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await (await self.connect()).get(key)
-        except TimeoutError:
-            raise self.gave_up_waiting() from None
-
-    def gave_up_waiting(self) -> CacheUnavailable:
-        """Note that a connection, and an answer on it, could not be had in time."""
-        reason = f"no answer within {self.timeout:g} s"
-        if self.live is None:
-            self.breaker.trip(reason)
-            if self._wire is None:
-                self._redial_later()
-        return CacheUnavailable(f"{self.address.label} gave {reason}")
+        wire, due = await self._connected()
+        return await wire.call(commands, due)
 
     def now(self) -> int:
         """Return the server's clock, milliseconds since the epoch: clients whose clocks differ agree by it."""
@@ -141,7 +107,7 @@ class Link:
 
     def rebind(self) -> None:
         """Forget a connection whose event loop has closed: nothing of it can be awaited any more."""
-        self.live = self._wire = self._loop = self._dialling = self._timer = None
+        self.live = self._wire = self._loop = self._dialling = self._lookup = self._timer = None
         self.breaker.reset()
 
     async def aclose(self) -> None:
@@ -149,9 +115,11 @@ class Link:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._dialling is not None:
-            self._dialling.cancel()
-            await asyncio.wait((self._dialling,))
+        tasks = [task for task in (self._dialling, self._lookup) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         wire, self._wire, self.live = self._wire, None, None
         if wire is not None:
             wire.close(lambda: Closed(f"the cache on {self.address.label} was closed"))
@@ -159,7 +127,27 @@ class Link:
 
     # Dialling
 
-    def _dial(self) -> None:
+    async def _connected(self) -> tuple[Wire, float]:
+        """Wait for a connection; return it and when the operation it was wanted for must end."""
+        if self._closed:
+            raise Closed(f"the cache on {self.address.label} was closed")
+        self.breaker.check()
+        dialling, loop = self._dialling or self._dial(), asyncio.get_running_loop()
+        due = loop.time() + self.timeout
+        while not dialling.done():
+            await asyncio.wait((dialling,), timeout=due - loop.time())  # our cancellation must not reach it
+            now = loop.time()
+            if not dialling.done() and now - due < LATE_LOOP:
+                reason = f"no connection within {self.timeout:g} s"
+                self.breaker.trip(reason)
+                raise CacheUnavailable(f"{self.address.label}: {reason}")
+            if now >= due:  # the loop was busy elsewhere, so the connection may be there and only not looked at
+                due = now + self.timeout
+        if dialling.cancelled():
+            raise Closed(f"the cache on {self.address.label} was closed")
+        return dialling.result(), due
+
+    def _dial(self) -> asyncio.Task[Wire]:
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             raise UsageError("a cache belongs to the event loop that first used it; make one cache for each loop")
@@ -167,6 +155,7 @@ class Link:
         self._timer = None
         self._dialling = loop.create_task(self._open(), name="tradeutils-cache-dial")
         self._dialling.add_done_callback(self._dialled)
+        return self._dialling
 
     async def _open(self) -> Wire:
         """Connect and log in; `CacheUnavailable` says why not."""
@@ -194,10 +183,26 @@ class Link:
             return Wire(address.label, patience, on_silent=self._silent, on_answer=self._answered, on_lost=self._lost)
 
         if address.path is not None:
-            _, wire = await loop.create_unix_connection(make, address.path)
-        else:
-            _, wire = await loop.create_connection(make, address.host, address.port, ssl=address.tls)
-        return wire
+            return (await loop.create_unix_connection(make, address.path))[1]
+        name = address.host if address.tls is not None else None
+        failure = OSError("the name leads to no address")
+        for host in await self._resolve():
+            try:
+                wire = await loop.create_connection(make, host, address.port, ssl=address.tls, server_hostname=name)
+            except OSError as error:
+                failure = error
+            else:
+                return wire[1]
+        raise failure
+
+    async def _resolve(self) -> list[str]:
+        """Look the host up; one look-up at a time, for a thread that waits for a dead name server cannot be stopped."""
+        if self._lookup is None or self._lookup.done():
+            lookup = asyncio.get_running_loop().getaddrinfo(self.address.host, self.address.port, type=SOCK_STREAM)
+            self._lookup = asyncio.get_running_loop().create_task(lookup)
+            self._lookup.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait((self._lookup,))
+        return list(dict.fromkeys(str(info[4][0]) for info in self._lookup.result()))
 
     async def _greet(self, wire: Wire) -> Wire:
         assert self._loop is not None  # noqa: S101  # set by _dial

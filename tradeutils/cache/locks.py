@@ -12,7 +12,7 @@ from typing import Final
 
 from tradeutils.cache.base import Backend
 from tradeutils.cache.keys import to_ms
-from tradeutils.errors import CacheError, CacheUnavailable, UsageError
+from tradeutils.errors import CacheError, CacheUnavailable, Closed, UsageError
 
 __all__ = ["Lock"]
 
@@ -78,8 +78,12 @@ class Lock:
         assert token is not None  # noqa: S101  # entered
         try:
             ours = await self._backend.release(self._key, token)
-        except CacheUnavailable:
+        except (CacheUnavailable, Closed):
             ours = time.monotonic() < self._ends  # it ends by itself
+        except CacheError:
+            if error is None:
+                raise
+            return
         if not ours and error is None:
             raise CacheError(
                 f"lock {self.name!r} ended before its block did (ttl {self._ttl / 1000:g} s); "
@@ -101,5 +105,5 @@ class Lock:
 
     async def _undo(self, token: bytes) -> None:
         """The lock may have been granted without our learning of it: do not leave it lying until its ttl ends."""
-        with suppress(CacheError):
+        with suppress(CacheError, Closed):
             await self._backend.release(self._key, token)

@@ -91,9 +91,11 @@ class Redis:
 
     async def get(self, key: str) -> Stored | None:
         """Read one value; one round trip, shared with every other get of this turn of the loop."""
-        wire, name = self._link.live, key.encode()
+        wire = self._link.live
+        if wire is None:
+            return (await self.get_many([key]))[0]
         try:
-            data = await (wire.get(name) if wire is not None else self._link.get(name))
+            data = await wire.get(key.encode())
         except Refusal as refusal:
             raise self._refused(str(refusal)) from None
         return None if data is None else self._unseal(data)
@@ -283,6 +285,8 @@ def _problem(url: str) -> str:
         return "has a host or port that cannot be read (write / ? # @ : in a password as %2F %3F %23 %40 %3A)"
     if port == 0:
         return "has port 0"
+    if "%00" in url:
+        return "holds %00, which no host, path or password may"
     if parts.scheme == "unix" and (parts.netloc.rpartition("@")[2] or len(parts.path) < 2):
         return "names no absolute path of a socket"
     database = parts.path.strip("/") if parts.scheme != "unix" else ""

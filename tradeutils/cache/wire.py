@@ -9,6 +9,7 @@ still taken off in order, and there is one timer for the connection instead of o
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias, cast
@@ -17,13 +18,13 @@ import hiredis
 
 from tradeutils.errors import CacheUnavailable
 
-__all__ = ["Command", "Refusal", "Wire"]
+__all__ = ["LATE_LOOP", "Command", "Refusal", "Wire"]
 
 Command: TypeAlias = tuple[bytes | str | int, ...]
 
 _MGET_KEYS: Final = 512  # a longer MGET holds up everyone else on the server
 _MORE: Final = object()
-_LATE_LOOP: Final = 0.02  # seconds by which a timer may be late before the loop itself is taken to have stalled
+LATE_LOOP: Final = 0.02  # seconds by which a timer may be late before the loop itself is taken to have stalled
 
 
 _pack: Final[Callable[[Command], bytes]] = cast(Any, hiredis.pack_command)  # its stub allows one argument only
@@ -111,7 +112,8 @@ class Wire(asyncio.Protocol):
     timeout : float
         Seconds within which each command must be answered.
     on_silent : callable
-        Called when a command went unanswered for ``timeout`` and nothing else was answered since it was sent.
+        Called when a command went unanswered for ``timeout`` and not a byte has come since it was sent. (While bytes
+        come, a large reply is on its way: its waiters are told, but the server is not away.)
     on_answer : callable
         Called with the first reply after that.
     on_lost : callable
@@ -140,7 +142,7 @@ class Wire(asyncio.Protocol):
         self._reads: dict[bytes, list[asyncio.Future[bytes | None]]] = {}
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
-        self._last_reply = 0.0
+        self._last_byte = 0.0
         self._silent = False
         self._graced = False
         self._lost: str | None = None
@@ -166,15 +168,19 @@ class Wire(asyncio.Protocol):
             futures.append(future)
         return future
 
-    def call(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
-        """Send commands back to back and return their replies in order; an error reply is a `hiredis.ReplyError`."""
+    def call(self, commands: Sequence[Command], due: float | None = None) -> asyncio.Future[list[Any]]:
+        """
+        Send commands back to back and return their replies in order; an error reply is a `hiredis.ReplyError`.
+
+        ``due``: when to give up, by the loop's clock; by default ``timeout`` from now.
+        """
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         if self._lost is not None:
             future.set_exception(CacheUnavailable(self._lost))
             return future
         now = self._loop.time()
         self._out.extend(map(_pack, commands))
-        self._pending.append(_Calls(now, now + self.timeout, len(commands), future))
+        self._pending.append(_Calls(now, now + self.timeout if due is None else due, len(commands), future))
         self._schedule()
         return future
 
@@ -200,7 +206,7 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
-        now = self._loop.time()
+        self._last_byte = now = self._loop.time()
         try:
             while (reply := self._reader.gets()) is not _MORE:
                 if not isinstance(reply, hiredis.PushNotification):
@@ -245,7 +251,6 @@ class Wire(asyncio.Protocol):
     def _deliver(self, reply: Any, now: float) -> None:
         pending = self._pending[0]
         pending.replies.append(reply)
-        self._last_reply = now
         self.answered += 1
         if self._silent:
             self._silent = False
@@ -257,23 +262,23 @@ class Wire(asyncio.Protocol):
 
     def _arm(self) -> None:
         """Set the one timer to the first deadline that is still open."""
-        due = next((p.deadline for p in self._pending if p.deadline < float("inf")), None)
-        self._timer = None if due is None else self._loop.call_at(due, self._check_deadlines, due)
+        due = min((pending.deadline for pending in self._pending), default=math.inf)
+        self._timer = None if due == math.inf else self._loop.call_at(due, self._check_deadlines, due)
 
     def _check_deadlines(self, due: float) -> None:
         self._timer = None
         now = self._loop.time()
-        if now - due > _LATE_LOOP and not self._graced:
+        if now - due > LATE_LOOP and not self._graced:
             # The loop was busy elsewhere, so the replies may lie in the socket unread: read before judging.
             self._graced = True
-            self._timer = self._loop.call_later(_LATE_LOOP / 2, self._check_deadlines, due)
+            self._timer = self._loop.call_later(LATE_LOOP / 2, self._check_deadlines, due)
             return
         self._graced = False
         overdue = [p for p in self._pending if p.deadline <= now]
         if overdue:
-            silent = self._last_reply <= overdue[0].sent
+            silent = self._last_byte <= overdue[0].sent
             for pending in overdue:
-                pending.deadline = float("inf")
+                pending.deadline = math.inf
                 pending.fail(self._timed_out)
             if silent and not self._silent:
                 self._silent = True

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import pathlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -19,6 +19,7 @@ from tradeutils.cli.chart import lines_of
 from tradeutils.cli.computing import parse_specs
 from tradeutils.cli.printing import figure, progress, show_json, show_table, tell
 from tradeutils.cli.saving import CHART, check_target, save
+from tradeutils.cli.venues import load_settings, open_exchange
 from tradeutils.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tradeutils.exchange import Exchange
     from tradeutils.model import Panel
     from tradeutils.model.candles import Column
-    from tradeutils.settings import Account
 
 __all__ = ["demo"]
 
@@ -83,7 +83,7 @@ def demo(
     check_target(output, CHART)
     report = _Report()
     if live:
-        asyncio.run(_walk(report, venue, symbols, output, note=""))
+        _ask_real_venue(report, venue, symbols, output)
     else:
         _simulate(report, venue, symbols, seed, output)
     if as_json:
@@ -95,7 +95,7 @@ def demo(
 
 
 def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: pathlib.Path) -> None:
-    from tradeutils.settings import Account, Credentials
+    from tradeutils.settings import Account, Credentials, Settings
 
     with contextlib.ExitStack() as stack:
         with report.step("venue"):
@@ -105,30 +105,31 @@ def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: path
         report.steps["venue"] = f"simulated {venue} with seed {seed}, listening on {running.url}"
         report.results["seed"] = seed
         holder = running.accounts[0]
-        account = Account(
-            name=holder.name, exchange=venue, credentials=Credentials(key=holder.key, secret=holder.secret)
-        )
+        keys = Credentials(key=holder.key, secret=holder.secret)
+        account = Account(name=holder.name, exchange=venue, credentials=keys)
         note = f"simulated market, seed {seed}"
-        asyncio.run(_walk(report, venue, symbols, output, note=note, url=running.url, account=account))
+
+        def opened(cache: Cache) -> Exchange:
+            # The user's own settings are for real venues: none of them applies here.
+            return open_exchange(venue, Settings(), url=running.url, account=account, cache=cache)
+
+        asyncio.run(_walk(report, opened, symbols, output, note))
+
+
+def _ask_real_venue(report: _Report, venue: str, symbols: int, output: pathlib.Path) -> None:
+    settings = load_settings(None)
+    asyncio.run(_walk(report, lambda cache: open_exchange(venue, settings, cache=cache), symbols, output, ""))
 
 
 async def _walk(
-    report: _Report,
-    venue: str,
-    count: int,
-    output: pathlib.Path,
-    *,
-    note: str,
-    url: str | None = None,
-    account: Account | None = None,
+    report: _Report, opened: Callable[[Cache], Exchange], count: int, output: pathlib.Path, note: str
 ) -> None:
     """Go the whole road; nothing is written before the last step."""
     from tradeutils.cache import Cache
-    from tradeutils.exchange import Exchange
 
     cache = Cache()
     with report.step("markets"):  # imports ccxt, which takes most of it
-        exchange = Exchange(venue, account=account, cache=cache, url=url)
+        exchange = opened(cache)
     async with cache, exchange:
         symbols = await _choose_symbols(report, exchange, count)
         panel = await _fetch_twice(report, exchange, cache, symbols)

@@ -32,8 +32,8 @@ MAX_BYTES: Final = 2**30
 """What `loads` may take at most unless told otherwise: 1 GiB."""
 
 # What Python makes of text, in bytes: no more than _WORST for each byte of it, so that small texts need no count;
-# a character at most 4, a dict of one entry 240, a list or plain value 64, a decimal or a record of the model 192.
-_WORST, _WIDEST, _DICT, _PLAIN, _TAGGED = 100, 4, 240, 64, 192
+# a character at most 4, a dict of one entry 240, a list or plain value 64, a decimal or a record of the model 224.
+_WORST, _WIDEST, _DICT, _PLAIN, _TAGGED = 128, 4, 240, 64, 224
 
 # All that numpy, pandas, the standard library and the model are known to raise on nonsense. Not Exception: a fault
 # of ours should show as what it is.

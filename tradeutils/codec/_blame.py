@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -55,8 +56,8 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         yield ".assets", dict(value.assets)
     elif isinstance(value, Mapping):
         for key, one in value.items():
-            yield f" key {key!r}", key
-            yield f"[{key!r}]", one
+            yield f" key {_quoted(key)}", key
+            yield f"[{_quoted(key)}]", one
     elif isinstance(value, list | tuple):
         for at, one in enumerate(value):
             yield f"[{at}]", one
@@ -67,12 +68,16 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         for name in RECORDS[type(value)].names:
             yield f".{name}", getattr(value, name)
     elif frames.is_frame(value):
-        yield from ((f"[{name!r}]", column) for name, column in value.items())
+        yield from ((f"[{_quoted(name)}]", column) for name, column in value.items())
     elif frames.is_series(value):
         yield from ((f".iloc[{at}]", one) for at, one in enumerate(value.tolist()))
     elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
         for at, one in enumerate(value.ravel().tolist()):
             yield f".ravel()[{at}]", one
+
+
+def _quoted(key: Any) -> str:
+    return json.dumps(key, ensure_ascii=False) if type(key) is str else repr(key)
 
 
 def _named(value: Any) -> str:

@@ -13,7 +13,7 @@ import math
 import zoneinfo
 from collections.abc import Callable, Collection
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import orjson
@@ -151,15 +151,17 @@ class Encoder:
         return True
 
 
+Writer: TypeAlias = Callable[[Encoder, Any, int], Any]
+
+
 def _odd_atom(value: Any) -> list[Any]:
     if type(value) is int:
         return ["int", hex(value)]
     return ["str", value.encode("utf-8", "surrogatepass").hex()]
 
 
-def _bytes(tag: str) -> Callable[[Encoder, Any, int], Any]:
+def _bytes(tag: str) -> Writer:
     def write(to: Encoder, value: Any, depth: int) -> list[Any]:
-        # A bytearray is copied: the buffers are joined later, and it may have changed by then.
         return [tag, value.hex()] if len(value) <= _SHORT else [tag, to.set_aside(bytes(value))]
 
     return write
@@ -245,7 +247,7 @@ def _pandas(to: Encoder, value: Any, depth: int) -> list[Any]:
     return ["pandas", recipe, [0, *[to.encode(one, depth + 1) for one in ingredients]]]
 
 
-def _writer_of(value: Any) -> Callable[[Encoder, Any, int], Any]:
+def _writer_of(value: Any) -> Writer:
     """Return how to write a value whose type is not in the table: a numpy scalar, or something of pandas."""
     if isinstance(value, np.generic):
         return _numpy_scalar
@@ -253,12 +255,11 @@ def _writer_of(value: Any) -> Callable[[Encoder, Any, int], Any]:
         return _pandas
     for base in type(value).__mro__:
         if base in _WRITERS or base in _NUMBERS_AND_TEXT:
-            raise Refused(f"it would come back as {base.__name__}; store that, {base.__name__}(...), of it")
+            raise Refused(f"it would come back as a plain {base.__name__}; make it one first")
     raise Refused(_NOT_KEPT)
 
 
-_Writer = Callable[[Encoder, Any, int], Any]
-_WRITERS: Final[dict[type, _Writer]] = {
+_WRITERS: Final[dict[type, Writer]] = {
     list: Encoder.sequence,
     dict: Encoder.mapping,
     tuple: lambda to, value, depth: ["tuple", to.sequence(value, depth)],

@@ -22,10 +22,11 @@ _HEADER_TOLERANCE_MS = 2000
 class VenueClock:
     """Estimates the venue's time in milliseconds UTC from one synchronisation and the monotonic clock."""
 
-    __slots__ = ("_offset",)
+    __slots__ = ("_hint", "_offset")
 
     def __init__(self) -> None:
         self._offset: float | None = None
+        self._hint: float | None = None  # the offset that the last Date header suggests, half a second either way
 
     @property
     def known(self) -> bool:
@@ -41,20 +42,33 @@ class VenueClock:
         """Take ``venue_time`` as the time half-way between ``sent`` and ``received`` (see `monotonic`)."""
         self._offset = venue_time - (sent + received) / 2
 
+    def settle_for_hint(self) -> bool:
+        """Take what the last ``Date`` header said as the time; False where none was seen."""
+        self._offset = self._hint
+        return self.known
+
     def forget(self) -> None:
         """Make the next question synchronise anew."""
         self._offset = None
 
     def at(self, monotonic: float) -> int:
-        """Return the venue's time at a moment of `monotonic`; before the first `learn`, the local clock's."""
-        if self._offset is None:
+        """
+        Return the venue's time at a moment of `monotonic`.
+
+        Before the first `learn` it is what the last ``Date`` header suggests, or else the local clock's.
+        """
+        offset = self._hint if self._offset is None else self._offset
+        if offset is None:
             return int(time.time() * 1000.0 - (self.monotonic() - monotonic))
-        return int(monotonic + self._offset)
+        return int(monotonic + offset)
 
     def observe(self, date_header: str | None, sent: float, received: float) -> None:
         """Check the offset against a reply's ``Date`` header, and forget it where the two cannot both be true."""
         stamped = parse_date(date_header)
-        if stamped is None or self._offset is None:
+        if stamped is None:
+            return
+        self._hint = stamped + _HEADER_RESOLUTION_MS / 2 - (sent + received) / 2
+        if self._offset is None:
             return
         earliest = self.at(sent) - _HEADER_RESOLUTION_MS - _HEADER_TOLERANCE_MS
         latest = self.at(received) + _HEADER_TOLERANCE_MS

@@ -117,6 +117,8 @@ async def _walk(venue: Venue, request: CandleRequest, found: _Found, since: int,
     """Fetch every bar that opens in ``[since, until)``, ``until`` at most the venue's present."""
     page = venue.page_limit(request.market)
     present = await venue.time() + 1
+    if request.closed_only:
+        present = request.timeframe.floor(present)  # the bar that is forming need not be asked for
     end = present if until is None else min(until, present)
     cursor, last_of_all = request.timeframe.ceil(since), None
     while cursor < end:

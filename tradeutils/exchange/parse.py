@@ -181,15 +181,15 @@ def order(raw: Mapping[str, Any]) -> Order:
     )
 
 
-def balance(raw: Mapping[str, Any], venue: str, account: str | None) -> Balance:
-    """Return a balance from ccxt's balance structure; assets of which the account has and owes nothing are left out."""
+def balance(raw: Mapping[str, Any], venue: str, account: str | None, time: int) -> Balance:
+    """Return what ccxt's balance structure says at ``time``, ms UTC, without assets that are neither held nor owed."""
     assets: dict[str, AssetBalance] = {}
     debts = raw.get("debt") or {}
     for asset in raw.get("total") or {}:
         held = _asset(raw.get(asset) or {}, debts.get(asset), asset, venue)
         if held.free or held.used or held.total or held.debt:
             assets[asset] = held
-    return Balance(venue=venue, account=account, time=_int(raw.get("timestamp")), assets=assets)
+    return Balance(venue=venue, account=account, time=time, assets=assets)
 
 
 def _asset(entry: Mapping[str, Any], debt: Any, asset: str, venue: str) -> AssetBalance:

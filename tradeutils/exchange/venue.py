@@ -28,6 +28,11 @@ _log = logs.get_logger("exchange")
 
 _DEFAULT_PAGE: Final = 500  # candles a reply, where ccxt's features do not say
 _TIMEOUT_S: Final = 10.0
+_OPTIONS: Final[Mapping[str, Any]] = {
+    # ccxt refuses to ask for open orders of all markets unless told that the cost is known; our docstring says it.
+    "fetchOpenOrders": {"warnWithoutSymbol": False},
+    "warnOnFetchOpenOrdersWithoutSymbol": False,
+}
 
 
 @dataclass(slots=True)
@@ -95,7 +100,7 @@ class CcxtVenue:
         config: dict[str, Any] = {
             "number": str,  # figures arrive as the venue wrote them; see parse
             "timeout": int(timeout * 1000),
-            "options": {**(account.options if account else {}), **(options or {})},
+            "options": {**_OPTIONS, **(account.options if account else {}), **(options or {})},
         }
         if account is not None:
             logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
@@ -109,6 +114,7 @@ class CcxtVenue:
         self._markets: dict[str, Market] = {}
         self._opening = asyncio.Lock()
         self._loading = asyncio.Lock()
+        self._syncing = asyncio.Lock()
         self._closed = False
         if self._target is not None:
             self._ccxt.urls["api"] = redirect(self._ccxt.urls["api"], self._target)
@@ -174,25 +180,33 @@ class CcxtVenue:
             return [parse.trade(raw, symbol) for raw in await self._ccxt.fetch_trades(symbol, since, limit)]
 
     async def fetch_balance(self) -> Balance:
-        async with self._request("fetch_balance"):
-            return parse.balance(await self._ccxt.fetch_balance(), self.name, self._account)
+        async with self._request("fetch_balance") as reply:
+            raw = await self._ccxt.fetch_balance()
+            # Not ccxt's timestamp: on some venues that is when the account last changed.
+            return parse.balance(raw, self.name, self._account, self._clock.at(reply.received))
 
     async def fetch_open_orders(self, symbol: str | None) -> list[Order]:
         async with self._request("fetch_open_orders", symbol):
             return [parse.order(raw) for raw in await self._ccxt.fetch_open_orders(symbol)]
 
     async def time(self) -> int:
-        if not self._clock.known:
-            async with self._request("fetch_time") as reply:
-                if self._ccxt.has.get("fetchTime"):
-                    told = await self._ccxt.fetch_time()
-                else:  # the Date header of a cheap reply: whole seconds, so half a second on average
-                    await self._ccxt.load_markets(True)
-                    told = parse_date(_header(reply.headers, "Date"))
+        async with self._syncing:  # of many who ask at once, one asks the venue
+            if not self._clock.known:
+                await self._synchronise()
+        return self._clock.at(VenueClock.monotonic())
+
+    async def _synchronise(self) -> None:
+        async with self._request("fetch_time") as reply:
+            if self._ccxt.has.get("fetchTime"):
+                told = await self._ccxt.fetch_time()
                 if told is None:
                     raise errors.BadReply("told no time", venue=self.name, operation="fetch_time")
                 self._clock.learn(float(told), reply.sent, reply.received)
-        return self._clock.at(VenueClock.monotonic())
+                return
+            if not self._clock.settle_for_hint():
+                await self._ccxt.load_markets(True)  # any reply has a Date
+            if not self._clock.settle_for_hint():
+                raise errors.BadReply("told no time", venue=self.name, operation="fetch_time")
 
     async def aclose(self) -> None:
         """Close the connections. Safe to call twice."""

@@ -111,7 +111,7 @@ def _plan(request: Request, inputs: list[Array], targets: list[Array], parts: in
         return [partial(target.fill, np.nan) for target in targets]
     from tradeutils.indicators import cpu
 
-    outputs = [target.reshape(kept, symbols) for target in targets]
+    outputs = [np.asarray(target).reshape(kept, symbols) for target in targets]  # a memmap is of another type
     return cpu.plan(request.indicator.name, inputs, outputs, request.values, parts)
 
 

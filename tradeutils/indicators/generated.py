@@ -7,6 +7,7 @@ What the registry alone determines: a plain function, a method and, for several 
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from types import GenericAlias
@@ -74,11 +75,12 @@ def _function(indicator: Indicator) -> Callable[..., Any]:
     return function
 
 
-class Methods(Generic[_Result]):
+class Methods(ABC, Generic[_Result]):
     """A method for each indicator; the base of ``Indicators``, which says what a result is."""
 
+    @abstractmethod
     def _result(self, indicator: Indicator, values: tuple[float, ...]) -> Any:
-        raise NotImplementedError
+        """Return what the method of this indicator returns."""
 
 
 def _method(indicator: Indicator) -> Callable[..., Any]:

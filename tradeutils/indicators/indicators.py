@@ -33,8 +33,8 @@ class Indicators(Methods[_Result]):
     data : Candles, Panel, DataFrame, Series or array
         - Candles: results are float64 arrays (T,). Bars still forming are computed as they stand.
         - Panel: float64 arrays (T, S), NaN where unknown; a missing candle restarts its symbol.
-        - DataFrame with columns open, high, low, close, volume (those needed, any case): Series and DataFrames.
-        - DataFrame without any of these: each numeric column is the closes of one symbol; results are DataFrames.
+        - DataFrame with a column close (or high and low), any case: OHLCV of one symbol; Series and DataFrames.
+        - Any other DataFrame: each column is the closes of one symbol; results are DataFrames.
         - Series or array, (T,) or (T, S): closes.
     backend : str
         ``"auto"`` or ``"cpu"``.

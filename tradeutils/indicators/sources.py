@@ -47,7 +47,10 @@ def source_of(data: Any) -> Source:
         return _Line(data)
     if frames.is_frame(data):
         columns = frames.columns(data)
-        return _Table(data, columns) if any(name in columns for name in _COLUMNS) else _Wide(data, columns)
+        # Not any one of the names: LOW and OPEN are symbols on some venue.
+        return (
+            _Table(data, columns) if "close" in columns or {"high", "low"} <= columns.keys() else _Wide(data, columns)
+        )
     raise UsageError(
         f"data was {type(data).__name__}; give Candles, a Panel, a DataFrame, a Series or an array of closes"
     )
@@ -102,8 +105,14 @@ class _Wide:
     """A DataFrame of closes with a column for each symbol: results are such DataFrames, side by side if several."""
 
     def __init__(self, frame: Any, columns: Mapping[str, Array]) -> None:
+        if len(columns) < len(frame.columns):
+            others = [str(label) for label in frame.columns if str(label) not in columns]
+            raise UsageError(
+                f"the frame has no column close, so each column should be the closes of one symbol, and "
+                f"{', '.join(others[:8])} is not numeric; drop it, make it the index, or convert it"
+            )
         self._frame = frame
-        self._symbols = list(columns)
+        self._symbols = list(frame.columns)
         self._close = np.empty((len(frame), len(columns)))
         for at, column in enumerate(columns.values()):
             self._close[:, at] = column
@@ -128,7 +137,7 @@ class _Line:
 
     def __init__(self, series: Any) -> None:
         self._series = series
-        self._close = as_prices(series, "close")
+        self._close = frames.columns(series.to_frame("close"))["close"]
 
     def columns(self, indicator: Indicator) -> list[Array]:
         return _pick({"close": self._close}, indicator, "a Series of closes")

@@ -248,10 +248,16 @@ class Candles:
 
         Parameters
         ----------
+        rows : iterable of sequences
+            Numbers, or numbers as text; what follows the volume is left out.
         now : int ms or aware datetime, optional
             The moment of the request: bars that were not over by then are marked as not closed.
+
+        Raises
+        ------
+        DataError : a row that is shorter, holds no numbers or has no time; it is named.
         """
-        table = np.array([row[:6] for row in rows], dtype=np.float64).reshape(-1, 6)
+        table = _table(rows)
         order = np.argsort(table[:, 0], kind="stable")
         table = table[order]
         last_of_time = np.r_[table[1:, 0] != table[:-1, 0], True][: len(table)]
@@ -271,23 +277,64 @@ class Candles:
         )
 
 
+def _table(rows: Iterable[Sequence[Any]]) -> npt.NDArray[np.float64]:
+    """Return rows of six numbers as an array (T, 6)."""
+    taken = list(rows)
+    try:
+        table = np.array([row[:6] for row in taken], dtype=np.float64)
+    except (TypeError, ValueError):
+        table = np.empty(0)
+    if taken and table.shape != (len(taken), 6):
+        at = next((i for i, row in enumerate(taken) if not _is_row(row)), 0)
+        raise DataError(f"row {at} was {taken[at]!r:.120}; write numbers: [time, open, high, low, close, volume]")
+    table = table.reshape(-1, 6)
+    timeless = np.flatnonzero(~np.isfinite(table[:, 0]))
+    if len(timeless):
+        raise DataError(f"row {timeless[0]} had no time: {taken[timeless[0]]!r:.120}; drop such rows first")
+    return table
+
+
+def _is_row(row: Any) -> bool:
+    try:
+        return np.array(row[:6], dtype=np.float64).shape == (6,)
+    except (TypeError, ValueError):
+        return False
+
+
 def column(name: str, values: Any, dtype: type[np.generic], ndim: int = 1) -> npt.NDArray[Any]:
     """Return ``values`` as a contiguous array of ``dtype`` and ``ndim`` dimensions, copied only if need be."""
     try:
         array = np.asarray(values)
-        if dtype is np.int64 and array.dtype.kind == "M":
+        if array.ndim != ndim:
+            raise UsageError(f"{name} had shape {array.shape}; give {'(T,)' if ndim == 1 else '(T, S)'}")
+        if array.dtype != dtype and array.size:
+            array = _converted(name, array, dtype)
+        return np.ascontiguousarray(array, dtype=dtype)
+    except UsageError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"{name} cannot be read as {dtype.__name__}: {error}") from error
+
+
+def _converted(name: str, array: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Return an array of another dtype as ``dtype``, refusing what numpy would turn into something else in silence."""
+    kind = array.dtype.kind
+    if dtype is np.int64:
+        if kind == "M":
+            if np.isnat(array).any():
+                raise UsageError(
+                    f"{name} had no time (NaT) in row {int(np.isnat(array).argmax())}; drop such rows first"
+                )
             array = array.astype("datetime64[ms]").astype(np.int64)
-        if dtype is np.int64 and array.dtype.kind not in "iu" and array.size:
+        elif kind not in "iu" or int(array.max()) > np.iinfo(np.int64).max:
             raise UsageError(f"{name} had dtype {array.dtype}; write int64 milliseconds UTC")
-        array = np.ascontiguousarray(array, dtype=dtype)
-    except (TypeError, OverflowError) as error:
-        raise UsageError(f"{name} cannot be read as {dtype.__name__}: {error}") from error
-    except ValueError as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{name} cannot be read as {dtype.__name__}: {error}") from error
-    if array.ndim != ndim:
-        raise UsageError(f"{name} had shape {array.shape}; give {'(T,)' if ndim == 1 else '(T, S)'}")
+    elif dtype is np.bool_:
+        flags = array.astype(np.bool_) if kind in "iuO" else None
+        if flags is None or not (flags == array).all():
+            raise UsageError(f"{name} had dtype {array.dtype}; write True or False")
+        array = flags
+    elif kind in "cmMV":
+        raise UsageError(f"{name} had dtype {array.dtype}; write float64 numbers")
     return array
 
 

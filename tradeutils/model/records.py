@@ -158,7 +158,10 @@ class OrderBook:
 
 
 def _levels(side: str, value: Any) -> Levels:
-    levels = np.array(value, dtype=np.float64)  # a copy: a book is a moment, and its source moves on
+    try:
+        levels = np.array(value, dtype=np.float64)  # a copy: a book is a moment, and its source moves on
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{side} cannot be read: {error}; write rows of [price, amount], shape (N, 2)") from error
     if levels.size == 0:
         levels = levels.reshape(0, 2)
     if levels.ndim != 2 or levels.shape[1] != 2:

@@ -172,6 +172,7 @@ def trades_in(candles: Candles, ordinal: int, frame: Timeframe, instrument: Inst
         axis=1,
     )
     price = np.round(knots @ _BLEND, instrument.price_decimals)
+    price = np.clip(price, candles.low[:, None], candles.high[:, None])
     price[:, _KNOTS] = knots
     number = np.arange(bars * TRADES_PER_BAR, dtype=np.int64) + ordinal * TRADES_PER_BAR
     share = _uniform(number, salt).reshape(bars, TRADES_PER_BAR) + 0.2

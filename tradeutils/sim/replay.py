@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -37,7 +38,7 @@ class ReplayMarket(Market):
         ``"BTC/USDT"`` or a perpetual such as ``"BTC/USDT:USDT"``, which is served as the spot market.
     instruments : iterable of Instrument, optional
         The rules of the markets, and markets without candles beside them. Default: steps that the candles' own
-        numbers show, and a least cost of 5 quote units.
+        numbers show, five digits of the price at least, and a least cost of 5 quote units.
     seed : int
         How the trades inside a candle and the book around them are made up.
 
@@ -146,7 +147,9 @@ def _checked(symbol: str, candles: Candles) -> Candles:
 
 def _instrument_of(symbol: str, candles: Candles) -> Instrument:
     base, quote = _assets_of(symbol)
-    price = max(_digits(getattr(candles, name)) for name in ("open", "high", "low", "close"))
+    shown = max(_digits(getattr(candles, name)) for name in ("open", "high", "low", "close"))
+    # Round numbers do not mean a coarse step: five digits of the price are always told apart.
+    price = max(shown, min(_MAX_DECIMALS, 4 - math.floor(math.log10(float(candles.close[-1])))))
     amount = _digits(candles.volume)
     return Instrument(
         base=base,

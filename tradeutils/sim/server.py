@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from email.utils import formatdate
 from typing import Any, Final
 
 import orjson
@@ -186,6 +187,7 @@ class SimulatedVenue:
         self._log(request.method, path, reply)
         response = web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
         response.headers["Content-Type"] = reply.content_type
+        response.headers["Date"] = formatdate(self.clock.now() / 1000, usegmt=True)
         if reply.route == "unknown" and reply.status in (400, 408, 413):
             response.force_close()  # the rest of the body is not read
         return response

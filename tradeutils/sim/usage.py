@@ -89,8 +89,8 @@ class RequestLog:
     weight: int = 0
     errors: int = 0
     _paths: collections.Counter[str] = field(default_factory=collections.Counter)
-    _last: collections.deque[RequestRecord] = field(default_factory=collections.deque)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _last: collections.deque[RequestRecord] = field(default_factory=collections.deque, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, record: RequestRecord, route: str) -> None:
         """Add a request; ``route`` is the pattern it matched, so that made-up paths do not fill the memory."""

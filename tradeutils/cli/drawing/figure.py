@@ -7,9 +7,11 @@ reader's light or dark scheme (``page.js``).
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -111,7 +113,7 @@ def _subtitle(candles: Candles, note: str) -> str:
     first, last = float(candles.open[0]), float(candles.close[-1])
     change = f" ({(last / first - 1) * 100:+.2f} %)" if first > 0 and math.isfinite(last) else ""
     parts = [
-        f"{number(last)}{change}",
+        f"{Decimal(number(last)):,f}{change}",
         f"{len(candles):,} bars, {utc(int(candles.time[0]))} to {utc(int(candles.time[-1]))} UTC",
         f"{len(gaps):,} gaps, {sum(gap.bars for gap in gaps):,} bars missing" if gaps else "no gaps",
         note,
@@ -136,7 +138,8 @@ class _Sheet:
         tag = "" if number == 1 else str(number)
         x = columns.get("x", self.candles.time.tolist())
         place = {"xaxis": "x", "yaxis": f"y{tag}", "legend": f"legend{tag}"}
-        self.traces.append({"type": kind, "name": name, **columns, "x": x, **place, **style})
+        # Plotly reads a little HTML in names, and a symbol is whatever a file or a venue calls it.
+        self.traces.append({"type": kind, "name": html.escape(name, quote=False), **columns, "x": x, **place, **style})
 
     def add_candles(self) -> None:
         prices = {name: _points(getattr(self.candles, name)) for name in ("open", "high", "low", "close")}
@@ -152,7 +155,7 @@ class _Sheet:
             self._add_band(lines, *band)
             return
         for output, values in lines.outputs.items():
-            name = lines.label if len(lines.outputs) == 1 else f"{lines.label} {output}"
+            name = lines.label if output == lines.name else f"{lines.label} {output}"
             if output in BARS:
                 self.add_bars(name, values, values >= 0)
             else:
@@ -163,12 +166,13 @@ class _Sheet:
         plane = self._between(lines.outputs[upper], lines.outputs[lower])
         together = {"legendgroup": lines.label}  # one click hides all of it
         self.add(
-            "scatter", lines.label, plane, mode="none", fill="toself", hoverinfo="skip",
+            "scatter", lines.label, plane, mode="none", fill="toself", hoverinfo="skip", showlegend=False,
             meta={"is": "band", "color": color}, **together,
         )  # fmt: skip
         for output, dash in ((upper, "solid"), (middle, "dot"), (lower, "solid")):
-            name = f"{lines.label} {output}"
-            self._add_line(name, lines.outputs[output], color, width=1.0, dash=dash, showlegend=False, **together)
+            name = lines.label if output == middle else f"{lines.label} {output}"
+            shown = output == middle
+            self._add_line(name, lines.outputs[output], color, width=1.0, dash=dash, showlegend=shown, **together)
 
     def _between(self, upper: Column, lower: Column) -> dict[str, list[Any]]:
         """Return the outline of the plane between two lines, a closed one for each stretch without a hole."""

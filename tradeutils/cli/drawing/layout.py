@@ -29,7 +29,7 @@ def lay_out(candles: Candles, panes: Sequence[Pane]) -> dict[str, Any]:
         "hoversubplots": "axis",
         "dragmode": "pan",
         "bargap": 0.15,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 40},
         "meta": {"half": half},
         "xaxis": _time_axis(len(panes), half),
         "shapes": [*_gap_shapes(candles, half), *_level_shapes(panes)],
@@ -76,7 +76,8 @@ def _value_axis(pane: Pane, domain: list[float], decimals: int) -> dict[str, Any
     elif pane is VOLUME:
         axis |= {"hoverformat": ",.6~f", "exponentformat": "SI", "separatethousands": False, "nticks": 3}
     elif pane.scale is not None:
-        axis |= {"hoverformat": ".2f", "tickformat": "~g", "range": list(pane.scale), "tickvals": list(pane.levels)}
+        axis |= {"hoverformat": ".2f", "range": list(pane.scale)}
+        axis |= {"tickvals": list(pane.levels), "ticktext": [f"{level:g}" for level in pane.levels]}
     return axis
 
 

@@ -168,7 +168,7 @@ def cache_folder() -> Path | None:
     Return the folder that compiled kernels are kept in, ``None`` where none can be written.
 
     NUMBA_CACHE_DIR where it is set, else ``__pycache__`` beside the kernels, else the user's cache folder
-    (XDG_CACHE_HOME or ``~/.cache``). Never a folder that others can write to: what is in it is executed.
+    (XDG_CACHE_HOME or ``~/.cache``). Not a temporary folder: what is kept is executed, and others could write there.
     """
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256()
