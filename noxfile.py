@@ -164,6 +164,7 @@ def benchmarks(session: nox.Session) -> None:
     results = ROOT / "benchmarks" / "results"
     results.mkdir(exist_ok=True)
     for suite in named or sorted(path.stem.removeprefix("test_") for path in results.parent.glob("test_*.py")):
-        figures = f"--benchmark-json={results / suite}.json"
-        session.run("pytest", f"benchmarks/test_{suite}.py", figures, *options, env=numba_cache(session))
+        # As errors, the plugin's warnings would hide why a suite measured nothing.
+        told = ("-o", "filterwarnings=default", f"--benchmark-json={results / suite}.json")
+        session.run("pytest", f"benchmarks/test_{suite}.py", *told, *options, env=numba_cache(session))
     session.run("python", "benchmarks/report.py")

@@ -203,11 +203,13 @@ async def test_answers_are_shared_through_the_cache(venue: SimulatedVenue) -> No
 async def test_a_cached_candle_answer_ends_with_its_bar(venue: SimulatedVenue) -> None:
     """At the close of the running bar there is a newer one: the cached answer must not outlive it."""
     async with tu.Cache() as cache, tu.Exchange("binance", url=venue.url, cache=cache) as exchange:
+        await exchange.load_markets()
         close = tu.timeframe.parse("1m").next(venue.clock.now())
-        venue.clock.set(close - 150)
+        venue.clock.set(close - 1000)
         venue.clock.run(1.0)
         before = await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=3)
-        await asyncio.sleep(0.4)
+        while venue.clock.now() < close + 100:
+            await asyncio.sleep(0.05)
         after = await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=3)
     assert after.time[-1] == before.time[-1] + MINUTE
 

@@ -108,7 +108,7 @@ def test_interrupt_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("error", "code"), [(SystemExit(3), 3), (SystemExit("text"), 1), (SystemExit(None), 1)])
+@pytest.mark.parametrize(("error", "code"), [(SystemExit(3), 3), (SystemExit("text"), 1), (SystemExit(None), 0)])
 def test_exit_inside_a_command_keeps_its_code(error: SystemExit, code: int) -> None:
     """Older typers leave that way where a pipe broke."""
     assert ended_by(error) == code

@@ -296,7 +296,7 @@ def test_replayed_candles_are_served_as_they_are() -> None:
     assert np.array_equal(served.volume, _SERIES.volume)
     assert _REPLAYED.now == _SERIES.time[-1] + 60_000
     instrument = _REPLAYED.instruments["AAABBB"]
-    assert (instrument.price_decimals, instrument.amount_decimals) == (2, 3)
+    assert (instrument.price_decimals, instrument.amount_decimals) == (3, 3)  # five digits of about 99.9
 
 
 def test_finer_timeframes_than_the_candles_have_none() -> None:

@@ -77,7 +77,7 @@ def run(command: Callable[..., object], arguments: Sequence[str], loudness: Loud
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as ended:  # older typers end a broken pipe this way
-        return ended.code if isinstance(ended.code, int) else FAILED
+        return ended.code if isinstance(ended.code, int) else FAILED if ended.code else 0
     return code if isinstance(code, int) else 0
 
 

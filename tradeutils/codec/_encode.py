@@ -178,7 +178,7 @@ def _array(to: Encoder, value: Any, depth: int) -> list[Any]:
 
 def _numpy_scalar(to: Encoder, value: Any, depth: int) -> list[Any]:
     if isinstance(value, np.str_):
-        return ["numpy.str", to.encode(str(value))]
+        return ["numpy.str", to.encode(str.__str__(value))]  # numpy's own str() drops NULs at the end
     if isinstance(value, np.bytes_):
         return ["numpy.bytes", value.hex()]
     if not _arrays.kept_dtype(value.dtype):

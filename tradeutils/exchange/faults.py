@@ -104,7 +104,9 @@ def translate(
     if cls is errors.RateLimited:
         return errors.RateLimited(text, retry_after=_retry_after(headers, text, now_ms), **where)
     if cls is errors.BadSymbol:
-        return errors.BadSymbol(symbol or "?", venue=venue, operation=operation)
+        if symbol is not None:
+            return errors.BadSymbol(symbol, venue=venue, operation=operation)
+        cls = errors.RequestRefused  # nobody named a symbol: the venue's own words say more
     if issubclass(cls, errors.VenueError):
         return cls(text, **where)
     return cls(f"{venue} {operation}: {text}")

@@ -1,0 +1,169 @@
+"""Exchange against a host that misbehaves: every answer that is not one ends in a typed error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+import tradeutils as tu
+from tradeutils import errors
+from tradeutils.exchange.venue import CcxtVenue
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Host:
+    """A real HTTP server on loopback whose every answer is what ``answer`` makes."""
+
+    answer: Handler
+    url = ""
+
+    def __init__(self) -> None:
+        self.seen: list[web.Request] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append(request)
+        return await self.answer(request)
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Host]:
+    """A host on a free port."""
+    made = Host()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", made.handle)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = "http://{}:{}".format(*runner.addresses[0][:2])
+    yield made
+    await runner.cleanup()
+
+
+def _say(text: str, status: int = 200, **headers: str) -> Handler:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=text, status=status, headers=headers, content_type="application/json")
+
+    return answer
+
+
+async def _truncated(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000", "Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"serverTime": 17')
+    request.transport.close()  # type: ignore[union-attr]  # open while it is being answered
+    return response
+
+
+async def _bad_gzip(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=b"\x1f\x8bnot gzip at all", headers={"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "words"),
+    [
+        (_say("<html><body>Bad gateway</body></html>", 502), errors.VenueUnavailable, "HTML"),
+        (_say("<!DOCTYPE html><p>hello"), errors.BadReply, "binance"),
+        (_say(""), errors.BadReply, "binance"),
+        (_say("{}"), errors.BadReply, "binance"),
+        (_say("[1, 2, 3]"), errors.BadReply, "binance"),
+        (_say('{"serverTime": "soon"}'), errors.BadReply, "binance"),
+        (_say('{"serverTime": '), errors.BadReply, "binance"),
+        (_say("null"), errors.BadReply, "binance"),
+        (_say("no", 404), errors.RequestRefused, "404"),
+        (_say("no", 403), errors.PermissionDenied, "403"),
+        (_say("no", 500), errors.VenueUnavailable, "500"),
+        (_say('{"code": -1003, "msg": "Too many"}', 429, **{"Retry-After": "7"}), errors.RateLimited, "Too many"),
+        (_say('{"code": -1121, "msg": "Invalid symbol."}', 400), errors.RequestRefused, "Invalid symbol"),
+        (_say('{"code": -1021, "msg": "Timestamp for this request"}', 400), errors.ClockSkew, "Timestamp"),
+        (_truncated, errors.TransientVenueError, "binance"),
+        (_bad_gzip, errors.TransientVenueError, "binance"),
+    ],
+)
+async def test_a_reply_that_is_none_is_a_typed_error(
+    host: Host, answer: Handler, expected: type[Exception], words: str
+) -> None:
+    """Whatever comes back, the caller sees one of our errors, with its place and without a page of HTML."""
+    host.answer = answer
+    async with tu.Exchange("binance", url=host.url) as exchange:
+        with pytest.raises(expected, match=words) as caught:
+            await exchange.fetch_time()
+    assert "binance" in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+async def test_how_long_to_stay_silent_reaches_the_caller(host: Host) -> None:
+    """Retry-After of a 418, in seconds."""
+    host.answer = _say('{"code": -1003, "msg": "Way too many"}', 418, **{"Retry-After": "120"})
+    async with tu.Exchange("binance", url=host.url) as exchange:
+        with pytest.raises(errors.RateLimited) as caught:
+            await exchange.fetch_time()
+    assert caught.value.retry_after == 120.0
+
+
+async def test_a_redirect_to_another_host_is_not_followed(host: Host) -> None:
+    """Keys travel in headers: where the venue points elsewhere, they stay here."""
+    other, runner = [], web.AppRunner(web.Application(), access_log=None)
+
+    async def caught_elsewhere(request: web.Request) -> web.Response:
+        other.append(request)
+        return web.json_response({"serverTime": 1})
+
+    runner.app.router.add_route("*", "/{path:.*}", caught_elsewhere)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    target = "http://{}:{}/api/v3/time".format(*runner.addresses[0][:2])
+    host.answer = _say("", 302, Location=target)
+    try:
+        async with tu.Exchange("binance", url=host.url) as exchange:
+            with pytest.raises(errors.RequestRefused, match="another host"):
+                await exchange.fetch_time()
+    finally:
+        await runner.cleanup()
+    assert not other
+
+
+async def test_an_endpoint_left_elsewhere_is_refused_before_it_is_asked(host: Host) -> None:
+    """With url= nothing may reach the real venue, not even through an endpoint that came back by an override."""
+    host.answer = _say('{"serverTime": 1}')
+    venue = CcxtVenue("binance", url=host.url)
+    venue._ccxt.urls["api"]["public"] = "http://127.0.0.1:9/api/v3"
+    try:
+        with pytest.raises(errors.UsageError, match=r"127\.0\.0\.1:9"):
+            await venue.time()
+    finally:
+        await venue.aclose()
+    assert not host.seen
+
+
+async def test_nobody_listening_is_unavailable() -> None:
+    """A refused connection is the venue's trouble, worth another try."""
+    async with tu.Exchange("binance", url="http://127.0.0.1:1") as exchange:
+        with pytest.raises(errors.VenueUnavailable):
+            await exchange.load_markets()
+
+
+async def test_a_venue_that_never_answers_times_out(host: Host) -> None:
+    """The deadline is ours, not the venue's."""
+
+    async def silence(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    host.answer = silence
+    venue = CcxtVenue("binance", url=host.url, timeout=0.2)
+    try:
+        with pytest.raises(errors.VenueTimeout):
+            await venue.time()
+    finally:
+        await venue.aclose()
+
+
+async def test_an_account_of_another_venue_is_refused() -> None:
+    """Keys of one venue are never sent to another."""
+    account = tu.Account(name="a", exchange="kraken", credentials=tu.Credentials(key="k" * 20, secret="s" * 20))
+    with pytest.raises(errors.UsageError, match="kraken"):
+        tu.Exchange("binance", account=account)
