@@ -254,6 +254,9 @@ class CcxtVenue:
         if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError):
             text = f"the reply could not be read ({type(error).__name__}: {error})"
             return errors.BadReply(text, venue=self.name, operation=operation, symbol=symbol)
+        if isinstance(error.__cause__, aiohttp.ClientPayloadError):  # to ccxt a refusal by the venue
+            text = f"the reply was cut short or damaged ({error.__cause__})"
+            return errors.BadReply(text, venue=self.name, operation=operation, symbol=symbol)
         translated = translate(
             error,
             venue=self.name,
