@@ -33,7 +33,7 @@ def machine() -> dict[str, Any]:
         "cpu": _first("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
     }
@@ -66,7 +66,10 @@ def pytest_report_header() -> list[str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """Keep of the machine what explains a figure, and no names of hosts or users."""
+    """Keep of the machine what explains a figure, and no names of hosts or users; of a run, no single rounds."""
     output_json["machine_info"] = machine()
+    for one in output_json["benchmarks"]:
+        one["stats"].pop("data", None)
+        one.pop("options", None)
     commit = output_json.get("commit_info", {})
     output_json["commit_info"] = {key: commit.get(key) for key in ("id", "time", "dirty")}

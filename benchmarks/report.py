@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import pathlib
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def section(name: str, result: Mapping[str, Any]) -> str:
         "| task | who | median | times ours | |",
         "|---|---|---:|---:|---|",
     ]
-    return "\n".join([*lines, *rows(result["benchmarks"])])
+    return "\n".join([*lines, *rows(result["benchmarks"]), *means(result["benchmarks"])])
 
 
 def rows(benchmarks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -53,9 +54,20 @@ def rows(benchmarks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         ours = next((one["stats"]["median"] for one in listed if who(one) == OURS), None)
         for number, one in enumerate(listed):
             median = one["stats"]["median"]
-            times = f"{median / ours:.2f}" if ours and who(one) != OURS else ""
+            times = f"{median / ours:.3g}" if ours and who(one) != OURS else ""
             extra = ", ".join(f"{key} {value}" for key, value in one["extra_info"].items() if key != "who")
             yield f"| {task if number == 0 else ''} | {who(one)} | {duration(median)} | {times} | {extra} |"
+
+
+def means(benchmarks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each peer that did more than one of our tasks."""
+    ours = {one["group"]: one["stats"]["median"] for one in benchmarks if who(one) == OURS}
+    for peer in dict.fromkeys(who(one) for one in benchmarks if who(one) != OURS):
+        shared = [one for one in benchmarks if who(one) == peer and one["group"] in ours]
+        times = [one["stats"]["median"] / ours[one["group"]] for one in shared]
+        if len(times) > 1:
+            mean = statistics.geometric_mean(times)
+            yield f"\n{peer} takes {mean:.3g} times as long as we do, the geometric mean of {len(times)} tasks."
 
 
 def who(benchmark: Mapping[str, Any]) -> str:

@@ -116,26 +116,25 @@ def _signature(inputs: int, outputs: int, parameters: tuple[float, ...]) -> tupl
 
 
 def _compile(function: Callable[..., None], signature: tuple[Any, ...]) -> Callable[..., None]:
-    folder = cache_folder()
+    folder, name = cache_folder(), function.__name__
     began = time.perf_counter()
+    kept = "not kept: no folder can be written, set NUMBA_CACHE_DIR"
     dispatcher = None
     if folder is not None:
+        kept = f"kept in {folder}"
         try:
             with _numba_cache(folder):
                 dispatcher = numba.njit(cache=True, **_OPTIONS)(function)
             dispatcher.compile(signature)
         except Exception:  # damaged files raise whatever unpickling them raises; a fault of the kernel is raised below
-            logger.warning(
-                "the kernel cache %s is damaged or full; %s is not kept", folder, function.__name__, exc_info=True
-            )
-            _forget(folder, function.__name__)
-            dispatcher = None
+            logger.warning("the kernel cache %s is damaged or full; compiling %s anew", folder, name, exc_info=True)
+            _forget(folder, name)
+            kept, dispatcher = "not kept this time", None
     if dispatcher is None:
         dispatcher = numba.njit(**_OPTIONS)(function)
         dispatcher.compile(signature)
-    if folder is None or dispatcher.stats.cache_misses:
-        kept = f"kept in {folder}" if folder is not None else "not kept: no folder can be written, set NUMBA_CACHE_DIR"
-        logger.info("compiled the %s kernel in %.1f s (%s)", function.__name__, time.perf_counter() - began, kept)
+    if dispatcher.stats.cache_misses:
+        logger.info("compiled the %s kernel in %.1f s (%s)", name, time.perf_counter() - began, kept)
     # A caller's slip in a dtype must fail, not compile a second variant.
     dispatcher.disable_compile()
     machine_code: Callable[..., None] = dispatcher

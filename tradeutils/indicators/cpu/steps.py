@@ -15,7 +15,7 @@ import math
 
 from tradeutils.indicators.cpu.compiling import step
 
-__all__ = ["advance", "exponential", "known", "seed", "spread", "true_range", "wilder", "within"]
+__all__ = ["advance", "bands", "exponential", "known", "seed", "true_range", "wilder", "within"]
 
 
 @step
@@ -79,7 +79,14 @@ def within(value: float, age: float, period: float) -> float:
 
 
 @step
-def spread(mean: float, mean_of_squares: float) -> float:
-    """Return the standard deviation (ddof 0); rounding may leave a variance just below zero, which is zero."""
+def bands(anchor: float, mean: float, mean_of_squares: float, deviations: float) -> tuple[float, float, float]:
+    """
+    Return mean + deviations * standard deviation (ddof 0), the mean, and mean - deviations * standard deviation.
+
+    ``mean`` and ``mean_of_squares`` are of distances from ``anchor``. Rounding may leave a variance just below zero,
+    which is zero; NaN stays NaN.
+    """
     variance = mean_of_squares - mean * mean
-    return math.sqrt(variance if variance > 0.0 else variance * 0.0)
+    reach = deviations * math.sqrt(variance if variance > 0.0 else variance * 0.0)
+    middle = anchor + mean
+    return middle + reach, middle, middle - reach

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeutils.indicators.cpu.compiling import kernel
-from tradeutils.indicators.cpu.steps import known, spread
+from tradeutils.indicators.cpu.steps import bands, known
 
 __all__ = ["bbands", "sma"]
 
@@ -93,10 +93,8 @@ def bbands(
                 state[total, s], state[total_of_squares, s] = running, running_of_squares
                 mean = (running + state[phase + 1, s]) * scale
                 mean_of_squares = (running_of_squares + state[period + phase + 1, s]) * scale
-                middle, reach = state[anchor, s] + mean, deviations * spread(mean, mean_of_squares)
-                upper_out[at, low + s] = middle + reach
-                middle_out[at, low + s] = middle
-                lower_out[at, low + s] = middle - reach
+                upper, middle, lower = bands(state[anchor, s], mean, mean_of_squares, deviations)
+                upper_out[at, low + s], middle_out[at, low + s], lower_out[at, low + s] = upper, middle, lower
         else:
             for s in range(high - low):
                 state[anchor, s] = known(close[t, low + s])
@@ -108,9 +106,6 @@ def bbands(
                     state[period - 1 - back, s] = state[period - back, s] + distance
                     state[2 * period - 1 - back, s] = state[2 * period - back, s] + distance * distance
             for s in range(high - low):
-                mean = state[0, s] * scale
-                middle = state[anchor, s] + mean
-                reach = deviations * spread(mean, state[period, s] * scale)
-                upper_out[at, low + s] = middle + reach
-                middle_out[at, low + s] = middle
-                lower_out[at, low + s] = middle - reach
+                mean, mean_of_squares = state[0, s] * scale, state[period, s] * scale
+                upper, middle, lower = bands(state[anchor, s], mean, mean_of_squares, deviations)
+                upper_out[at, low + s], middle_out[at, low + s], lower_out[at, low + s] = upper, middle, lower
