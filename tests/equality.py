@@ -37,8 +37,17 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return _same_in_order(one, other)
     if isinstance(one, set | frozenset):
-        return sorted(map(repr, one)) == sorted(map(repr, other))
+        return _in_text(one) == _in_text(other)
     return _same_atoms(one, other)
+
+
+def _in_text(value: Any) -> str:
+    """Return text that is the same for equal sets, whatever the order in which they are walked."""
+    if isinstance(value, set | frozenset):
+        return f"{type(value).__name__}{sorted(map(_in_text, value))}"
+    if isinstance(value, tuple):
+        return f"tuple{list(map(_in_text, value))}"
+    return repr(value)
 
 
 def _same_in_order(one: Any, other: Any) -> bool:

@@ -225,6 +225,14 @@ class Cache(_Blocking[_cache.Cache]):
 
     server = _blocking(_cache.Cache.server)
 
+    def scan(self, prefix: str = "") -> list[str]:
+        """Return the keys of this namespace that start with ``prefix`` (literally), in no order."""
+
+        async def collected() -> list[str]:
+            return [key async for key in self._twin.scan(prefix)]
+
+        return self._run(collected())
+
     def get_or_fetch(self, key: str, fetch: Callable[[], R], ttl: float | None, stale: float | None = None) -> R:
         """
         Return the value of ``key``, or call ``fetch`` once for all who ask and keep what it returns.

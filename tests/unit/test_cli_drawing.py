@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
@@ -49,8 +50,12 @@ EMA = Lines("ema", "ema:2", {"ema": column([np.nan, 101.0, 102.0])})
 BANDS_OF_THREE = Lines(
     "bbands",
     "bbands:2",
-    {"upper": column([np.nan, 103.0, 104.0]), "middle": column([np.nan, 101.0, 102.0]), "lower": column([np.nan, 99.0, 100.0])},
-)  # fmt: skip
+    {
+        "upper": column([np.nan, 103.0, 104.0]),
+        "middle": column([np.nan, 101.0, 102.0]),
+        "lower": column([np.nan, 99.0, 100.0]),
+    },
+)
 MACD = Lines(
     "macd",
     "macd:1,2,1",
@@ -93,7 +98,7 @@ def test_panes_fill_the_height_without_touching() -> None:
     domains = [layout[name]["domain"] for name in ("yaxis", "yaxis2", "yaxis3", "yaxis4")]
     assert domains[0][1] == 1.0
     assert domains[-1][0] == pytest.approx(0.0, abs=1e-5)
-    for upper, lower in zip(domains, domains[1:], strict=False):
+    for upper, lower in itertools.pairwise(domains):
         assert upper[0] > lower[1] > lower[0]
     assert layout["xaxis"]["anchor"] == "y4"
 

@@ -70,7 +70,7 @@ SCALARS: list[Any] = [
 ]  # fmt: skip
 TIMES: list[Any] = [
     dt.datetime(2026, 1, 2, 3, 4, 5, 6, dt.UTC), NAIVE, dt.datetime(1, 1, 1, tzinfo=dt.UTC),
-    dt.datetime.max, dt.datetime(2026, 10, 25, 2, 30, tzinfo=AMSTERDAM),
+    dt.datetime(9999, 12, 31, 23, 59, 59, 999999, dt.UTC), NAIVE.replace(tzinfo=AMSTERDAM),
     dt.datetime(2026, 10, 25, 2, 30, tzinfo=AMSTERDAM, fold=1), NAIVE.replace(fold=1),
     dt.datetime(2026, 1, 2, tzinfo=dt.timezone(-HOUR)), dt.datetime(2026, 1, 2, tzinfo=dt.timezone(HOUR, "CET")),
     dt.datetime(2026, 1, 2, tzinfo=dt.timezone(dt.timedelta(seconds=1, microseconds=5))),
@@ -84,13 +84,15 @@ CONTAINERS: list[Any] = [
     {"": 0}, {"a": [Decimal("1.2"), None, {"b": b"x"}]}, [Decimal(1), None, Decimal("2.50")], {"a": Decimal(1)},
     {"a": Decimal(1), "b": None}, [1, 2.5, math.nan], [1.0, math.inf], {"a": {"b": (1, 2)}}, {"a": 2**64},
     {"a": 1, "b": [1, {"c": "null [ null"}]}, [None, "null"], {"x": math.nan, "y": "null", "z": None}, [["["], ("[",)],
-    ["\udfff", 2**70], ["decimal", "0.1"], {"decimal": "0.1"}, [0, 1], [1, [2]], {"tuple": [1]}, [["tuple", [1, [2]]], Decimal(1)],
+    ["\udfff", 2**70], ["decimal", "0.1"], {"decimal": "0.1"}, [0, 1], [1, [2]], {"tuple": [1]},
+    [["tuple", [1, [2]]], Decimal(1)],
     {"a": ["record", "Ticker", ["symbol"], ["x"]], "b": b""}, {"p": [True, False, None, -1, 1e300]},
 ]  # fmt: skip
 NUMPY: list[Any] = [
     np.float32(1.5), np.float64(math.nan), np.int64(7), np.uint64(2**64 - 1), np.int8(-1), np.bool_(True),
-    np.float16(2), np.complex128(1j), np.datetime64("2026-01-01", "ms"), np.datetime64("NaT"), np.timedelta64(5, "D"), np.str_(""),
-    np.str_("é\x00"), np.bytes_(b"a\x00"), {"a": np.float64(1.0)}, [np.int64(1), 1],
+    np.float16(2), np.complex128(1j), np.datetime64("2026-01-01", "ms"), np.datetime64("NaT"),
+    np.timedelta64(5, "D"), np.str_(""), np.str_("é\x00"), np.bytes_(b"a\x00"), {"a": np.float64(1.0)},
+    [np.int64(1), 1],
 ]  # fmt: skip
 MODEL: list[Any] = [
     CANDLES, CANDLES[:0], CANDLES[::3], Candles.from_rows(ROWS[:8], timeframe="1h"), Panel.from_candles([CANDLES]),

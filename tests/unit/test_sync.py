@@ -53,6 +53,7 @@ def test_one_object_serves_many_threads_at_once() -> None:
         assert list(pool.map(work, range(64))) == [(i, "fetched") for i in range(64)]
         assert len(calls) == 1
         assert cache.get_many(["k1", "k2", "none"]) == {"k1": 1, "k2": 2}
+        assert sorted(cache.scan("k")) == sorted(f"k{i}" for i in range(64))
         assert cache.server() is None
 
 

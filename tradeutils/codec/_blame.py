@@ -69,7 +69,7 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
             yield f".{name}", getattr(value, name)
     elif frames.is_frame(value):
         yield from ((f"[{_quoted(name)}]", column) for name, column in value.items())
-    elif frames.is_series(value):
+    elif frames.is_series(value) and value.dtype == "object":
         yield from ((f".iloc[{at}]", one) for at, one in enumerate(value.tolist()))
     elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
         for at, one in enumerate(value.ravel().tolist()):

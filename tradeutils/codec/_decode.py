@@ -94,7 +94,7 @@ def _decimal(_: Decoder, form: str) -> Decimal:
 
 
 def _decimals(_: Decoder, forms: list[str | None]) -> list[Decimal | None]:
-    kinds = set(map(type, forms))
+    kinds = set(map(type, forms if forms.__class__ is list else [forms.__class__]))
     if kinds <= {str}:
         return list(map(Decimal, forms))  # type: ignore[arg-type]  # all are str
     if not kinds <= {str, type(None)}:

@@ -248,11 +248,13 @@ def _pandas(to: Encoder, value: Any, depth: int) -> list[Any]:
 
 
 def _writer_of(value: Any) -> Writer:
-    """Return how to write a value whose type is not in the table: a numpy scalar, or something of pandas."""
+    """Return how to write a value whose type is not in the table: a numpy scalar, pandas, or a time zone."""
     if isinstance(value, np.generic):
         return _numpy_scalar
     if type(value).__module__.partition(".")[0] == "pandas":
         return _pandas
+    if isinstance(value, dt.tzinfo):
+        return _zone
     for base in type(value).__mro__:
         if base in _WRITERS or base in _NUMBERS_AND_TEXT:
             raise Refused(f"it would come back as a plain {base.__name__}; make it one first")

@@ -199,7 +199,7 @@ def _index_parts(index: pd.Index[Any], kept: Ingredients) -> Recipe:
     if isinstance(dtype, pd.StringDtype) and not index.hasnans:
         na_is_na = getattr(dtype, "na_value", pd.NA) is pd.NA
         return ["labels", dtype.storage, na_is_na, _keep(index.tolist(), kept), name]
-    if dtype.kind == "O" and set(map(type, index)) == {str}:
+    if isinstance(dtype, np.dtype) and dtype.kind == "O" and set(map(type, index)) == {str}:
         return ["labels", None, False, _keep(index.tolist(), kept), name]
     where = f"index {'' if index.name is None else index.name}".strip()
     return ["array", _array_parts(_held(index), where, kept), name, getattr(index, "freqstr", None)]

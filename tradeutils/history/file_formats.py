@@ -133,6 +133,12 @@ def _from_csv(path: pathlib.Path, data: bytes) -> RawTable:
 
 
 def _parse_csv(path: pathlib.Path, body: bytes, width: int, delimiter: str, before: int) -> pa.Table:
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            line = before + body.count(b"\n", 0, error.start) + 1
+            raise CandleFileError(str(path), "is not text in UTF-8; save it as such", line=line) from error
     ragged: list[Any] = []
 
     def refuse(row: Any) -> str:
@@ -232,8 +238,10 @@ def _from_feather(path: pathlib.Path, data: bytes, max_bytes: int) -> RawTable:
 def _from_parquet(path: pathlib.Path, data: bytes, max_bytes: int) -> RawTable:
     try:
         file = pa.parquet.ParquetFile(pa.BufferReader(data))
-        groups = file.metadata
-        if sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)) > max_bytes:
+        about = file.metadata
+        encoded = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        # A column of one value takes a few bytes in the file, whatever its length.
+        if max(encoded, about.num_rows * about.num_columns * 8) > max_bytes:
             raise CandleFileError(str(path), _too_large(max_bytes))
         return _from_arrow(path, file.read(use_threads=False))
     except (pa.ArrowException, OSError, MemoryError) as error:

@@ -307,15 +307,21 @@ def _convert(file: pathlib.Path, table: RawTable, chosen: Mapping[str, RawColumn
 
 def _times(file: pathlib.Path, table: RawTable, column: RawColumn) -> tuple[Times, str]:
     values, unit = _raw_times(column)
+    _refuse_where(values < 0, "before 1970", file, table, column)
     if not unit:
         values, unit = _judge_unit(file, table, values)
     time = _to_ms(values, unit)
-    wrong = np.flatnonzero((time < 0) | (time > _LATEST_MS))
-    if len(wrong):
-        row = int(wrong[0])
-        why = "before 1970" if time[row] < 0 else "after the year 3000"
+    _refuse_where(time > _LATEST_MS, "after the year 3000", file, table, column)
+    return time, "ISO" if unit == "iso" else unit
+
+
+def _refuse_where(
+    wrong: npt.NDArray[np.bool_], why: str, file: pathlib.Path, table: RawTable, column: RawColumn
+) -> None:
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        row = int(rows[0])
         raise CandleFileError(str(file), f"time was {cell(column, row)}, {why}", line=table.line_of(row))
-    return time, {"date": "date", "iso": "ISO"}.get(unit, unit)
 
 
 def _raw_times(column: RawColumn) -> tuple[npt.NDArray[Any], str]:

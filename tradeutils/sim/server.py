@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import signal
 import threading
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tradeutils.errors import TradeutilsError, UnknownName, UsageError
 from tradeutils.model import Candles
@@ -45,6 +47,17 @@ _BODY_SECONDS: Final = 10.0
 _START_SECONDS: Final = 60.0
 
 ExchangeInfo = Mapping[str, Any] | bytes | str | os.PathLike[str]
+
+
+class _OurFaultsOnly(logging.Filter):
+    """Passes over what aiohttp says of requests that are not HTTP: they are answered, and are no fault of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOG: Final = logging.getLogger(__name__)
+_LOG.addFilter(_OurFaultsOnly())
 
 
 class SimulatedVenue:
@@ -145,7 +158,15 @@ class SimulatedVenue:
         application.router.add_route("*", "/sim/{what:.*}", self._control)
         application.router.add_route("*", "/{path:.*}", self._serve)
         runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=0.2, max_line_size=_MAX_LINE, handle_signals=False
+            application,
+            logger=_LOG,
+            access_log=None,
+            handle_signals=False,
+            max_line_size=_MAX_LINE,
+            shutdown_timeout=0.2,
+            # How long the rest of a body that is too large or too slow is read and dropped, so that its sender
+            # reads the answer instead of a reset connection.
+            lingering_time=2.0,
         )
         await runner.setup()
         try:
@@ -188,8 +209,6 @@ class SimulatedVenue:
         response = web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
         response.headers["Content-Type"] = reply.content_type
         response.headers["Date"] = formatdate(self.clock.now() / 1000, usegmt=True)
-        if reply.route == "unknown" and reply.status in (400, 408, 413):
-            response.force_close()  # the rest of the body is not read
         return response
 
     def _log(self, method: str, path: str, reply: Reply) -> None:
@@ -233,12 +252,12 @@ class SimulatedVenue:
 
 async def _read_body(request: web.Request) -> bytes | None:
     """Return the body, or ``None`` where it is larger than any that a venue takes."""
-    body = b""
+    body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > _MAX_BODY:
             return None
-    return body
+    return bytes(body)
 
 
 def _checked_address(host: str, port: int) -> tuple[str, int]:
