@@ -155,6 +155,7 @@ class Proxy:
         self.requests = 0  # chunks that clients sent
         self.change: Callable[[bytes], bytes | None] = lambda reply: reply  # None: reset the connection
         self.delay = 0.0
+        self._muted: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
@@ -165,6 +166,10 @@ class Proxy:
         """Begin to listen; with ``tls``, encrypted towards clients (the wheel's server is built without it)."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    def mute_all(self) -> None:
+        """Drop all replies on the connections there are, as a firewall does that has forgotten them."""
+        self._muted |= self.clients
 
     def reset_all(self) -> None:
         """Reset every connection."""
@@ -213,7 +218,8 @@ class Proxy:
             if changed is None:
                 writer.transport.abort()
                 return
-            writer.write(changed)
+            if writer not in self._muted:
+                writer.write(changed)
         writer.transport.abort()
 
 

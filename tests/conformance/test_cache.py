@@ -349,6 +349,7 @@ async def test_error_of_the_fetch_reaches_all_and_is_not_remembered(cache: Cache
     gate.set()
     assert [str(error) for error in await asyncio.gather(*asked, return_exceptions=True)] == ["venue"] * 5
     assert load.calls == 1
+    assert await cache.backend.acquire("tu:lease:k", b"another process", 1)  # at once: nobody waits for a lease to end
     assert await cache.get_or_fetch("k", load, ttl=60) == "fine"
 
 
@@ -462,19 +463,33 @@ async def test_fetch_overtaken_by_a_write_is_not_stored(open_cache: Open, write:
     assert (await cache.stats()).discarded == 1
 
 
-async def test_caller_after_a_delete_does_not_get_what_was_fetched_before_it(cache: Cache) -> None:
-    """A new fetch begins although the old one is under way."""
+@pytest.mark.parametrize("write", ["delete", "invalidate"])
+async def test_caller_after_a_write_does_not_get_what_was_fetched_before_it(cache: Cache, write: str) -> None:
+    """A new fetch begins although the old one is under way, and only the new one is stored."""
     gate = asyncio.Event()
     old = Loader("before", gate=gate)
     asked = asyncio.create_task(cache.get_or_fetch("k", old, ttl=60))
     await old.begun.wait()
-    await cache.delete("k")
-    assert await cache.get_or_fetch("k", Loader("after"), ttl=60) == "after"
-    await cache.invalidate("k")
-    assert await cache.get_or_fetch("k", Loader("later"), ttl=60) == "later"
+    await (cache.delete("k") if write == "delete" else cache.invalidate("k"))
+    async with asyncio.timeout(20):
+        assert await cache.get_or_fetch("k", Loader("after"), ttl=60) == "after"
     gate.set()
     assert await asked == "before"
-    assert await cache.get("k") == "later"
+    assert await cache.get("k") == "after"
+
+
+async def test_other_fetches_go_on_when_a_prefix_is_invalidated(cache: Cache) -> None:
+    """Those who wait for a key outside of it still share one fetch."""
+    gate = asyncio.Event()
+    load = Loader("fetched", gate=gate)
+    asked = [asyncio.create_task(cache.get_or_fetch("k", load, ttl=60))]
+    await load.begun.wait()
+    await cache.invalidate("other")
+    asked.append(asyncio.create_task(cache.get_or_fetch("k", load, ttl=60)))
+    await asyncio.sleep(0.01)
+    gate.set()
+    assert await asyncio.gather(*asked) == ["fetched"] * 2
+    assert load.calls == 1
 
 
 async def test_another_takes_over_when_the_fetching_process_dies(open_cache: Open) -> None:

@@ -131,6 +131,28 @@ async def test_connections_that_always_break_open_the_breaker(proxy: Proxy) -> N
             await asyncio.sleep(0.01)
 
 
+async def test_connection_lost_as_soon_as_it_was_made_is_not_kept(proxy: Proxy) -> None:
+    """Greeting and end arrive together; the next call must not be given the dead connection."""
+    async with tu.Cache(proxy.url, timeout=5) as cache, asyncio.timeout(20):
+
+        def greet_and_leave(reply: bytes) -> bytes:
+            asyncio.get_running_loop().call_soon(lambda: [writer.close() for writer in proxy.clients])
+            return reply
+
+        for _ in range(5):
+            proxy.change = greet_and_leave
+            with pytest.raises(CacheUnavailable):
+                await cache.get("k")
+            proxy.change = lambda reply: reply
+            while True:
+                with contextlib.suppress(CacheUnavailable):
+                    assert await cache.get("k") is None
+                    break
+                await asyncio.sleep(0.01)
+            proxy.reset_all()
+            await asyncio.sleep(0.01)
+
+
 async def test_value_over_the_limit_is_refused_before_it_is_sent(proxy: Proxy) -> None:
     """512 MiB is what Redis takes; the refusal says which key, and the connection is as it was."""
     async with tu.Cache(proxy.url, timeout=5) as cache:

@@ -308,6 +308,22 @@ def test_doctor_s_table_fits_a_page(run: Run) -> None:
     assert re.search(r"^cpu +ok +\S", ended.out, re.MULTILINE)
 
 
+def test_doctor_names_the_card_and_how_to_use_it(
+    run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the extra that fits the driver, where CuPy is not there yet."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\nif [ $# -gt 0 ]; then echo "Tesla T4, 15360, 520.61.05"; else echo "CUDA Version: 11.8 "; fi\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    gpu = run("doctor", "--json").json["checks"]["gpu"]
+    assert gpu["found"].startswith("Tesla T4 (15.0 GiB), driver 520.61.05, CUDA up to 11.8")
+    expected = ("ok", "") if gpu["details"]["cupy"] else ("missing", 'pip install "tradeutils[gpu-cuda11x]"')
+    assert (gpu["state"], gpu["remedy"]) == expected
+
+
 def test_doctor_looks_at_redis(run: Run, valkey: ValkeyServer) -> None:
     """Its name, version and time of a round trip; that it refuses when full is a warning."""
     ended = run("doctor", "--redis", valkey.url, "--json")
@@ -375,7 +391,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "one symbol of two": (("fetch", "binance", "BTC/USDT", "ETHBTC", "--url", "{url}"), "did you mean ETH/BTC"),
     "timeframe": (("fetch", "binance", "BTC/USDT", "-t", "7m", "--url", "{url}"), "timeframe was '7m'; binance has 1s"),
     "timeframe of a file": (("indicators", "candles.csv", "-t", "1x", "--with", "rsi"), "timeframe was '1x'"),
-    "limit": (("fetch", "binance", "BTC/USDT", "-n", "0"), "'--limit'.* greater than or equal to 1"),
+    "limit": (("fetch", "binance", "BTC/USDT", "-n", "0"), "'--limit'.*; see tradeutils fetch --help"),
     "limit that is no number": (("fetch", "binance", "BTC/USDT", "-n", "ten"), "'--limit'"),
     "time": (("fetch", "binance", "BTC/USDT", "--since", "yesterday"), "since was 'yesterday'; write a date"),
     "times in disorder": (

@@ -134,6 +134,17 @@ def test_live_demo_says_that_it_leaves_the_account_out(
     assert "skipped: a real account needs your keys" in capsys.readouterr().out
 
 
+def test_venue_that_trades_nothing_against_the_currency_is_refused(
+    monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There would be nothing to fetch; no chart is written."""
+    with serve("binance", symbols=["ETH/BTC"]) as running:
+        monkeypatch.setenv("TRADEUTILS_EXCHANGES__BINANCE__URL", running.url)
+        assert main(["demo", "--live"]) == 2
+    assert "trades nothing against USDT" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
 def test_live_demo_without_a_network_fails_in_one_line(
     monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -149,11 +149,14 @@ async def test_body_that_is_cut_short_is_no_error_of_ours(venue: sim.SimulatedVe
     assert await _alive(venue)
 
 
-async def test_body_that_is_not_compressed_as_it_says_is_refused(venue: sim.SimulatedVenue) -> None:
+async def test_body_that_is_not_compressed_as_it_says_is_refused(
+    venue: sim.SimulatedVenue, caplog: pytest.LogCaptureFixture
+) -> None:
     """Bytes that are not gzip under a gzip header are the client's fault."""
     head = b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n"
     answer = await _raw(venue, head + b"nope")
     assert answer.startswith(b"HTTP/1.1 400")
+    assert caplog.records == []
 
 
 async def test_many_idle_connections_do_not_stop_the_venue_from_closing() -> None:

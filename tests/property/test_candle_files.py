@@ -77,7 +77,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: pathlib.Path, data: bytes, name
 
 @_FRESH
 @given(
-    cut=st.integers(1, 2_000),
+    cut=st.one_of(st.just(0), st.integers(1, 2_000)),
     flips=st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 255)), max_size=4),
     kind=st.sampled_from(["csv", "csv.gz", "feather", "parquet"]),
 )
@@ -90,7 +90,7 @@ def test_damaged_files_are_read_or_refused(
     data = bytearray(path.read_bytes())
     for at, change in flips:
         data[at % len(data)] ^= change
-    path.write_bytes(bytes(data[: len(data) - cut % 3 * (cut % len(data)) // 3]))
+    path.write_bytes(bytes(data[: max(1, len(data) - cut)]))
     read = _read_or_refuse(path)
     if read is not None:
         assert np.all(np.diff(read.candles.time) > 0)

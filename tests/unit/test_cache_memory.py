@@ -155,3 +155,23 @@ async def test_backend_that_was_given_stays_open() -> None:
     async with tu.Cache() as own:
         await own.set("k", 1, ttl=60)
     assert own.backend.usage().keys == 0
+
+
+async def test_value_stored_just_before_the_lease_was_granted_is_taken() -> None:
+    """Another process may have stored it between our look and our claim: no fetch, and the lease is given back."""
+
+    class LooksTooEarly(Memory):
+        """A store whose value arrives just after it was looked for."""
+
+        async def get(self, key: str) -> None:
+            return
+
+    memory = LooksTooEarly()
+    async with tu.Cache(memory) as cache:
+        await cache.set("k", "theirs", ttl=60)
+
+        async def load() -> str:
+            raise AssertionError
+
+        assert await cache.get_or_fetch("k", load, ttl=60) == "theirs"
+        assert await memory.acquire("tu:lease:k", b"token", 10)

@@ -98,6 +98,8 @@ def test_times_are_dates_or_milliseconds(text: str | None, expected: int | None)
         ("2024-13-01", "since was '2024-13-01'"),
         ("1706702400", "looks like seconds"),
         ("", "since was ''"),
+        ("9" * 5000, "since was '9999"),
+        ("99999999999999", "in milliseconds, not micro"),
     ],
 )
 def test_times_that_are_none_are_refused(text: str, says: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from tradeutils.cli.drawing import Chart, Lines, draw, render
 from tradeutils.cli.drawing.panes import BANDS, BARS, OVERLAYS, pane_of
 from tradeutils.cli.saving import CHART
-from tradeutils.errors import UsageError
+from tradeutils.errors import MissingExtra, UsageError
 from tradeutils.indicators import REGISTRY
 from tradeutils.model import Candles
 
@@ -242,3 +243,10 @@ def test_page_is_whole() -> None:
     assert re.findall(r"\{\{\w+\}\}", page) == []
     assert page.startswith("<!doctype html>")
     assert page.rstrip().endswith("</html>")
+
+
+def test_chart_without_plotly_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install, not where the import failed."""
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(MissingExtra, match=r'pip install "tradeutils\[chart\]"'):
+        render(draw(candles_at([0, 1])))

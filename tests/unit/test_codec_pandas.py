@@ -84,6 +84,8 @@ FRAMES: dict[str, pd.DataFrame] = {
     "no columns": MIXED.iloc[:, :0],
     "nothing": pd.DataFrame(),
     "of indicators": pd.DataFrame(np.arange(4.0).reshape(1, 4), columns=INDEXES[-4]),
+    "text kept as objects": pd.DataFrame({"a": ["x", None], "b": [1.0, 2.0], "c": ["y", "z"]}, dtype=object),
+    "objects among others": pd.DataFrame({"a": pd.Series(["x", None], dtype=object), "b": [1.0, 2.0]}),
     "with attrs": pd.DataFrame({"a": [1]}),
     "wide": pd.DataFrame(np.arange(1200.0).reshape(2, 600), columns=[f"S{i}" for i in range(600)]),
 }

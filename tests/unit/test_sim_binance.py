@@ -277,6 +277,15 @@ def test_orders_that_binance_refuses(dialect: BinanceDialect, order: str, code: 
     assert json.loads(dialect.respond(signed("GET", "/api/v3/openOrders")).body) == []
 
 
+def test_order_that_is_only_tested_is_judged_and_not_placed(dialect: BinanceDialect) -> None:
+    """The same rules, an empty answer, and nothing on the account."""
+    order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01"
+    assert json.loads(dialect.respond(signed("POST", "/api/v3/order/test", f"{order}&price=60000")).body) == {}
+    reply = dialect.respond(signed("POST", "/api/v3/order/test", f"{order}&price=60000.001"))
+    assert refused(reply) == (400, -1013)
+    assert json.loads(dialect.respond(signed("GET", "/api/v3/allOrders", "symbol=BTCUSDT")).body) == []
+
+
 def test_orders_in_a_halted_market_are_refused() -> None:
     """A market that is not trading is closed."""
     market = GeneratedMarket([dataclasses.replace(one, active=False) for one in generated_instruments(1)])
@@ -397,7 +406,8 @@ def test_frozen_venue_says_the_same_bytes_twice() -> None:
 
 
 _TEXTS = st.one_of(
-    st.text(max_size=30), st.sampled_from(["BTCUSDT", "1m", "5", "GTC", "LIMIT", "BUY", "0.1", '["ETHBTC"]'])
+    st.text(max_size=30),
+    st.sampled_from(["BTCUSDT", "1m", "1M", "5", "9223372036854775807", "GTC", "LIMIT", "BUY", "0.1", '["ETHBTC"]']),
 )
 _NAMES = st.sampled_from(
     ["symbol", "symbols", "interval", "limit", "startTime", "endTime", "fromId", "side", "type", "quantity", "price",

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from tradeutils.errors import UsageError
 from tradeutils.model import Candles
 from tradeutils.sim import DEFAULT_ACCOUNT, ReplayMarket, SimulatedAccount
-from tradeutils.sim.ledger import Ledger, OrderRefused, OrderRequest
+from tradeutils.sim import ledger as ledger_module
+from tradeutils.sim.ledger import Ledger
+from tradeutils.sim.orders import OrderRefused, OrderRequest
 
 _START = 1_700_000_040_000
 _KEY = "k"
@@ -158,6 +160,28 @@ def test_more_open_orders_than_the_venue_takes_are_refused() -> None:
         ledger.place(_KEY, _request(), _START)
 
 
+def test_oldest_orders_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account keeps its open orders and the newest others; a forgotten client id finds nothing."""
+    monkeypatch.setattr(ledger_module, "_MAX_KEPT", 3)
+    ledger = Ledger(_market([100.0, 100.0]), [_account(USDT="1000")])
+    resting = ledger.place(_KEY, _request(client_id="rests"), _START)
+    for number in range(6):
+        ledger.cancel(_KEY, ledger.place(_KEY, _request(client_id=f"c{number}"), _START), _START)
+    assert [order.client_id for order in ledger.orders(_KEY, _START)] == ["rests", "c4", "c5"]
+    assert ledger.find(_KEY, _START, "AAAUSDT", client_id="c1") is None
+    assert ledger.find(_KEY, _START, "AAAUSDT", client_id="rests") is resting
+
+
+def test_market_without_prices_fills_nothing() -> None:
+    """A market order finds no book; a limit order rests, whatever its price."""
+    market = _market([100.0, 100.0])
+    ledger = Ledger(market, [_account(USDT="1000")])
+    before = _START - 60_000
+    with pytest.raises(OrderRefused, match="empty book"):
+        ledger.place(_KEY, _request(type="market", price=None), before)
+    assert ledger.place(_KEY, _request(price=Decimal(999)), before).open
+
+
 def test_clock_moved_back_undoes_nothing() -> None:
     """An order that was filled stays filled at an earlier moment."""
     ledger = Ledger(_market([100.0, 99.0, 98.0]), [_account(USDT="1000")])
@@ -183,7 +207,7 @@ _ORDERS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(orders=_ORDERS, walk=st.lists(st.integers(-9, 9), min_size=3, max_size=30))
 def test_no_money_appears_or_vanishes(orders: list[dict[str, Any]], walk: list[int]) -> None:
     """Whatever is traded: nothing is negative, what is locked is what open orders need, and all adds up with fees."""

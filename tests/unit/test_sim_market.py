@@ -299,6 +299,18 @@ def test_replayed_candles_are_served_as_they_are() -> None:
     assert (instrument.price_decimals, instrument.amount_decimals) == (3, 3)  # five digits of about 99.9
 
 
+def test_market_in_which_nothing_is_traded_any_more_keeps_its_last_price() -> None:
+    """Days after the last candle the ticker is flat and without volume, and the candle of the moment is absent."""
+    moment = _REPLAYED.now + 3 * 86_400_000
+    day = _REPLAYED.day("AAABBB", moment)
+    assert day is not None
+    assert (day.open, day.high, day.low, day.last) == (_SERIES.close[-1],) * 4
+    assert (day.volume, day.first_id, day.trades) == (0.0, -1, 0)
+    newest = _REPLAYED.klines("AAABBB", "1m", moment, limit=1).candles
+    assert newest.time[0] == _SERIES.time[-1]
+    assert _REPLAYED.mean_price("AAABBB", moment, 5) == _SERIES.close[-1]
+
+
 def test_finer_timeframes_than_the_candles_have_none() -> None:
     """Hours are not split into minutes that nobody recorded."""
     market = ReplayMarket({"AAA/BBB": _SERIES.resample("1h")})

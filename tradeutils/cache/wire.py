@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import hiredis
@@ -139,6 +139,7 @@ class Wire(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_MORE)
         self._pending: deque[_Pending] = deque()
         self._out: list[bytes] = []
+        self._unsent: list[_Calls] = []  # theirs are the bytes in _out
         self._reads: dict[bytes, list[asyncio.Future[bytes | None]]] = {}
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -178,9 +179,8 @@ class Wire(asyncio.Protocol):
         if self._lost is not None:
             future.set_exception(CacheUnavailable(self._lost))
             return future
-        now = self._loop.time()
         self._out.extend(map(_pack, commands))
-        self._pending.append(_Calls(now, now + self.timeout if due is None else due, len(commands), future))
+        self._unsent.append(_Calls(0.0, math.nan if due is None else due, len(commands), future))
         self._schedule()
         return future
 
@@ -229,8 +229,15 @@ class Wire(asyncio.Protocol):
         self._flushing = False
         if self._lost is not None or self._transport is None:
             return
+        now = self._loop.time()  # not when it was asked for: the loop may have been busy since
+        for calls in self._unsent:
+            calls.sent = now
+            if math.isnan(calls.deadline):
+                calls.deadline = now + self.timeout
+        self._pending.extend(self._unsent)
+        self._unsent = []
         if self._reads:
-            self._pack_reads()
+            self._pack_reads(now)
         out, self._out = self._out, []
         if len(out) == 1:
             self._transport.write(out[0])
@@ -239,9 +246,8 @@ class Wire(asyncio.Protocol):
         if self._timer is None:
             self._arm()
 
-    def _pack_reads(self) -> None:
+    def _pack_reads(self, now: float) -> None:
         reads, self._reads = self._reads, {}
-        now = self._loop.time()
         keys, waiters = list(reads), list(reads.values())
         for start in range(0, len(keys), _MGET_KEYS):
             chunk = slice(start, start + _MGET_KEYS)
@@ -271,7 +277,7 @@ class Wire(asyncio.Protocol):
         if now - due > LATE_LOOP and not self._graced:
             # The loop was busy elsewhere, so the replies may lie in the socket unread: read before judging.
             self._graced = True
-            self._timer = self._loop.call_later(LATE_LOOP / 2, self._check_deadlines, due)
+            self._timer = self._loop.call_later(self.timeout / 2, self._check_deadlines, due)
             return
         self._graced = False
         overdue = [p for p in self._pending if p.deadline <= now]
@@ -301,7 +307,7 @@ class Wire(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiting: Iterable[_Pending] = (*self._pending, _Reads(0.0, 0.0, list(self._reads.values())))
-        self._pending, self._reads, self._out = deque(), {}, []
+        waiting = (*self._pending, *self._unsent, _Reads(0.0, 0.0, list(self._reads.values())))
+        self._pending, self._unsent, self._reads, self._out = deque(), [], {}, []
         for pending in waiting:
             pending.fail(error)

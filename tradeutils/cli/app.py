@@ -34,7 +34,8 @@ class _Commands(typer.core.TyperGroup):
     """A group that names the nearest commands where there is none of the name given."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
+        known = not args or args[0].startswith("-") or args[0] in self.commands
+        if not known and not ctx.resilient_parsing:  # a shell that completes a line asks with unfinished ones
             raise UnknownName("command", args[0], self.commands, where="tradeutils")
         return super().resolve_command(ctx, args)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import pathlib
-from typing import Annotated, TypeAlias
+import re
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
@@ -25,6 +26,10 @@ __all__ = [
     "Verbose",
     "moment",
 ]
+
+
+# Eight digits are a date: 20240131.
+_MILLISECONDS: Final = re.compile(r"-?[0-9]{1,7}|-?[0-9]{9,20}")
 
 
 def _louder(context: typer.Context, level: int) -> int:
@@ -98,12 +103,15 @@ def moment(name: str, text: str | None) -> int | None:
 
     if text is None:
         return None
-    if text.strip().lstrip("-").isdecimal() and len(text.strip()) != 8:
-        return to_ms(int(text), name=name)
+    written = text.strip()
     try:
-        time = dt.datetime.fromisoformat(text.strip())
+        if _MILLISECONDS.fullmatch(written):
+            return to_ms(int(written), name=name)
+        time = dt.datetime.fromisoformat(written)
+    except UsageError:
+        raise
     except ValueError as error:
         raise UsageError(
-            f"{name} was {text!r}; write a date (2024-01-31), a time (2024-01-31T12:00, UTC), or milliseconds"
+            f"{name} was {text[:60]!r}; write a date (2024-01-31), a time (2024-01-31T12:00, UTC), or milliseconds"
         ) from error
     return to_ms(time if time.tzinfo else time.replace(tzinfo=dt.UTC), name=name)

@@ -29,7 +29,7 @@ from tradeutils.errors import (
 )
 from tradeutils.logs import redact
 
-__all__ = ["BROKEN_PIPE", "FAILED", "INTERRUPTED", "USAGE", "Loudness", "one_line", "run"]
+__all__ = ["BROKEN_PIPE", "FAILED", "INTERRUPTED", "USAGE", "Loudness", "drop_stdout", "one_line", "run"]
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -85,7 +85,7 @@ def _end(error: Exception, loudness: Loudness) -> int:
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        _drop_stdout()
+        drop_stdout()
         return BROKEN_PIPE
     if loudness.level >= 2:
         _tell(redact("".join(traceback.format_exception(error))))
@@ -126,7 +126,7 @@ def _tell(text: str) -> None:
         sys.stderr.flush()
 
 
-def _drop_stdout() -> None:
+def drop_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's own flush at exit does not fail again."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Context, Decimal
 from typing import Any, Final
 
-from tradeutils.cli.endings import one_line
+import typer
+
+from tradeutils.cli.endings import BROKEN_PIPE, drop_stdout, one_line
 
 __all__ = ["figure", "progress", "show_json", "show_line", "show_table", "tell", "utc"]
 
@@ -78,8 +80,12 @@ def show_line(text: str) -> None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # here, because typer would end it with 1, which says that something failed
+        drop_stdout()
+        raise typer.Exit(BROKEN_PIPE) from None
 
 
 def tell(remark: str) -> None:

@@ -79,7 +79,7 @@ def put_together(recipe: Recipe, kept: Ingredients) -> Any:
             return frame
         case ["series", index, array, name, attrs]:
             values, label = _array(array, kept), _kept(name, kept)
-            series = pd.Series(values, index=_index(index, kept), name=label, copy=False)
+            series = pd.Series(values, index=_index(index, kept), name=label, dtype=values.dtype, copy=False)
             if attrs is not None:
                 series.attrs = kept[attrs]
             return series
@@ -278,7 +278,10 @@ def _from_blocks(index: pd.Index[Any], columns: pd.Index[Any], blocks: list[Reci
     placed: dict[int, Any] = {}
     for (at, block), array in zip(blocks, arrays, strict=True):
         if array is None or array.ndim != 2:
-            placed[at[0]] = _array(block, kept)
+            column = _array(block, kept)
+            # Left to itself pandas turns an array of objects that happen to be text into a column of text.
+            texts = isinstance(column, np.ndarray) and column.dtype.kind == "O"
+            placed[at[0]] = pd.Series(column, index=index, dtype=object) if texts else column
         elif array is not base:
             placed.update(zip(at, array.copy(), strict=True))
     if sorted((*base_at, *placed)) != list(range(len(columns))) or base_at != sorted(base_at):

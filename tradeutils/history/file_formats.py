@@ -231,7 +231,7 @@ def _from_feather(path: pathlib.Path, data: bytes, max_bytes: int) -> RawTable:
                 if size > max_bytes:
                     raise CandleFileError(str(path), _too_large(max_bytes))
             return _from_arrow(path, pa.Table.from_batches(batches, reader.schema))
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         raise CandleFileError(str(path), f"is not a feather file that can be read: {_brief(error)}") from error
 
 
@@ -244,11 +244,12 @@ def _from_parquet(path: pathlib.Path, data: bytes, max_bytes: int) -> RawTable:
         if max(encoded, about.num_rows * about.num_columns * 8) > max_bytes:
             raise CandleFileError(str(path), _too_large(max_bytes))
         return _from_arrow(path, file.read(use_threads=False))
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         raise CandleFileError(str(path), f"is not a Parquet file that can be read: {_brief(error)}") from error
 
 
 def _from_arrow(path: pathlib.Path, table: pa.Table) -> RawTable:
+    table.validate(full=True)  # Arrow trusts a file's offsets and lengths unless told not to
     if not table.num_rows:
         raise CandleFileError(str(path), "has no rows")
     return RawTable(tuple(table.column_names), tuple(_whole(column) for column in table.columns), lambda row: row + 1)

@@ -65,8 +65,8 @@ class GeneratedMarket(Market):
 
     Notes
     -----
-    Nothing is generated before it is asked for. A day of one market takes about 0.2 ms; the last 1024 days asked for
-    are kept (60 MB).
+    Nothing is generated before it is asked for. A day of one market takes about 0.3 ms; the last 1024 days made are
+    kept (60 MB).
     """
 
     def __init__(self, instruments: Iterable[Instrument], *, seed: int = 7) -> None:

@@ -10,29 +10,16 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
-from typing import Final, Literal, TypeAlias
+from decimal import Decimal
+from typing import Final
 
 from tradeutils.errors import UsageError
 from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.market import MAX_DEPTH, Market
+from tradeutils.sim.orders import Fill, OrderRefused, OrderRequest, PlacedOrder, Status, fits, money, need, take
 
-__all__ = [
-    "DEFAULT_ACCOUNT",
-    "Fill",
-    "Holding",
-    "Ledger",
-    "OrderRefused",
-    "OrderRequest",
-    "PlacedOrder",
-    "SimulatedAccount",
-]
+__all__ = ["DEFAULT_ACCOUNT", "Holding", "Ledger", "SimulatedAccount"]
 
-Side: TypeAlias = Literal["buy", "sell"]
-Status: TypeAlias = Literal["new", "partly filled", "filled", "canceled", "expired"]
-
-_UNIT: Final = Decimal("0.00000001")
-_WIDE: Final = Context(prec=60)
 _ZERO: Final = Decimal(0)
 _MAX_OPEN: Final = 200
 _MAX_KEPT: Final = 100_000  # orders of an account; the oldest that are over are forgotten
@@ -75,78 +62,6 @@ DEFAULT_ACCOUNT: Final = SimulatedAccount(
     },
 )  # fmt: skip
 """The account that a venue has unless told otherwise; its key and secret are plainly fake and open nothing."""
-
-
-class OrderRefused(Exception):
-    """
-    An order that the venue does not take.
-
-    ``reason`` is the name of the rule it breaks (``"LOT_SIZE" "PRICE_FILTER" "NOTIONAL" "PERCENT_PRICE_BY_SIDE"
-    "MAX_NUM_ORDERS"``) or one of ``"balance" "duplicate" "would take" "closed" "empty book"``; each dialect words it.
-    """
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
-    """What an account asks for; ``amount`` in base, or ``cost`` in quote for a market order."""
-
-    market: str
-    side: Side
-    type: Literal["limit", "limit maker", "market"]
-    amount: Decimal | None = None
-    cost: Decimal | None = None
-    price: Decimal | None = None
-    time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
-    client_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
-    """A part of an order that was traded; the fee is taken from what is received."""
-
-    id: int
-    order_id: int
-    market: str
-    side: Side
-    price: Decimal
-    amount: Decimal
-    cost: Decimal
-    fee: Decimal
-    fee_asset: str
-    time: int
-    maker: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class PlacedOrder:
-    """An order and what became of it so far."""
-
-    id: int
-    client_id: str
-    request: OrderRequest
-    amount: Decimal
-    time: int
-    updated: int
-    status: Status = "new"
-    filled: Decimal = _ZERO
-    cost: Decimal = _ZERO
-    locked: Decimal = _ZERO
-    fills: list[Fill] = field(default_factory=list)
-    checked: int = 0
-
-    @property
-    def open(self) -> bool:
-        """True while it may still be filled or cancelled."""
-        return self.status in ("new", "partly filled")
-
-    @property
-    def remaining(self) -> Decimal:
-        """What is not filled."""
-        return self.amount - self.filled
 
 
 @dataclass(slots=True)
@@ -247,7 +162,7 @@ class Ledger:
         instrument = self.check(request, now)
         self._check_open(book, request)
         levels = list(self._levels(request, instrument, now))
-        taken = _take(request, instrument, levels)
+        taken = take(request, instrument, levels)
         amount = request.amount if request.amount is not None else sum((size for _, size in taken), _ZERO)
         if request.type == "limit maker" and taken:
             raise OrderRefused("would take")
@@ -255,9 +170,9 @@ class Ledger:
             raise OrderRefused("empty book")
         if request.time_in_force == "FOK" and sum((size for _, size in taken), _ZERO) < amount:
             taken = []
-        need = _need(request, amount, taken)
+        needed = need(request, amount, taken)
         holding = book.holding(instrument.quote if request.side == "buy" else instrument.base)
-        if holding.free < need:
+        if holding.free < needed:
             raise OrderRefused("balance")
         self._orders += 1
         order = PlacedOrder(
@@ -269,9 +184,9 @@ class Ledger:
             updated=now,
             checked=now,
         )
-        holding.free -= need
-        holding.locked += need
-        order.locked = need
+        holding.free -= needed
+        holding.locked += needed
+        order.locked = needed
         book.add(order)
         for price, size in taken:
             self._fill(book, order, instrument, price, size, now, maker=False)
@@ -287,11 +202,11 @@ class Ledger:
             raise OrderRefused("closed")
         mean = self._market.mean_price(request.market, now, 5)
         price = request.price if request.price is not None else None if mean is None else Decimal(str(mean))
-        if request.price is not None and (request.price <= 0 or not _fits(request.price, instrument.price_step)):
+        if request.price is not None and (request.price <= 0 or not fits(request.price, instrument.price_step)):
             raise OrderRefused("PRICE_FILTER")
         if request.amount is not None and not (
             instrument.min_amount <= request.amount <= instrument.max_amount
-            and _fits(request.amount, instrument.amount_step)
+            and fits(request.amount, instrument.amount_step)
         ):
             raise OrderRefused("LOT_SIZE")
         if request.price is not None and mean is not None:
@@ -339,16 +254,16 @@ class Ledger:
         maker: bool,
     ) -> None:
         request, account = order.request, book.account
-        cost = _money(price * size)
+        cost = money(price * size)
         buying = request.side == "buy"
         gained_asset, gained = (instrument.base, size) if buying else (instrument.quote, cost)
-        fee = _money(gained * (account.maker if maker else account.taker))
+        fee = money(gained * (account.maker if maker else account.taker))
         paid = book.holding(instrument.quote if buying else instrument.base)
         order.filled += size
         order.cost += cost
         spent = cost if buying else size
         # What a better price saved is free again at once.
-        still = _need(request, order.remaining, []) if request.type != "market" else order.locked - spent
+        still = need(request, order.remaining, []) if request.type != "market" else order.locked - spent
         paid.locked -= order.locked - still
         paid.free += order.locked - still - spent
         order.locked = still
@@ -407,41 +322,6 @@ class Ledger:
         return book
 
 
-def _take(
-    request: OrderRequest, instrument: Instrument, levels: list[tuple[Decimal, Decimal]]
-) -> list[tuple[Decimal, Decimal]]:
-    """Return what a request takes of the levels it meets: (price, amount)."""
-    taken = []
-    left, budget = request.amount, request.cost or _ZERO
-    for price, size in levels:
-        wanted = left if left is not None else budget / price
-        part = min(size, wanted.quantize(instrument.amount_step, rounding=ROUND_DOWN, context=_WIDE))
-        if part <= 0:
-            break
-        taken.append((price, part))
-        budget -= part * price
-        left = None if left is None else left - part
-    return taken
-
-
-def _need(request: OrderRequest, amount: Decimal, taken: list[tuple[Decimal, Decimal]]) -> Decimal:
-    """Return what must be free: the amount to sell, or what buying it costs at its limit or on the book."""
-    if request.side == "sell":
-        return amount
-    if request.price is not None:
-        return _money(request.price * amount, ROUND_UP)
-    return sum((_money(price * size) for price, size in taken), _ZERO)
-
-
-def _fits(value: Decimal, step: Decimal) -> bool:
-    """Tell whether a value is a whole number of steps."""
-    return _WIDE.remainder(value, step) == 0
-
-
-def _money(value: Decimal, rounding: str = ROUND_DOWN) -> Decimal:
-    return value.quantize(_UNIT, rounding=rounding, context=_WIDE)
-
-
 def _account(given: SimulatedAccount) -> SimulatedAccount:
     for name in ("key", "secret"):
         value = getattr(given, name, None)
@@ -459,4 +339,4 @@ def _amount(account: str, asset: str, held: Decimal | int | str) -> Decimal:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0 or amount > Decimal(10) ** 18:
         raise UsageError(f"account {account!r} held {held!r} {asset}; give an amount such as Decimal('0.5')")
-    return _money(amount)
+    return money(amount)

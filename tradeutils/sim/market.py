@@ -326,8 +326,6 @@ class Market(abc.ABC):
         first, end = max(0, self.ordinal(market, after + 1) - 1), self.ordinal(market, now + 1)
         while first < end:
             rows = self.rows(market, first, min(end, first + _SEARCH_BARS))
-            if not len(rows):
-                return None
             for at in np.flatnonzero(rows.low <= price if falling else rows.high >= price):
                 trades = self._trades_of(market, first + int(at), first + int(at) + 1)
                 hit = (trades.price <= price) if falling else (trades.price >= price)

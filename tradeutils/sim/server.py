@@ -53,7 +53,7 @@ class _OurFaultsOnly(logging.Filter):
     """Passes over what aiohttp says of requests that are not HTTP: they are answered, and are no fault of ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 _LOG: Final = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class SimulatedVenue:
     requests : RequestLog
         What was asked.
     market, ledger :
-        Where the prices and the balances come from.
+        Where the prices and the balances come from; to be asked only from the thread that the venue runs in.
 
     Raises
     ------

@@ -11,7 +11,8 @@ from tradeutils.sim.binance.market_data import MarketData
 from tradeutils.sim.binance.parameters import Parameter, choice, client_id, decimal, long, symbol
 from tradeutils.sim.dialect import Venue
 from tradeutils.sim.instruments import salt
-from tradeutils.sim.ledger import Fill, OrderRefused, OrderRequest, PlacedOrder, SimulatedAccount
+from tradeutils.sim.ledger import SimulatedAccount
+from tradeutils.sim.orders import Fill, OrderRefused, OrderRequest, PlacedOrder
 
 __all__ = ["NEW_ORDER", "AccountData"]
 

@@ -15,7 +15,6 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from tradeutils.errors import DataError
 from tradeutils.sim.binance import parameters as p
 from tradeutils.sim.binance.account import NEW_ORDER, AccountData
 from tradeutils.sim.binance.errors import BinanceError
@@ -64,12 +63,13 @@ class BinanceDialect:
     venue : Venue
         The market, the clock and the accounts.
     exchange_info : bytes, optional
-        A recorded ``exchangeInfo`` reply to serve as it is.
+        A recorded ``exchangeInfo`` reply to serve as it is; the venue's instruments are those it lists.
 
     Notes
     -----
-    Not spoken: stop, iceberg and list orders, cancel-replace, self-trade prevention, user data streams. The lists of
-    ``fapi`` and ``dapi`` markets are empty.
+    Not spoken: stop, iceberg and list orders, cancel-replace, self-trade prevention, user data streams, time zones of
+    klines. Nothing is finer than a minute, so klines of ``1s`` are an empty list, as are the ``fapi`` and ``dapi``
+    markets.
     """
 
     name = "binance"
@@ -234,7 +234,7 @@ class BinanceDialect:
         if self._recorded is not None and not values:
             return self._recorded
         if self._listed is None:
-            self._listed = self._recorded_listing() if self._recorded is not None else self._own_listing()
+            self._listed = self._own_listing() if self._recorded is None else orjson.loads(self._recorded)
         wanted = {instrument.id for instrument in self._data.chosen(values)}
         rows = [
             row
@@ -243,12 +243,6 @@ class BinanceDialect:
         ]
         served = {} if self._recorded is not None else self._data.time({})
         return {**self._listed, **served, "symbols": rows}
-
-    def _recorded_listing(self) -> dict[str, Any]:
-        listing = orjson.loads(self._recorded or b"{}")
-        if not isinstance(listing, dict) or not isinstance(listing.get("symbols"), list):
-            raise DataError("exchange_info is not the JSON of an exchangeInfo reply")
-        return listing
 
     def _own_listing(self) -> dict[str, Any]:
         return {

@@ -26,7 +26,6 @@ _MESSAGES: Final = {
     -1128: "Combination of optional parameters invalid.",
     -1130: "Data sent for parameter '{}' is not valid.",
     -1131: "recvWindow must be less than 60000.",
-    -1135: "JSON sent for parameter '{}' is not valid",
     -1139: "Invalid ticker type.",
     -1151: "Symbol is present multiple times in the list.",
     -2011: "Unknown order sent.",
