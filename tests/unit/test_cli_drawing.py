@@ -180,6 +180,17 @@ def test_title_says_what_it_is() -> None:
     assert draw(candles_at([0]), title="Mine").title == "Mine"
 
 
+def test_prices_that_are_not_known_are_left_out() -> None:
+    """A venue may send a bar without prices: a hole in the chart, not a failure."""
+    nothing = column([1.0, np.nan])
+    unknown = Candles(
+        timeframe="1h", time=np.array([0, HOUR]), open=nothing, high=nothing, low=nothing, close=nothing, volume=nothing
+    )
+    chart = draw(unknown)
+    assert chart.subtitle.startswith("- · 2 bars")
+    assert traces(chart, type="candlestick")[0]["close"] == [1.0, None]
+
+
 def test_nothing_cannot_be_drawn() -> None:
     """An empty chart would hide that there was nothing."""
     with pytest.raises(UsageError, match="no candle to draw"):

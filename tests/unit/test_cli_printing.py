@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradeutils.cli.printing import figure, progress, show_json, show_line, show_table, tell, utc
+from tradeutils.cli.printing import number_text, progress, show_json, show_line, show_table, tell, utc
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ from tradeutils.cli.printing import figure, progress, show_json, show_line, show
 )
 def test_numbers_are_plain(value: float | Decimal | None, digits: int | None, text: str) -> None:
     """No power of ten, no trailing zero; what is not known is a dash."""
-    assert figure(value, digits=digits) == text
+    assert number_text(value, digits=digits) == text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_float_is_read_back_from_its_text(value: float) -> None:
     """Unrounded, the text of a float is that float."""
-    assert float(figure(value)) == value
+    assert float(number_text(value)) == value
 
 
 @pytest.mark.parametrize(

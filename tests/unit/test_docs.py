@@ -2,9 +2,10 @@
 Every example in the README and the documentation runs.
 
 The blocks of a page run from top to bottom in one namespace, as a reader who follows it would: Python as typed into
-``python -m asyncio``, lines with ``$ tradeutils`` as typed into a shell. What a block prints is compared with the
-``text`` block that follows it (``...`` stands for anything). The pages speak of a simulated venue on port 8080 and a
-Redis on 6379; here both are real and on free ports. A block under ``<!-- not run: reason -->`` is compiled only.
+``python -m asyncio``, lines with ``$ tradeutils`` as typed into a shell, TOML as settings. What a block prints is
+compared with the ``text`` block that follows it (``...`` stands for anything). The pages speak of a simulated venue
+on port 8080 and a Redis on 6379; here both are real and on free ports. A block under ``<!-- not run: reason -->`` is
+compiled only.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def test_examples_of_the_page_run(
     with asyncio.Runner() as runner:
         try:
             for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-                run = {"python": _run_python, "console": _run_console}.get(block.language)
+                run = _RUNNERS.get(block.language)
                 printed = "" if run is None else run(block, page, namespace, runner.run)
                 if run and block.not_run is None and following is not None and following.language == "text":
                     _compare(printed, following, page)
@@ -170,6 +171,16 @@ def _run_console(block: Block, page: Path, namespace: dict[str, object], run: Ca
         assert ran.returncode == 0, f"{page_name(page)}: $ tradeutils {command}\n{ran.stdout}{ran.stderr}"
         printed += ran.stdout
     return printed
+
+
+def _read_settings(block: Block, page: Path, namespace: dict[str, object], run: Callable[..., object]) -> str:
+    file = Path(f"settings-{block.line}.toml")
+    file.write_text(block.code, encoding="utf-8")
+    tradeutils.Settings.load(file)
+    return ""
+
+
+_RUNNERS = {"python": _run_python, "console": _run_console, "toml": _read_settings}
 
 
 def _compare(printed: str, expected: Block, page: Path) -> None:

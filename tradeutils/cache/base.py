@@ -33,7 +33,7 @@ class Lease(NamedTuple):
     name : str
         Key of the lease; whoever removes it takes the right away.
     token : bytes
-        Who holds it.
+        What lies there: the epoch, a colon, and who holds it.
     epoch_name : str
         Key of the namespace's epoch.
     epoch : bytes
@@ -131,7 +131,11 @@ class Backend(Protocol):
         ...
 
     async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
-        """Ask for the lease of ``key`` for ``ttl``, and read the value after that in the same round trip."""
+        """
+        Ask for the lease of ``key`` for ``ttl``, and read the value, in one step.
+
+        It is granted where nobody holds it, or whoever does began before the epoch: what he fetches will not be stored.
+        """
         ...
 
     async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease) -> bool:

@@ -129,7 +129,7 @@ class Flights:
     async def _fly(self, job: Job, *, refresh: bool) -> Encoded | None:
         """Fetch under a lease, or wait for the process that holds it; without a backend, fetch all the same."""
         value, lease_name = self._keyspace.value(job.key), self._keyspace.lease(job.key)
-        token, pause = secrets.token_bytes(12), _FIRST_POLL
+        token, pause = secrets.token_hex(8).encode(), _FIRST_POLL
         while True:
             try:
                 claim = await self._backend.claim(value, lease_name, self._keyspace.epoch, token, _LEASE_MS)

@@ -49,7 +49,7 @@ class Lock:
         """
         if self._token is not None:
             raise UsageError(f"lock {self.name!r} is held through this object already; make another with cache.lock")
-        token, pause = secrets.token_bytes(12), _FIRST_POLL
+        token, pause = secrets.token_hex(8).encode(), _FIRST_POLL
         while True:
             asked = time.monotonic()
             try:

@@ -86,7 +86,7 @@ class Memory:
 
     async def invalidate(self, prefix: str, epoch_name: str) -> int:
         """Remove the values under a prefix; looks at every key."""
-        self._epochs[epoch_name] = secrets.token_bytes(12)
+        self._epochs[epoch_name] = secrets.token_hex(8).encode()
         self._drop_expired()
         return sum(self._remove(key) for key in [key for key in self._entries if key.startswith(prefix)])
 
@@ -100,9 +100,13 @@ class Memory:
 
     async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
         """Ask for a lease, then read the value."""
-        granted = await self.acquire(lease_name, token, ttl)
-        epoch = self._epochs.get(epoch_name, b"")
-        return Claim(Lease(lease_name, token, epoch_name, epoch) if granted else None, self._read(key, self._now()))
+        epoch, now = self._epochs.get(epoch_name, b""), self._now()
+        held = self._tokens.get(lease_name)
+        if held is not None and not held[0].startswith(epoch + b":"):
+            del self._tokens[lease_name]
+        stamped = epoch + b":" + token
+        granted = await self.acquire(lease_name, stamped, ttl)
+        return Claim(Lease(lease_name, stamped, epoch_name, epoch) if granted else None, self._read(key, now))
 
     async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease) -> bool:
         """Store the outcome of a fetch if its lease still stands."""

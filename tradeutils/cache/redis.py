@@ -45,6 +45,12 @@ _REMEDIES: Final = {
     "MISCONF": "it cannot save to disk and refuses writes: see its log",
 }
 
+_CLAIM: Final = """
+local epoch = redis.call('GET', KEYS[3]) or ''
+local held = redis.call('GET', KEYS[2])
+local granted = not held or string.sub(held, 1, #epoch + 1) ~= epoch .. ':'
+if granted then redis.call('SET', KEYS[2], epoch .. ':' .. ARGV[1], 'PX', ARGV[2]) end
+return {granted and 1 or 0, redis.call('MGET', KEYS[1])[1], epoch}"""
 _COMMIT: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
@@ -130,7 +136,7 @@ class Redis:
 
         The epoch goes first, so that no fetch that began before can store its outcome behind the sweep.
         """
-        await self._call([(b"SET", epoch_name, secrets.token_bytes(12))])
+        await self._call([(b"SET", epoch_name, secrets.token_hex(8))])
         removed = 0
         async for names in self._sweep(prefix):
             removed += int((await self._call([(b"UNLINK", *names)]))[0])
@@ -160,11 +166,10 @@ class Redis:
     # Leases and locks
 
     async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
-        """Ask for a lease, then read the value; one round trip."""
-        granted, (data, epoch) = await self._call(
-            [(b"SET", lease_name, token, b"NX", b"PX", ttl), (b"MGET", key, epoch_name)]
-        )
-        lease = None if granted is None else Lease(lease_name, token, epoch_name, epoch or b"")
+        """Ask for a lease and read the value; one script, one round trip."""
+        replies = await self._call([(b"EVAL", _CLAIM, 3, key, lease_name, epoch_name, token, ttl)])
+        granted, data, epoch = replies[0]
+        lease = Lease(lease_name, epoch + b":" + token, epoch_name, epoch) if granted else None
         return Claim(lease, None if data is None else self._unseal(data))
 
     async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tradeutils.cli.arguments import AsJson, ConfigFile, Quote, Url, Verbose
-from tradeutils.cli.printing import figure, show_json, show_table, tell
+from tradeutils.cli.printing import number_text, show_json, show_table, tell
 from tradeutils.errors import SettingsError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -112,15 +112,15 @@ def show_valuation(valuation: Valuation, venue: str) -> None:
     shown = [
         [
             asset,
-            figure(held.amount),
-            figure(held.price, digits=_VALUE_DIGITS),
+            number_text(held.amount),
+            number_text(held.price, digits=_VALUE_DIGITS),
             " > ".join(held.route) or "-",
-            figure(held.value, digits=_VALUE_DIGITS),
+            number_text(held.value, digits=_VALUE_DIGITS),
         ]
         for asset, held in valuation.assets.items()
     ]
-    shown += [[asset, figure(amount), "-", "no market", "-"] for asset, amount in valuation.unpriced.items()]
-    shown.append(["total", "", "", "", figure(valuation.total, digits=_VALUE_DIGITS)])
+    shown += [[asset, number_text(amount), "-", "no market", "-"] for asset, amount in valuation.unpriced.items()]
+    shown.append(["total", "", "", "", number_text(valuation.total, digits=_VALUE_DIGITS)])
     columns = ("asset", ">amount", f">price ({quote})", "route", f">value ({quote})")
     show_table(columns, shown, title=f"{valuation.account} on {venue}")
     if valuation.unpriced:

@@ -17,7 +17,7 @@ from tradeutils.cli.arguments import AsJson, Venue, Verbose
 from tradeutils.cli.balances import valuation_as_json
 from tradeutils.cli.chart import lines_of
 from tradeutils.cli.computing import parse_specs
-from tradeutils.cli.printing import figure, progress, show_json, show_table, tell
+from tradeutils.cli.printing import number_text, progress, show_json, show_table, tell
 from tradeutils.cli.saving import CHART, check_target, save
 from tradeutils.cli.venues import load_settings, open_exchange
 from tradeutils.errors import UsageError
@@ -183,7 +183,7 @@ async def _value(report: _Report, exchange: Exchange, cache: Cache) -> None:
     with report.step("balances"):
         valuation = await Balances(exchange, cache=cache).total(exchange.account.name, _QUOTE)
     named = f"; without a price: {', '.join(valuation.unpriced)}" if valuation.unpriced else ""
-    worth = f"{figure(valuation.total.quantize(Decimal('0.01')))} {_QUOTE}"
+    worth = f"{number_text(valuation.total.quantize(Decimal('0.01')))} {_QUOTE}"
     report.steps["balances"] = f"{len(valuation.assets)} assets worth {worth}{named}"
     told = valuation_as_json(valuation)
     # Ages and the time of asking are of this run; all else is of the seed.

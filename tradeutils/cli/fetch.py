@@ -11,7 +11,7 @@ import typer
 
 from tradeutils.cli.arguments import AsJson, ConfigFile, Limit, Since, TimeframeOption, Until, Url, Verbose, moment
 from tradeutils.cli.candle_files import CANDLE_KINDS, encode, rows
-from tradeutils.cli.printing import figure, progress, show_json, show_table, tell, utc
+from tradeutils.cli.printing import number_text, progress, show_json, show_table, tell, utc
 from tradeutils.cli.saving import Kind, check_target, save
 from tradeutils.cli.sources import CandleRange
 from tradeutils.errors import UsageError
@@ -126,7 +126,7 @@ def _described(candles: Candles) -> str:
 
 def _show(fetched: Sequence[Candles], tail: int) -> None:
     shown = [
-        [candles.symbol, utc(int(row[0] or 0)), *(figure(value) for value in row[1:])]
+        [candles.symbol, utc(int(row[0] or 0)), *(number_text(value) for value in row[1:])]
         for candles in fetched
         for row in rows(candles[-tail:])
     ]

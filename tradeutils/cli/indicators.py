@@ -8,7 +8,7 @@ import typer
 
 from tradeutils.cli.arguments import AsJson, ConfigFile, Limit, Since, Specs, Until, Url, Venue, Verbose, moment
 from tradeutils.cli.computing import Computed, compute, parse_specs
-from tradeutils.cli.printing import figure, show_json, show_table, utc
+from tradeutils.cli.printing import number_text, show_json, show_table, utc
 from tradeutils.cli.sources import HOW, METAVAR, CandleRange, parse_source
 from tradeutils.errors import UsageError
 
@@ -88,7 +88,7 @@ def _show_table(found: Computed, tail: int) -> None:
     candles = found.candles[-tail:]
     columns = [candles.close, *(column[-tail:] for column in found.columns.values())]
     shown = [
-        [utc(int(time)), *(figure(float(column[row]), digits=_DIGITS) for column in columns)]
+        [utc(int(time)), *(number_text(float(column[row]), digits=_DIGITS) for column in columns)]
         for row, time in enumerate(candles.time)
     ]
     title = " ".join(part for part in (candles.exchange, candles.symbol, candles.timeframe) if part)

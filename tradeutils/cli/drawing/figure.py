@@ -18,8 +18,7 @@ import numpy as np
 
 from tradeutils.cli.drawing.layout import lay_out
 from tradeutils.cli.drawing.panes import BANDS, BARS, PRICE, VOLUME, Pane, pane_of
-from tradeutils.cli.printing import figure as number
-from tradeutils.cli.printing import utc
+from tradeutils.cli.printing import number_text, utc
 from tradeutils.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,8 +111,9 @@ def _subtitle(candles: Candles, note: str) -> str:
     gaps = candles.gaps()
     first, last = float(candles.open[0]), float(candles.close[-1])
     change = f" ({(last / first - 1) * 100:+.2f} %)" if first > 0 and math.isfinite(last) else ""
+    price = f"{Decimal(number_text(last)):,f}" if math.isfinite(last) else "-"
     parts = [
-        f"{Decimal(number(last)):,f}{change}",
+        f"{price}{change}",
         f"{len(candles):,} bars, {utc(int(candles.time[0]))} to {utc(int(candles.time[-1]))} UTC",
         f"{len(gaps):,} gaps, {sum(gap.bars for gap in gaps):,} bars missing" if gaps else "no gaps",
         note,
