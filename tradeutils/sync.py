@@ -29,7 +29,7 @@ from tradeutils import balances as _balances
 from tradeutils import cache as _cache
 from tradeutils import exchange as _exchange
 from tradeutils.errors import Closed, UsageError
-from tradeutils.settings import Account
+from tradeutils.settings import Account, ExchangeSettings
 
 __all__ = ["Balances", "Cache", "Exchange", "HeldLock"]
 
@@ -157,7 +157,7 @@ class Exchange(_Blocking[_exchange.Exchange]):
     ----------
     venue : str
         ccxt's id: ``"binance"``.
-    account, url, options
+    account, url, options, settings
         As for `tradeutils.Exchange`.
     cache : sync.Cache or None
         A blocking cache, shared with other blocking objects.
@@ -171,9 +171,14 @@ class Exchange(_Blocking[_exchange.Exchange]):
         cache: Cache | None = None,
         url: str | None = None,
         options: Mapping[str, Any] | None = None,
+        settings: ExchangeSettings | None = None,
     ) -> None:
         shared = None if cache is None else cache._twin
-        self._live(lambda: _exchange.Exchange(venue, account=account, cache=shared, url=url, options=options))
+        self._live(
+            lambda: _exchange.Exchange(
+                venue, account=account, cache=shared, url=url, options=options, settings=settings
+            )
+        )
 
     @property
     def venue(self) -> str:

@@ -167,3 +167,25 @@ async def test_an_account_of_another_venue_is_refused() -> None:
     account = tu.Account(name="a", exchange="kraken", credentials=tu.Credentials(key="k" * 20, secret="s" * 20))
     with pytest.raises(errors.UsageError, match="kraken"):
         tu.Exchange("binance", account=account)
+
+
+async def test_sandbox_keys_never_reach_the_real_venue(host: Host) -> None:
+    """The endpoints are the sandbox's, and a venue that has none refuses the account."""
+    keys = tu.Credentials(key="k" * 20, secret="s" * 20)
+    venue = CcxtVenue("binance", account=tu.Account(name="a", exchange="binance", credentials=keys, sandbox=True))
+    assert "testnet" in venue._ccxt.urls["api"]["private"]
+    await venue.aclose()
+    without = tu.Account(name="a", exchange="kraken", credentials=keys, sandbox=True)
+    with pytest.raises(errors.NotSupportedByVenue, match="sandbox=False"):
+        tu.Exchange("kraken", account=without)
+
+
+async def test_settings_of_a_venue_are_used_and_arguments_win(host: Host) -> None:
+    """Timeout, rate limit, address and options come from the settings where the call does not say."""
+    told = tu.settings.ExchangeSettings(url=host.url, timeout=1.5, rate_limit_ms=500, options={"a": 1, "b": 2})
+    async with tu.Exchange("binance", settings=told, options={"b": 3}) as exchange:
+        inner = exchange._venue._ccxt
+        assert host.url in inner.urls["api"]["public"]
+        assert (inner.timeout, inner.rateLimit, inner.options["a"], inner.options["b"]) == (1500, 500, 1, 3)
+    async with tu.Exchange("binance", settings=told, url="http://127.0.0.1:1") as exchange:
+        assert "127.0.0.1:1/" in exchange._venue._ccxt.urls["api"]["public"]

@@ -324,7 +324,7 @@ async def test_replayed_recording_is_fetched_row_for_row(recordings: Any) -> Non
     assert np.array_equal(table[:, 0].astype(np.int64), expected.time)
     for at, name in enumerate(("open", "high", "low", "close", "volume"), 1):
         assert np.array_equal(table[:, at], getattr(expected, name)), name
-    assert now == expected.time[-1] + 60_000
+    assert now == expected.time[-1] + 90_000
     assert np.array_equal(np.array(hours)[:, 4], expected.resample("1h").close[:5])
 
 

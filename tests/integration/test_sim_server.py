@@ -270,7 +270,7 @@ async def test_every_loopback_address_will_do(host: str) -> None:
 
 
 async def test_folder_of_candle_files_becomes_the_markets(tmp_path: pathlib.Path) -> None:
-    """Each file is a market, the finest of several wins, and the clock starts at the end of the last candle."""
+    """Each file is a market, the finest of several wins, and the clock starts 30 s after the last candle."""
     _write_csv(tmp_path / "AAAUSDT-1m.csv", _candles())
     _write_csv(tmp_path / "AAAUSDT-1h.csv", _candles(timeframe="1h", length=3_600_000))
     _write_csv(tmp_path / "BBB_BTC-1h.csv", _candles(timeframe="1h", length=3_600_000))
@@ -278,7 +278,7 @@ async def test_folder_of_candle_files_becomes_the_markets(tmp_path: pathlib.Path
     made = sim.SimulatedVenue(candles=tmp_path)
     assert sorted(made.market.instruments) == ["AAAUSDT", "BBBBTC"]
     assert made.market.frame("AAAUSDT").name == "1m"
-    assert made.clock.now() == int(_candles(timeframe="1h", length=3_600_000).time[-1]) + 3_600_000
+    assert made.clock.now() == int(_candles(timeframe="1h", length=3_600_000).time[-1]) + 3_630_000
 
 
 @pytest.mark.parametrize("name", ["prices.csv", "notes.txt"])

@@ -70,7 +70,7 @@ cells = st.one_of(
 @settings(deadline=None, max_examples=300)
 def test_frame_of_anything_is_read_or_refused(data: st.DataObject, column: str) -> None:
     """A column of any values gives candles or one of our own errors, never one of pandas."""
-    frame: Any = pd.DataFrame(dict.fromkeys(PRICE_FIELDS, [1.0, 2.0, 3.0]))
+    frame: Any = pd.DataFrame({name: [1.0, 2.0, 3.0] for name in PRICE_FIELDS})
     if column.startswith("clos"):
         frame.index = pd.date_range("2024", periods=3, tz="UTC")
     values = data.draw(st.lists(cells, min_size=3, max_size=3))

@@ -64,15 +64,6 @@ def test_every_error_ends_with_its_code_and_one_line(
     assert captured.err.count("\n") == 1
 
 
-def test_venue_that_cannot_be_reached_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """ccxt's message is only the address."""
-    ended_by(errors.VenueUnavailable("GET https://api.example.com/x", venue="binance"))
-    assert capsys.readouterr().err == (
-        "tradeutils: binance: GET https://api.example.com/x "
-        "(it could not be reached or is down: check the network and the address)\n"
-    )
-
-
 def test_message_is_one_line_without_control_characters_or_secrets() -> None:
     """A file name can hold an escape sequence, and a reply the key it was asked with."""
     assert one_line("a\nb\x1b[31m\t c\u2028d") == "a b\\x1b[31m c d"

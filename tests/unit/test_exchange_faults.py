@@ -87,3 +87,14 @@ def test_a_message_carries_no_secret_and_no_page() -> None:
     assert isinstance(timeout, errors.VenueTimeout)
     assert len(str(page)) < 200
     assert "HTML" in str(page)
+
+
+@pytest.mark.parametrize(
+    ("cls", "words"),
+    [(ccxt.ExchangeNotAvailable, "could not be reached"), (ccxt.RequestTimeout, "did not answer in time")],
+)
+def test_a_request_without_a_reply_is_said_in_words(cls: type[BaseException], words: str) -> None:
+    """ccxt's message is only the address."""
+    ours = _translate(cls("binance GET https://api.example.com/x"))
+    assert f"{words} (GET https://api.example.com/x)" in str(ours)
+    assert words not in str(_translate(cls("binance 503 busy"), status=503))

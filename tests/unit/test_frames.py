@@ -100,6 +100,7 @@ TIMES: dict[str, pd.DataFrame] = {
     "milliseconds as floats": without_index(time=TIME.astype(float)),
     "microseconds": without_index(Date=TIME * 1000),
     "nanoseconds": without_index(Datetime=TIME * 1_000_000),
+    "ints as objects": without_index(time=pd.Series([int(t) for t in TIME], dtype=object)),
     "unsigned": without_index(time=TIME.astype("u8")),
     "nullable": without_index(time=pd.array(TIME, dtype="Int64")),
     "integer index by name": without_index(timestamp=TIME).set_index("timestamp"),
@@ -151,8 +152,14 @@ REFUSED: dict[str, tuple[Any, type[TradeutilsError], str]] = {
     "a series": (FRAME["close"], UsageError, "frame was a Series"),
     "columns missing": (FRAME[["open", "close"]], DataError, "lacks high, low, volume; rename .* has open, close"),
     "no columns": (pd.DataFrame(), DataError, "it has none"),
-    "no times": (without_index(), DataError, "no times: its index is a RangeIndex"),
-    "periods": (FRAME.tz_localize(None).to_period("min"), DataError, "its index is a PeriodIndex"),
+    "no times": (without_index(), DataError, "no times: its index is of type RangeIndex"),
+    "periods": (FRAME.tz_localize(None).to_period("min"), DataError, "index time had dtype period"),
+    "an index of text": (without_index().set_axis(list("abcd")), DataError, "its index is of type Index"),
+    "disorder in a column": (
+        without_index(Date=TIME[::-1]),
+        DataError,
+        r"column date: row 1 .* frame.sort_values\('Date'\).drop_duplicates\('Date'",
+    ),
     "a column of periods": (without_index(time=pd.period_range("2024", periods=4)), DataError, "dtype period"),
     "a column of flags": (without_index(time=True), DataError, "dtype bool; give datetimes"),
     "words for times": (
@@ -160,7 +167,9 @@ REFUSED: dict[str, tuple[Any, type[TradeutilsError], str]] = {
         DataError,
         "column date cannot be read as times",
     ),
-    "objects for times": (without_index(date=[object()] * 4), DataError, "column date cannot be read as times"),
+    "objects for times": (without_index(date=[object()] * 4), DataError, "column date holds object; give datetimes"),
+    "mixed objects": (without_index(date=[*TIME[:3].tolist(), "2024"]), DataError, "column date holds int, str; give"),
+    "dates beyond pandas": (without_index(date=["99999-01-01"] * 4), DataError, "column date cannot be read as times"),
     "a time missing": (without_index(time=[TIME[0], None, TIME[2], TIME[3]]), DataError, "time: row 1 has no time"),
     "NaT in the index": (FRAME.set_axis([*FRAME.index[:3], pd.NaT]), DataError, r"index: row 3 has no time \(1 rows"),
     "numbers of no unit": (without_index(time=[0, 1, 2, 3]), DataError, "of no plain unit"),
@@ -168,14 +177,15 @@ REFUSED: dict[str, tuple[Any, type[TradeutilsError], str]] = {
     "infinite times": (without_index(time=[np.inf] * 4), DataError, "numbers that are no times"),
     "times beyond 64 bits": (without_index(time=[2.0**63] * 4), DataError, "numbers that are no times"),
     "times beyond unsigned": (without_index(time=np.array([2**63] * 4, dtype="u8")), DataError, "that are no times"),
-    "a time twice": (FRAME.iloc[[0, 1, 1, 2]], DataError, "row 2 at .* drop_duplicates"),
-    "disorder": (FRAME[::-1], DataError, "row 1 at 2024-01-01 00:02:00.* does not come after .* sort_index"),
+    "a time twice": (FRAME.iloc[[0, 1, 1, 2]], DataError, r"index: row 2 at .*~frame.index.duplicated\(keep"),
+    "disorder": (FRAME[::-1], DataError, "row 1 at 2024-01-01 00:02:00.* does not come after .*sort_index"),
     "a column twice": (FRAME.assign(Close=1.0), UsageError, "two columns that read as 'close'"),
     "a time column twice": (without_index(time=TIME, TIME=TIME), UsageError, "two columns that read as 'time'"),
     "levels": (pd.concat({"BTC": FRAME}, axis=1), UsageError, "2 levels of columns; select one symbol"),
     "prices in words": (FRAME.assign(close="high"), DataError, "column close had dtype .* not numeric"),
     "prices as objects": (FRAME.assign(close=[object()] * 4), DataError, "column close had dtype object"),
-    "prices as datetimes": (FRAME.assign(close=FRAME.index), DataError, "column close had dtype datetime64"),
+    "prices as datetimes": (FRAME.assign(close=FRAME.index), DataError, "column close had dtype datetime64.* numbers"),
+    "prices as flags": (FRAME.assign(close=True), DataError, "column close had dtype bool; give numbers"),
     "flags unknown": (FRAME.assign(closed=[True, None, True, True]), DataError, "column closed .* give True or False"),
     "flags of 2": (FRAME.assign(closed=2), DataError, "column closed .* give True or False"),
     "flags in words": (FRAME.assign(closed="no"), DataError, "column closed .* give True or False"),
@@ -218,8 +228,8 @@ print("pandas" in sys.modules)
 def test_columns_are_the_numbers_by_name() -> None:
     """Numeric columns as contiguous float64; OHLCV in lower case, the rest by their own names, others left out."""
     frame = pd.DataFrame(
-        {"Close": [1, 2], "RSI": [0.5, None], "closed": [True, False], "note": ["a", "b"], 7: pd.array([1, None], dtype="Int8")}
-    )  # fmt: skip
+        {"Close": [1, 2], "RSI": [0.5, None], "closed": [True, False], "note": ["a", "b"], 7: [1, None]}
+    ).astype({7: "Int8"})
     found = frames.columns(frame)
     assert list(found) == ["close", "RSI", "7"]
     assert all(array.dtype == np.float64 and array.flags.c_contiguous for array in found.values())
@@ -263,7 +273,8 @@ def test_arrays_come_back_on_the_index_of_the_frame() -> None:
 def test_arrays_are_not_tied_to_the_frame_made_of_them() -> None:
     """A cached result is not changed by who works on the frame."""
     array = np.arange(4.0)
-    frames.like(FRAME, {"rsi": array}).iloc[0, 0] = 9.0
+    made = frames.like(FRAME, {"rsi": array})
+    made.iloc[0, 0] = 9.0
     assert array[0] == 0.0
 
 

@@ -294,7 +294,7 @@ def test_replayed_candles_are_served_as_they_are() -> None:
     assert served.time.tolist() == _SERIES.time.tolist()
     assert np.array_equal(served.close, _SERIES.close)
     assert np.array_equal(served.volume, _SERIES.volume)
-    assert _REPLAYED.now == _SERIES.time[-1] + 60_000
+    assert _REPLAYED.now == _SERIES.time[-1] + 90_000
     instrument = _REPLAYED.instruments["AAABBB"]
     assert (instrument.price_decimals, instrument.amount_decimals) == (3, 3)  # five digits of about 99.9
 

@@ -6,22 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 from tradeutils import codec
 from tradeutils.cache.base import Backend, Server, Stored
 from tradeutils.cache.flights import Flights, Job
 from tradeutils.cache.keys import Keyspace, to_ms
 from tradeutils.cache.locks import Lock
-from tradeutils.cache.memory import Memory
+from tradeutils.cache.places import open_backend
 from tradeutils.cache.stats import Counters, Stats
-from tradeutils.errors import CacheError, CacheUnavailable, Closed, CodecError, UnknownName, UsageError
+from tradeutils.errors import CacheError, CacheUnavailable, Closed, CodecError, UsageError
 
 __all__ = ["Cache"]
 
 T = TypeVar("T")
 
-_SCHEMES: Final = ("memory", "redis", "rediss", "unix")
 _LONGEST_TIMEOUT: Final = 60.0
 
 
@@ -73,7 +71,7 @@ class Cache:
             raise UsageError(f"timeout was {timeout!r}; write seconds, at most {_LONGEST_TIMEOUT:g}")
         self._keyspace = Keyspace(namespace)
         self._owns = url_or_backend is None or isinstance(url_or_backend, str)
-        self._backend = _backend(url_or_backend, seconds)
+        self._backend = open_backend(url_or_backend, seconds)
         self._counters = Counters()
         self._flights = Flights(self._backend, self._keyspace, self._counters)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -301,9 +299,9 @@ class Cache:
         """Cancel background fetches and close the connection; callers still waiting get `Closed`. May be repeated."""
         if self._closed:
             return
-        self._closed = True
-        if self._loop is not None and self._loop.is_closed():
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
             self._rebind(asyncio.get_running_loop())
+        self._closed = True
         await self._flights.aclose()
         if self._owns:
             await self._backend.aclose()
@@ -361,37 +359,6 @@ class Cache:
         except CodecError as error:
             self._counters.errors += 1
             raise CodecError(f"the value of {key!r} in {self!r} cannot be read ({error}); delete or set it") from error
-
-
-def _backend(url: str | Backend | None, timeout: float) -> Backend:
-    if url is None:
-        return Memory()
-    if not isinstance(url, str):
-        if not hasattr(url, "get_many"):
-            raise UsageError(f"url_or_backend was {type(url).__name__}; write a URL like 'redis://localhost:6379/0'")
-        return url
-    scheme, separator, _ = url.partition("://")
-    scheme = scheme.lower()
-    if scheme == "redis+cluster" and separator:
-        raise UsageError("redis+cluster:// is not available yet; write redis://host:port/0 for a single server")
-    if not separator or scheme not in _SCHEMES:
-        # A URL without its scheme may still hold a password, so only what looks like a scheme is repeated.
-        shown = scheme if separator and scheme.isascii() and len(scheme) < 20 else "missing"
-        raise UnknownName("scheme of the cache URL", shown, [f"{known}://" for known in _SCHEMES])
-    if scheme == "memory":
-        return _memory(url)
-    from tradeutils.cache.redis import Redis  # redis-py takes 0.1 s to import: only for those who use it
-
-    return Redis(url, timeout=timeout)
-
-
-def _memory(url: str) -> Memory:
-    parts = urlsplit(url)
-    options = parse_qs(parts.query, keep_blank_values=True)
-    given = options.pop("max_bytes", ["268435456"])[-1]
-    if options or parts.netloc or parts.path.strip("/") or not (given.isascii() and given.isdecimal()):
-        raise UsageError(f"cache URL was {url!r}; write 'memory://' or 'memory://?max_bytes=64000000'")
-    return Memory(max_bytes=int(given))
 
 
 def _lifetimes(ttl: float | None, stale: float | None) -> tuple[int | None, int]:

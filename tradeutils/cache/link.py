@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from socket import SOCK_STREAM
 from typing import Any, Final
@@ -107,6 +108,8 @@ class Link:
 
     def rebind(self) -> None:
         """Forget a connection whose event loop has closed: nothing of it can be awaited any more."""
+        if self._loop is None or not self._loop.is_closed():
+            return  # another cache on this backend has done so, and may be connected again
         self.live = self._wire = self._loop = self._dialling = self._lookup = self._timer = None
         self.breaker.reset()
 
@@ -159,7 +162,7 @@ class Link:
 
     async def _open(self) -> Wire:
         """Connect and log in; `CacheUnavailable` says why not."""
-        label = self.address.label
+        label, self._refused = self.address.label, False
         try:
             async with asyncio.timeout(max(_PATIENCE, self.timeout)):
                 return await self._greet(await self._connect())
@@ -229,9 +232,10 @@ class Link:
         answer = reply.result()[-1]
         received = self._loop.time()
         if isinstance(answer, list) and (self._clock_read == float("-inf") or received - sent < self.timeout):
-            seconds, micros = (int(part) for part in answer)
-            self._clock_offset = seconds * 1000 + micros / 1000 - (sent + received) * 500
-            self._clock_read = received
+            with suppress(TypeError, ValueError):  # a server that calls something else TIME
+                seconds, micros = (int(part) for part in answer)
+                self._clock_offset = seconds * 1000 + micros / 1000 - (sent + received) * 500
+                self._clock_read = received
 
     def _dialled(self, task: asyncio.Task[Wire]) -> None:
         if self._dialling is task:
@@ -243,7 +247,6 @@ class Link:
             self.breaker.trip(str(error).removeprefix(f"{self.address.label} "))
             self._redial_later()
             return
-        self._refused = False
         self.breaker.reset()
         if not task.result().is_lost:  # it may have been lost in the turn between
             self._wire = self.live = task.result()

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from tradeutils.cache.base import Claim, Lease, Server, Stored, Usage, check_size
 from tradeutils.cache.link import Address, Link
-from tradeutils.cache.wire import Command, Refusal
+from tradeutils.cache.wire import MGET_KEYS, Command, Refusal
 from tradeutils.errors import CacheError, CacheUnavailable, UsageError
 
 __all__ = ["Redis", "parse_address"]
@@ -107,11 +107,12 @@ class Redis:
         return None if data is None else self._unseal(data)
 
     async def get_many(self, keys: Sequence[str]) -> list[Stored | None]:
-        """Read many values; one round trip, in steps of 500 keys so that others are served between."""
+        """Read many values; one round trip, in steps of 512 keys so that others are served between."""
         if not keys:
             return []
         steps: list[Command] = [
-            (b"MGET", *(key.encode() for key in keys[i : i + 500])) for i in range(0, len(keys), 500)
+            (b"MGET", *(key.encode() for key in keys[start : start + MGET_KEYS]))
+            for start in range(0, len(keys), MGET_KEYS)
         ]
         return [None if data is None else self._unseal(data) for values in await self._call(steps) for data in values]
 

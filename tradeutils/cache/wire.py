@@ -16,13 +16,13 @@ from typing import Any, Final, TypeAlias, cast
 
 import hiredis
 
-from tradeutils.errors import CacheUnavailable
+from tradeutils.errors import CacheError, CacheUnavailable
 
-__all__ = ["LATE_LOOP", "Command", "Refusal", "Wire"]
+__all__ = ["LATE_LOOP", "MGET_KEYS", "Command", "Refusal", "Wire"]
 
 Command: TypeAlias = tuple[bytes | str | int, ...]
 
-_MGET_KEYS: Final = 512  # a longer MGET holds up everyone else on the server
+MGET_KEYS: Final = 512  # a longer MGET holds up everyone else on the server
 _MORE: Final = object()
 LATE_LOOP: Final = 0.02  # seconds by which a timer may be late before the loop itself is taken to have stalled
 
@@ -88,6 +88,9 @@ class _Reads(_Pending):
         values = replies[0]
         if isinstance(values, hiredis.ReplyError):
             self.fail(lambda: Refusal(str(values)))
+            return
+        if not isinstance(values, list) or len(values) != len(self.waiters):
+            self.fail(lambda: CacheError("the server answered MGET with something else than a value for each key"))
             return
         for futures, value in zip(self.waiters, values, strict=True):
             for future in futures:
@@ -227,7 +230,8 @@ class Wire(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flushing = False
-        if self._lost is not None or self._transport is None:
+        transport = self._transport
+        if self._lost is not None or transport is None:
             return
         now = self._loop.time()  # not when it was asked for: the loop may have been busy since
         for calls in self._unsent:
@@ -240,17 +244,17 @@ class Wire(asyncio.Protocol):
             self._pack_reads(now)
         out, self._out = self._out, []
         if len(out) == 1:
-            self._transport.write(out[0])
+            transport.write(out[0])
         elif out:
-            self._transport.writelines(out)
+            transport.writelines(out)
         if self._timer is None:
             self._arm()
 
     def _pack_reads(self, now: float) -> None:
         reads, self._reads = self._reads, {}
         keys, waiters = list(reads), list(reads.values())
-        for start in range(0, len(keys), _MGET_KEYS):
-            chunk = slice(start, start + _MGET_KEYS)
+        for start in range(0, len(keys), MGET_KEYS):
+            chunk = slice(start, start + MGET_KEYS)
             self._out.append(_pack((b"MGET", *keys[chunk])))
             self._pending.append(_Reads(now, now + self.timeout, waiters[chunk]))
 

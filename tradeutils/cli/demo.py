@@ -95,7 +95,7 @@ def demo(
 
 
 def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: pathlib.Path) -> None:
-    from tradeutils.settings import Account, Credentials, Settings
+    from tradeutils.settings import Account, Credentials, ExchangeSettings, Settings
 
     with contextlib.ExitStack() as stack:
         with report.step("venue"):
@@ -110,8 +110,9 @@ def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: path
         note = f"simulated market, seed {seed}"
 
         def opened(cache: Cache) -> Exchange:
-            # The user's own settings are for real venues: none of them applies here.
-            return open_exchange(venue, Settings(), url=running.url, account=account, cache=cache)
+            # The user's own settings are for real venues: none of them applies here. This one bans nobody.
+            own = Settings(exchanges={venue: ExchangeSettings(url=running.url, rate_limit_ms=1)})
+            return open_exchange(venue, own, account=account, cache=cache)
 
         asyncio.run(_walk(report, opened, symbols, output, note))
 

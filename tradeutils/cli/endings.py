@@ -12,7 +12,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,8 +24,6 @@ from tradeutils.errors import (
     NotSupportedByBackend,
     TradeutilsError,
     UsageError,
-    VenueTimeout,
-    VenueUnavailable,
 )
 from tradeutils.logs import redact
 
@@ -37,12 +35,6 @@ INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141  # what a shell reports of a program that SIGPIPE ended
 
 _WRONG_INPUT: Final = (UsageError, DataError, MissingExtra, NotSupportedByBackend)
-
-# What ccxt says of these is the address that was asked.
-_MEANINGS: Final[Mapping[type[TradeutilsError], str]] = {
-    VenueUnavailable: "it could not be reached or is down: check the network and the address",
-    VenueTimeout: "it did not answer in time: check the network and the address",
-}
 
 # Newer typers bundle click and older ones import it; typer's own name for a bad value leads to the root of either.
 _Refused: Final[Any] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -93,8 +85,7 @@ def _end(error: Exception, loudness: Loudness) -> int:
         _tell(f"tradeutils: {one_line(_refusal(error))}\n")
         return USAGE
     if isinstance(error, TradeutilsError):
-        meaning = next((f" ({text})" for kind, text in _MEANINGS.items() if isinstance(error, kind)), "")
-        _tell(f"tradeutils: {one_line(str(error))}{meaning}\n")
+        _tell(f"tradeutils: {one_line(str(error))}\n")
         return USAGE if isinstance(error, _WRONG_INPUT) else FAILED
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""

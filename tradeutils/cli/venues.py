@@ -34,11 +34,4 @@ def open_exchange(
     """Return an exchange with what the settings say of it; ``url`` of the command line wins. Sends nothing."""
     from tradeutils.exchange import Exchange
 
-    own = settings.exchanges.get(venue)
-    return Exchange(
-        venue,
-        account=account,
-        cache=cache,
-        url=url or (own.url if own else None),
-        options=own.options if own else None,
-    )
+    return Exchange(venue, account=account, cache=cache, url=url, settings=settings.exchanges.get(venue))

@@ -15,7 +15,7 @@ from tradeutils.exchange.base import Venue
 from tradeutils.exchange.paging import CandleRequest, fetch_candles
 from tradeutils.exchange.venue import CcxtVenue
 from tradeutils.model import Balance, Candles, Market, Order, OrderBook, Panel, Ticker, Trade
-from tradeutils.settings import Account
+from tradeutils.settings import Account, ExchangeSettings
 from tradeutils.timeframe import Instant, Timeframe, to_ms
 
 __all__ = ["Exchange"]
@@ -49,11 +49,15 @@ class Exchange:
         kept; a request to any other host is refused.
     options : mapping or None
         ccxt's own ``options`` for this venue.
+    settings : ExchangeSettings or None
+        What the settings say of this venue (``settings.exchanges.get(venue)``): timeout, rate limit, and
+        ``url`` and ``options`` where they are not given here.
 
     Raises
     ------
     UnknownName : no such venue; the nearest are named.
     UsageError : ``url`` is not scheme and host, or ``account`` belongs to another venue.
+    NotSupportedByVenue : ``account`` is of a sandbox, and the venue has none.
 
     Notes
     -----
@@ -74,8 +78,17 @@ class Exchange:
         cache: Cache | None = None,
         url: str | None = None,
         options: Mapping[str, Any] | None = None,
+        settings: ExchangeSettings | None = None,
     ) -> None:
-        self._venue: Venue = CcxtVenue(venue, account=account, url=url, options=options)
+        own = settings or ExchangeSettings()
+        self._venue: Venue = CcxtVenue(
+            venue,
+            account=account,
+            url=own.url if url is None else url,
+            options={**own.options, **(options or {})},
+            timeout=own.timeout,
+            rate_limit_ms=own.rate_limit_ms,
+        )
         self._account = account
         self._cache = cache
 

@@ -74,6 +74,13 @@ _REFUSALS: Final[Mapping[int, type[errors.PermanentVenueError]]] = {
 }
 
 
+# Of a request without a reply ccxt says only what was asked.
+_UNANSWERED: Final[Mapping[type[errors.TradeutilsError], str]] = {
+    errors.VenueUnavailable: "could not be reached",
+    errors.VenueTimeout: "did not answer in time",
+}
+
+
 def translate(
     error: BaseException,
     *,
@@ -100,6 +107,8 @@ def translate(
     if cls is errors.VenueUnavailable and status is not None and status in _REFUSALS:
         cls = _REFUSALS[status]
     text = _message(error, venue, status)
+    if status is None and cls in _UNANSWERED:
+        text = f"{_UNANSWERED[cls]} ({text}); check the network and the address"
     where: dict[str, Any] = {"venue": venue, "operation": operation, "symbol": symbol}
     if cls is errors.RateLimited:
         return errors.RateLimited(text, retry_after=_retry_after(headers, text, now_ms), **where)

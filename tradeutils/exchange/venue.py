@@ -79,11 +79,14 @@ class CcxtVenue:
         ccxt's own ``options`` of this venue.
     timeout : float
         Seconds for one request.
+    rate_limit_ms : float or None
+        Milliseconds between requests, instead of ccxt's own figure for the venue.
 
     Raises
     ------
     UnknownName : ccxt has no such venue.
     UsageError : ``url`` is not a scheme and a host; ``account`` belongs to another venue.
+    NotSupportedByVenue : ``account`` is of a sandbox, and the venue has none.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class CcxtVenue:
         url: str | None = None,
         options: Mapping[str, Any] | None = None,
         timeout: float = _TIMEOUT_S,
+        rate_limit_ms: float | None = None,
     ) -> None:
         if account is not None and account.exchange != name:
             raise errors.UsageError(f"account {account.name!r} belongs to {account.exchange}, not to {name}")
@@ -102,11 +106,15 @@ class CcxtVenue:
             "timeout": int(timeout * 1000),
             "options": {**_OPTIONS, **(account.options if account else {}), **(options or {})},
         }
+        if rate_limit_ms is not None:
+            config["rateLimit"] = rate_limit_ms
         if account is not None:
             logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
             config |= _ccxt_credentials(account)
         self._target = None if url is None else parse_target(url)
         self._ccxt = _open_ccxt(name, config)
+        if account is not None and account.sandbox:
+            _enter_sandbox(self._ccxt)  # its keys must not reach the real venue
         self._account = account.name if account else None
         self._clock = VenueClock()
         self._session: aiohttp.ClientSession | None = None
@@ -302,6 +310,17 @@ class CcxtVenue:
             reply.status, reply.headers, reply.received = code, headers, VenueClock.monotonic()
             self._clock.observe(_header(headers, "Date"), reply.sent, reply.received)
         return body
+
+
+def _enter_sandbox(ccxt_exchange: Any) -> None:
+    import ccxt.async_support
+
+    try:
+        ccxt_exchange.set_sandbox_mode(True)
+    except (ccxt.async_support.NotSupported, TypeError) as error:  # TypeError: kraken's list of them is None
+        raise errors.NotSupportedByVenue(
+            "has no sandbox; use an account with sandbox=False", venue=str(ccxt_exchange.id)
+        ) from error
 
 
 def _ccxt_credentials(account: Account) -> dict[str, Any]:

@@ -127,10 +127,15 @@ def is_number(dtype: Any) -> bool:
 
 
 def numbers(series: pd.Series[Any], name: str) -> Column:
-    """Return a column as float64, missing values as NaN."""
+    """Return a column as float64, missing values as NaN. Text and objects are read as numbers, times are not."""
+    import pandas as pd
+
+    dtype = series.dtype
     try:
         if series.dtype == object:  # Decimals, None, or numbers as text; pd.NA has no float
             return np.asarray(series.where(series.notna(), np.nan), dtype=np.float64)
+        if not is_number(dtype) and not isinstance(dtype, pd.StringDtype):
+            raise DataError(f"column {name} had dtype {dtype}; give numbers")
         return np.ascontiguousarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
-        raise DataError(f"column {name} had dtype {series.dtype} and is not numeric: {error}") from error
+        raise DataError(f"column {name} had dtype {dtype} and is not numeric: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -152,7 +153,7 @@ def _frame_times(frame: pd.DataFrame, found: Mapping[str, int]) -> Times:
         source, where = frame.index, f"index {frame.index.name}"
     else:
         raise DataError(
-            f"the frame has no times: its index is a {type(frame.index).__name__} and no column is named "
+            f"the frame has no times: its index is of type {type(frame.index).__name__} and no column is named "
             f"{', '.join(_TIME_NAMES)}; set a DatetimeIndex"
         )
     moments = _moments(source, where)
@@ -163,9 +164,12 @@ def _frame_times(frame: pd.DataFrame, found: Mapping[str, int]) -> Times:
     wrong = np.flatnonzero(time[1:] <= time[:-1])
     if len(wrong):
         row = int(wrong[0]) + 1
+        remedy = "frame.sort_index(), frame[~frame.index.duplicated(keep='last')]"
+        if where.startswith("column"):
+            remedy = f"frame.sort_values({source.name!r}).drop_duplicates({source.name!r}, keep='last')"
         raise DataError(
             f"{where}: row {row} at {moments[row]} does not come after row {row - 1} at {moments[row - 1]}; "
-            "sort by time (sort_index, sort_values) and drop duplicates (drop_duplicates, keep='last')"
+            f"sort the frame by time and keep one row a time: {remedy}"
         )
     return time
 
@@ -177,14 +181,26 @@ def _moments(source: pd.Index[Any] | pd.Series[Any], where: str) -> pd.DatetimeI
     if is_number(source.dtype):
         return _epoch_moments(source, where)
     if source.dtype == object or isinstance(source.dtype, pd.StringDtype):
-        try:
-            return pd.DatetimeIndex(pd.to_datetime(source, utc=True, format="ISO8601"))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"{where} cannot be read as times: {error}; convert it with pandas.to_datetime") from error
+        return _object_moments(source, where)
     if not pd.api.types.is_datetime64_any_dtype(source.dtype):
         raise DataError(f"{where} had dtype {source.dtype}; give datetimes, or ints since the epoch")
     moments = pd.DatetimeIndex(source)
     return moments.tz_localize("UTC") if moments.tz is None else moments.tz_convert("UTC")
+
+
+def _object_moments(source: pd.Index[Any] | pd.Series[Any], where: str) -> pd.DatetimeIndex:
+    import pandas as pd
+
+    kinds = set(map(type, source.dropna()))
+    try:
+        if kinds == {int}:
+            return _epoch_moments(pd.Series(source, dtype="Int64"), where)
+        if not all(issubclass(kind, str | dt.date | np.datetime64) for kind in kinds):
+            names = ", ".join(sorted(kind.__name__ for kind in kinds))
+            raise DataError(f"{where} holds {names}; give datetimes, text in ISO 8601 or ints since the epoch")
+        return pd.DatetimeIndex(pd.to_datetime(source, utc=True, format="ISO8601"))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{where} cannot be read as times: {error}; convert it with pandas.to_datetime") from error
 
 
 def _epoch_moments(source: pd.Index[Any] | pd.Series[Any], where: str) -> pd.DatetimeIndex:

@@ -22,6 +22,7 @@ from tradeutils.timeframe import Timeframe
 __all__ = ["ReplayMarket", "read_folder"]
 
 _MAX_DECIMALS = 8
+_AFTER_MS = 30_000
 _SMALLEST = 10.0**-_MAX_DECIMALS
 
 
@@ -64,7 +65,10 @@ class ReplayMarket(Market):
         super().__init__((*given, *(one for one in made if one.id not in named)), seed=seed, now=self._end())
 
     def _end(self) -> int:
-        return max(self._frames[market].shift(int(series.time[-1])) for market, series in self._base.items())
+        """Return a moment past the end of the last candle, so that no client's clock is in doubt whether it is over."""
+        return _AFTER_MS + max(
+            self._frames[market].shift(int(series.time[-1])) for market, series in self._base.items()
+        )
 
     def frame(self, market: str) -> Timeframe:
         """Return the timeframe of the candles given."""

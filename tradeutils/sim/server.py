@@ -76,7 +76,8 @@ class SimulatedVenue:
         Replay these instead of generating: a folder of candle files (see `tradeutils.history.discover`), which are
         read at once and kept in memory, or candles at hand.
     now : int ms or aware datetime, optional
-        What time it is on the venue. Default: the end of the replayed candles, or 2025-06-02 12:00:30 UTC.
+        What time it is on the venue. Default: 30 s after the end of the replayed candles, or
+        2025-06-02 12:00:30 UTC.
     speed : float
         Seconds of the venue in a second of ours; 0 (default): the clock stands still until `clock` is stepped.
     strict_time : bool
