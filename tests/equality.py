@@ -44,9 +44,9 @@ def same(one: Any, other: Any) -> bool:
 def _in_text(value: Any) -> str:
     """Return text that is the same for equal sets, whatever the order in which they are walked."""
     if isinstance(value, set | frozenset):
-        return f"{type(value).__name__}{sorted(map(_in_text, value))}"
+        return f"{type(value).__name__}({', '.join(sorted(map(_in_text, value)))})"
     if isinstance(value, tuple):
-        return f"tuple{list(map(_in_text, value))}"
+        return f"tuple({', '.join(map(_in_text, value))})"
     return repr(value)
 
 

@@ -753,6 +753,8 @@ async def test_second_event_loop_is_refused(cache: Cache) -> None:
     await cache.set("k", 1, ttl=60)
     with pytest.raises(UsageError, match="one cache for each loop"):
         await asyncio.to_thread(lambda: asyncio.run(cache.get("k")))
+    with pytest.raises(UsageError, match="one cache for each loop"):
+        await asyncio.to_thread(lambda: asyncio.run(cache.aclose()))
     assert await cache.get("k") == 1
 
 

@@ -17,6 +17,7 @@ from servers import Proxy, ValkeyServer
 
 import tradeutils as tu
 from tradeutils.cache.base import MAX_VALUE_BYTES
+from tradeutils.cache.redis import Redis
 from tradeutils.errors import CacheUnavailable, UsageError
 
 
@@ -282,6 +283,32 @@ async def _drop_connection(cache: tu.Cache) -> None:
     link = cache.backend._link  # type: ignore[attr-defined]
     link._wire._transport.abort()
     await asyncio.sleep(0.01)
+
+
+def test_backend_of_two_caches_outlives_its_event_loop(valkey: ValkeyServer) -> None:
+    """The first cache used in the new loop connects anew, and the second shares that connection."""
+    one = tu.Cache(Redis(valkey.url))
+    two = tu.Cache(one.backend, namespace="two")
+
+    async def use() -> list[Any]:
+        await one.set("k", 1, ttl=60)
+        await two.set("k", 2, ttl=60)
+        return [await one.get("k"), await two.get("k")]
+
+    async def use_and_drop() -> None:
+        await use()
+        await _drop_connection(one)
+
+    async def use_and_close() -> list[Any]:
+        got = await use()
+        await one.backend.aclose()
+        return got
+
+    asyncio.run(use_and_drop())
+    with valkey.client() as client:
+        before = client.info("stats")["total_connections_received"]
+        assert asyncio.run(use_and_close()) == [1, 2]
+        assert client.info("stats")["total_connections_received"] - before == 1
 
 
 def test_uvloop_serves_as_well(valkey: ValkeyServer) -> None:

@@ -252,6 +252,33 @@ async def test_server_that_is_no_redis_is_told(proxy: Proxy) -> None:
                 await cache.get("k")
 
 
+async def test_nonsense_in_place_of_values_is_an_error(proxy: Proxy) -> None:
+    """A server that speaks the protocol and answers another question hangs nobody."""
+    async with tu.Cache(proxy.url, timeout=5) as cache, asyncio.timeout(20):
+        await cache.set("k", 1, ttl=60)
+        for answer in (b"+OK\r\n", b":1\r\n", b"*0\r\n", b"*2\r\n_\r\n_\r\n"):
+            proxy.change = lambda _, answer=answer: answer
+            with pytest.raises(CacheError, match="answered MGET"):
+                await cache.get("k")
+        proxy.change = lambda _: b"+OK\r\n"
+        with pytest.raises(CacheError, match="answered MGET"):
+            await cache.get_many(["k"])
+        proxy.change = lambda reply: reply
+        assert await cache.get("k") == 1
+
+
+async def test_clock_that_tells_no_time_is_replaced_by_ours(proxy: Proxy) -> None:
+    """A server whose TIME is something else is used without it."""
+
+    def untimed(reply: bytes) -> bytes:
+        return reply[: reply.rindex(b"*2")] + b"*2\r\n+not\r\n+numbers\r\n" if b"proto" in reply else reply
+
+    proxy.change = untimed
+    async with tu.Cache(proxy.url, timeout=5) as cache, asyncio.timeout(20):
+        assert await cache.get_or_fetch("k", loader(1), ttl=30, stale=30) == 1
+        assert await cache.get("k") == 1
+
+
 async def test_slow_server_is_waited_for_within_the_timeout(proxy: Proxy) -> None:
     """A slow answer is an answer."""
     async with tu.Cache(proxy.url, timeout=5) as cache:
@@ -353,6 +380,25 @@ async def test_closing_while_connecting_ends_all_who_wait(own_valkey: ValkeyServ
         await asyncio.sleep(0.05)
         await cache.aclose()
         assert {type(error) for error in await asyncio.gather(*asked, return_exceptions=True)} == {Closed}
+
+
+async def test_lock_that_may_not_be_given_back_is_told(valkey: ValkeyServer) -> None:
+    """A user without scripts can take a lock and not release it: an error, but none over the block's own."""
+    with valkey.client() as client:
+        client.acl_setuser("noscript", enabled=True, nopass=True, commands=["+@all", "-@scripting"], keys=["*"])
+
+    async def work(cache: tu.Cache, name: str, error: Exception | None) -> None:
+        async with cache.lock(name, ttl=60):
+            if error is not None:
+                raise error
+
+    async with tu.Cache(f"redis://noscript:any@127.0.0.1:{valkey.port}/0", timeout=5) as cache:
+        with pytest.raises(CacheError, match="NOPERM"):
+            await work(cache, "a", None)
+        with pytest.raises(LookupError):
+            await work(cache, "b", LookupError())
+    with valkey.client() as client:
+        client.acl_deluser("noscript")
 
 
 async def test_lock_held_through_an_outage_is_given_up_quietly(own_valkey: ValkeyServer) -> None:

@@ -114,7 +114,12 @@ class Redis:
             (b"MGET", *(key.encode() for key in keys[start : start + MGET_KEYS]))
             for start in range(0, len(keys), MGET_KEYS)
         ]
-        return [None if data is None else self._unseal(data) for values in await self._call(steps) for data in values]
+        values: list[bytes | None] = []
+        for reply in await self._call(steps):
+            if not isinstance(reply, list):
+                raise CacheError(f"{self.name} answered MGET with something else than values")
+            values += reply
+        return [None if data is None else self._unseal(data) for data in values]
 
     async def set_many(self, items: Mapping[str, bytes], ttl: int | None, leases: Sequence[str]) -> None:
         """Write values; one round trip. If it raises, some may have been written."""
