@@ -27,6 +27,13 @@ Instant: TypeAlias = "int | dt.datetime"
 
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _UNIT_MONTHS: Final = {"M": 1, "y": 12}
+# Largest first. Not days to weeks: seven days are counted from the epoch, a week from Monday.
+_LARGER: Final = {
+    "s": (("d", 86_400), ("h", 3_600), ("m", 60)),
+    "m": (("d", 1_440), ("h", 60)),
+    "h": (("d", 24),),
+    "M": (("y", 12),),
+}
 _PATTERN: Final = re.compile(r"([0-9]{1,4})([smhdwMyY]?)")
 _DAY_MS: Final = 86_400_000
 _FIRST_MONDAY_MS: Final = -3 * _DAY_MS  # 1969-12-29: the Monday on or before the epoch
@@ -46,7 +53,7 @@ class Timeframe:
     Attributes
     ----------
     name : str
-        As venues write it: ``"5m"``, ``"1M"``.
+        As venues write it, in the largest unit that fits: ``"5m"``, ``"1h"`` (also for ``"60m"``), ``"1M"``.
     ms : int or None
         Length of a bar in milliseconds; ``None`` for months and years, whose bars differ in length.
     months : int
@@ -163,8 +170,12 @@ def _parse(text: str) -> Timeframe:
     match = _PATTERN.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise UnknownName("timeframe", text, _COMMON)
-    count, unit = int(match[1]), match[2] or "m"  # a bare number is minutes, as two of ccxt's venues write it
+    count, unit = int(match[1]), match[2] or "m"  # a bare number is minutes, as one of ccxt's venues writes it
     unit = "y" if unit == "Y" else unit
+    for larger, size in _LARGER.get(unit, ()):  # one length has one name: "60m" is "1h"
+        if count % size == 0:
+            count, unit = count // size, larger
+            break
     if unit in _UNIT_MONTHS:
         return Timeframe(f"{count}{unit}", None, count * _UNIT_MONTHS[unit], 0)
     return Timeframe(f"{count}{unit}", count * _UNIT_MS[unit], 0, _FIRST_MONDAY_MS if unit == "w" else 0)

@@ -47,12 +47,12 @@ async def frozen(server: ValkeyServer) -> AsyncIterator[None]:
 
 async def test_frozen_server_is_an_outage_and_heals(own_valkey: ValkeyServer) -> None:
     """Each call ends, none reads as a miss, and the value is there again after the thaw."""
-    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+    async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.set("k", 1, ttl=60)
         async with frozen(own_valkey):
-            with pytest.raises(CacheUnavailable, match=r"did not answer within 0\.1 s"):
+            with pytest.raises(CacheUnavailable, match=r"did not answer within 0\.3 s"):
                 await cache.get("k")
-            for _ in range(1000):  # 100 s if each were to wait
+            for _ in range(1000):  # 300 s if each were to wait
                 with pytest.raises(CacheUnavailable, match="is being tried again"):
                     await cache.get("k")
             assert (await cache.stats()).breaker == "open"
@@ -64,7 +64,7 @@ async def test_frozen_server_is_an_outage_and_heals(own_valkey: ValkeyServer) ->
 
 async def test_every_operation_ends_while_the_server_is_frozen(own_valkey: ValkeyServer) -> None:
     """Nothing but ``get_or_fetch`` and ``stats`` has an answer then; locks are not granted."""
-    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+    async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.set("k", 1, ttl=60)
         async with frozen(own_valkey):
             waiting = await asyncio.gather(
@@ -82,7 +82,7 @@ async def test_every_operation_ends_while_the_server_is_frozen(own_valkey: Valke
 
 async def test_fetch_goes_on_without_the_cache(own_valkey: ValkeyServer) -> None:
     """``get_or_fetch`` answers with what it fetched, once for all who ask, and counts the outage."""
-    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+    async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.get("k")
         async with frozen(own_valkey):
             assert await asyncio.gather(*(cache.get_or_fetch("k", loader(7), ttl=60) for _ in range(9))) == [7] * 9
@@ -93,9 +93,9 @@ async def test_fetch_goes_on_without_the_cache(own_valkey: ValkeyServer) -> None
 
 async def test_server_frozen_before_the_first_call_is_an_outage(own_valkey: ValkeyServer) -> None:
     """The kernel accepts the connection and nobody answers on it; afterwards it works."""
-    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+    async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
         async with frozen(own_valkey):
-            with pytest.raises(CacheUnavailable, match=r"no connection within 0\.1 s"):
+            with pytest.raises(CacheUnavailable, match=r"no connection within 0\.3 s"):
                 await cache.get("k")
             with pytest.raises(CacheUnavailable, match="is being tried again"):
                 await cache.set("k", 1, ttl=1)
@@ -104,12 +104,12 @@ async def test_server_frozen_before_the_first_call_is_an_outage(own_valkey: Valk
 
 async def test_long_freeze_is_survived_on_a_new_connection(own_valkey: ValkeyServer) -> None:
     """After a second of silence the connection is given up; the one that replaces it works after the thaw."""
-    async with tu.Cache(own_valkey.url, timeout=0.05) as cache, asyncio.timeout(20):
+    async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.set("k", 1, ttl=60)
         async with frozen(own_valkey):
             with pytest.raises(CacheUnavailable):
                 await cache.get("k")
-            await asyncio.sleep(1.3)
+            await asyncio.sleep(1.6)
             with pytest.raises(CacheUnavailable):
                 await cache.get("k")
         assert await healed(cache) == 1
@@ -117,7 +117,7 @@ async def test_long_freeze_is_survived_on_a_new_connection(own_valkey: ValkeySer
 
 async def test_connection_that_a_firewall_forgot_is_replaced(proxy: Proxy) -> None:
     """Nothing comes on it any more and nobody says so: after a second of silence a new one is made."""
-    async with tu.Cache(proxy.url, timeout=0.1) as cache, asyncio.timeout(20):
+    async with tu.Cache(proxy.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.set("k", 1, ttl=60)
         proxy.mute_all()
         with pytest.raises(CacheUnavailable):
@@ -150,13 +150,6 @@ async def test_server_that_was_never_there_is_an_outage(tmp_path: Any) -> None:
         async with tu.Cache(url) as cache, asyncio.timeout(20):
             with pytest.raises(CacheUnavailable, match="could not be reached"):
                 await cache.get("k")
-
-
-async def test_name_that_resolves_to_nothing_is_an_outage() -> None:
-    """So is a host that does not exist."""
-    async with tu.Cache("redis://no-such-host.invalid/0", timeout=5) as cache, asyncio.timeout(30):
-        with pytest.raises(CacheUnavailable, match=r"no-such-host\.invalid"):
-            await cache.get("k")
 
 
 async def test_wrong_password_is_told_without_the_password(valkey_with: StartServer) -> None:
@@ -225,10 +218,10 @@ async def test_evicted_value_is_a_miss(valkey_with: StartServer) -> None:
 
 async def test_paused_server_is_an_outage_that_passes(own_valkey: ValkeyServer) -> None:
     """``CLIENT PAUSE``: the late answers themselves end the outage."""
-    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+    async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.set("k", 1, ttl=60)
         with own_valkey.client() as client:
-            client.client_pause(600)
+            client.client_pause(900)
         with pytest.raises(CacheUnavailable):
             await cache.get("k")
         assert await healed(cache) == 1
@@ -247,7 +240,7 @@ async def test_server_that_is_no_redis_is_told(proxy: Proxy) -> None:
     """Another program on the port is an outage, not a crash of the event loop."""
     for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+OK\r\n" * 50, b"*3\r\n", b"\x00" * 100):
         proxy.change = lambda _, answer=answer: answer
-        async with tu.Cache(proxy.url, timeout=0.1) as cache, asyncio.timeout(20):
+        async with tu.Cache(proxy.url, timeout=0.3) as cache, asyncio.timeout(20):
             with pytest.raises(CacheUnavailable):
                 await cache.get("k")
 
@@ -289,9 +282,9 @@ async def test_slow_server_is_waited_for_within_the_timeout(proxy: Proxy) -> Non
 
 async def test_late_answer_is_not_taken_for_another(proxy: Proxy) -> None:
     """What arrives after its waiter has gone is thrown away, and each later answer goes to whom it belongs."""
-    async with tu.Cache(proxy.url, timeout=0.15) as cache, asyncio.timeout(20):
+    async with tu.Cache(proxy.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.set_many({"a": "a", "b": "b"}, ttl=60)
-        proxy.delay = 0.3
+        proxy.delay = 0.6
         with pytest.raises(CacheUnavailable):
             await cache.get("a")
         proxy.delay = 0.0
@@ -336,7 +329,7 @@ async def test_stall_while_connecting_is_not_taken_for_an_outage(valkey: ValkeyS
 
 async def test_reply_that_comes_slowly_is_no_outage(proxy: Proxy) -> None:
     """Its waiter is told in time, but the server is not away: bytes arrive, and others may go on asking."""
-    async with tu.Cache(proxy.url, timeout=0.15) as cache, asyncio.timeout(20):
+    async with tu.Cache(proxy.url, timeout=0.3) as cache, asyncio.timeout(20):
         await cache.set("k", "x" * 500, ttl=60)
         whole = asyncio.get_running_loop().create_future()
 
@@ -403,7 +396,7 @@ async def test_lock_that_may_not_be_given_back_is_told(valkey: ValkeyServer) -> 
 
 async def test_lock_held_through_an_outage_is_given_up_quietly(own_valkey: ValkeyServer) -> None:
     """The lock ends by itself, so a block that ended before its ttl was alone inside."""
-    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, asyncio.timeout(20):
+    async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
         async with cache.lock("name", ttl=60):
             own_valkey.freeze()
         own_valkey.thaw()

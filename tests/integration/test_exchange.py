@@ -208,8 +208,7 @@ async def test_a_cached_candle_answer_ends_with_its_bar(venue: SimulatedVenue) -
         venue.clock.set(close - 1000)
         venue.clock.run(1.0)
         before = await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=3)
-        while venue.clock.now() < close + 100:
-            await asyncio.sleep(0.05)
+        await asyncio.sleep((close + 100 - venue.clock.now()) / 1000)
         after = await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=3)
     assert after.time[-1] == before.time[-1] + MINUTE
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,9 +15,11 @@ from tradeutils.errors import BadReply
 from tradeutils.exchange.base import Row
 from tradeutils.exchange.paging import CandleRequest, fetch_candles
 from tradeutils.model import Candles, Market
+from tradeutils.timeframe import Timeframe
 
 MINUTE = 60_000
-BASE = 28_333_333 * MINUTE  # in November 2023
+WEEK = 7 * 1440 * MINUTE
+BASE = 60_000 * MINUTE  # early in 1970, so that the way from the epoch is short
 MARKET = Market(symbol="A/B", id="AB", base="A", quote="B")
 FRAME = timeframe.parse("1m")
 
@@ -31,7 +33,7 @@ class PagedVenue:
     """
 
     name = origin = "paged"
-    timeframes: Sequence[str] = ("1m",)
+    timeframes: Mapping[Timeframe, str] = {FRAME: "1m", timeframe.parse("1h"): "60", timeframe.parse("1w"): "W"}
 
     def __init__(self, bars: list[int], now: int, page: int, *, windowed: bool, newest_first: bool = False) -> None:
         self.bars, self.now, self.page = sorted(bars), now, page
@@ -45,11 +47,13 @@ class PagedVenue:
         return self.now
 
     async def fetch_candle_rows(
-        self, symbol: str, timeframe: str, *, since: int | None, limit: int
+        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int
     ) -> tuple[int, list[Row]]:
         self.requests += 1
-        assert 1 <= limit <= self.page
+        assert limit >= 1
         shown = [b for b in self.bars if BASE + b * MINUTE <= self.now]
+        if timeframe != FRAME:
+            return self.now, self._weeks(shown, since, limit)
         if since is None:
             shown = shown[-limit:]
         else:
@@ -59,6 +63,13 @@ class PagedVenue:
             shown = shown[:limit]
         rows: list[Row] = [[BASE + b * MINUTE, str(b), str(b), str(b), str(b), "1"] for b in shown]
         return self.now, rows[::-1] if self.newest_first else rows
+
+    def _weeks(self, bars: list[int], since: int | None, limit: int) -> list[Row]:
+        """Answer for weeks, which this venue opens on Thursdays."""
+        assert since is not None
+        opens = sorted({(BASE + b * MINUTE) // WEEK * WEEK for b in bars})
+        shown = [t for t in opens if t >= since and (not self.windowed or t < since + limit * WEEK)]
+        return [[t, "1", "1", "1", "1", "1"] for t in shown[:limit]]
 
 
 @st.composite
@@ -107,15 +118,36 @@ def test_a_range_is_served_whole_whatever_the_pages_and_gaps(
         assert found.closed.tolist() == [t + MINUTE <= venue.now for t in found.time.tolist()]
 
 
-@given(venues(), st.integers(1, 40), st.none() | offsets, st.booleans())
-def test_a_limit_takes_the_newest(venue: PagedVenue, limit: int, since: int | None, closed_only: bool) -> None:
-    """``limit`` bars from the end of the range; fewer only where a gap of four pages hides the rest."""
-    found = _fetch(venue, since=since, limit=limit, closed_only=closed_only).time.tolist()
-    expected = _expected(venue, since, None, closed_only=closed_only)[-limit:]
-    assert found == expected[len(expected) - len(found) :]
-    if len(found) < len(expected):
-        hidden, oldest = expected[-len(found) - 1], expected[-len(found)] if found else venue.now
-        assert oldest - hidden > 3 * venue.page * MINUTE
+@given(venues(), st.integers(1, 40), st.none() | offsets, st.none() | offsets, st.booleans())
+def test_a_limit_takes_the_newest(
+    venue: PagedVenue, limit: int, since: int | None, until: int | None, closed_only: bool
+) -> None:
+    """``limit`` bars from the end of the range, however long the gaps between them."""
+    found = _fetch(venue, since=since, until=until, limit=limit, closed_only=closed_only)
+    assert found.time.tolist() == _expected(venue, since, until, closed_only=closed_only)[-limit:]
+
+
+@given(venues(), st.integers(1, 40))
+def test_a_venue_that_gives_less_than_was_asked_is_asked_again(venue: PagedVenue, limit: int) -> None:
+    """Where nobody says how many bars a reply holds, a reply that was cut is not taken for all there is."""
+    cap, whole = venue.page, venue.fetch_candle_rows
+    venue.page_limit = lambda market: None  # type: ignore[method-assign,assignment,return-value]
+    venue.windowed = False
+
+    async def cut(symbol: str, timeframe: Timeframe, *, since: int | None, limit: int) -> tuple[int, list[Row]]:
+        return await whole(symbol, timeframe, since=since, limit=min(limit, cap) if timeframe == FRAME else limit)
+
+    venue.fetch_candle_rows = cut  # type: ignore[method-assign]
+    found = _fetch(venue, limit=limit, closed_only=True)
+    assert found.time.tolist() == _expected(venue, None, None, closed_only=True)[-limit:]
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_the_years_before_a_listing_cost_little(windowed: bool) -> None:
+    """``since=0`` on a venue that answers by window: the weeks are asked for, not every page since 1970."""
+    venue = PagedVenue(list(range(30)), BASE + 50 * MINUTE, 300, windowed=windowed)
+    assert len(_fetch(venue, since=0, closed_only=True)) == 30
+    assert venue.requests <= 40
 
 
 @pytest.mark.parametrize("windowed", [False, True])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -24,7 +23,9 @@ def blamed(value: Any, error: Exception) -> CodecError:
     """Return the error that names the innermost value at fault and the path to it: ``value["a"][3]``."""
     path, seen = "value", {id(value)}
     reason = _reason(error)
-    for depth in itertools.count(1):
+    depth = 0
+    while True:
+        depth += 1
         fault = _first_fault(value, depth)
         if fault is None:
             break

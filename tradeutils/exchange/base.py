@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tradeutils.model import Balance, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.timeframe import Timeframe
 
 __all__ = ["Row", "Venue"]
 
@@ -28,23 +29,23 @@ class Venue(Protocol):
 
     @property
     def origin(self) -> str:
-        """Where requests go, as part of cache keys: the name, and the host where it is not the venue's own."""
+        """Where answers come from, as part of cache keys: the name, and host, sandbox and options that change them."""
         ...
 
     @property
-    def timeframes(self) -> Sequence[str]:
-        """What ``fetch_ohlcv`` can be asked for."""
+    def timeframes(self) -> Mapping[Timeframe, str]:
+        """What ``fetch_ohlcv`` can be asked for, and how the venue writes it."""
         ...
 
-    def page_limit(self, market: Market) -> int:
-        """Return how many candles one reply holds at most."""
+    def page_limit(self, market: Market) -> int | None:
+        """Return how many candles one reply holds at most; ``None`` where nobody says."""
         ...
 
     async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]: ...
     async def fetch_ticker(self, symbol: str) -> Ticker: ...
     async def fetch_tickers(self, symbols: Sequence[str] | None) -> dict[str, Ticker]: ...
     async def fetch_candle_rows(
-        self, symbol: str, timeframe: str, *, since: int | None, limit: int
+        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int
     ) -> tuple[int, list[Row]]:
         """Return the venue's time when the request left, and rows oldest first from ``since`` or the newest."""
         ...

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from tradeutils.errors import UsageError
+from tradeutils.settings import redact_url
 
 __all__ = ["host_of", "parse_target", "redirect"]
 
@@ -24,12 +25,19 @@ def parse_target(url: str) -> SplitResult:
         target = urlsplit(url)
         port = target.port
     except (ValueError, AttributeError, TypeError) as error:
-        raise UsageError(f"url was {url!r}; {example}") from error
+        raise UsageError(f"url was {_shown(url)}; {example}") from error
     if target.scheme not in _WEBSOCKET or not target.hostname or port == 0:
-        raise UsageError(f"url was {url!r}; {example}")
+        raise UsageError(f"url was {_shown(url)}; {example}")
     if target.path not in ("", "/") or target.query or target.fragment or target.username:
-        raise UsageError(f"url was {url!r}, with more than scheme and host; paths are kept from the venue: {example}")
+        raise UsageError(
+            f"url was {_shown(url)}, with more than scheme and host; paths are kept from the venue: {example}"
+        )
     return target
+
+
+def _shown(url: object) -> str:
+    """Return what was given as text, without a password in it."""
+    return repr(redact_url(url) if isinstance(url, str) else url)
 
 
 def redirect(endpoints: Any, target: SplitResult) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
+
+import numpy as np
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.cache import Cache
 from tradeutils.errors import BadSymbol, UnknownName, UsageError
 from tradeutils.exchange.base import Venue
+from tradeutils.exchange.gathering import all_or_first_error
 from tradeutils.exchange.paging import CandleRequest, fetch_candles
 from tradeutils.exchange.venue import CcxtVenue
 from tradeutils.model import Balance, Candles, Market, Order, OrderBook, Panel, Ticker, Trade
@@ -27,8 +29,17 @@ _TICKER_TTL: Final = 1.0
 _BOOK_TTL: Final = 0.25
 _SHORTEST_TTL: Final = 0.05
 _PAST_TTL: Final = 3600.0  # a range that lay in the past does not change
+_SETTLED_BARS: Final = 3  # how far back that past begins: venues publish a bar some time after its close
 _DEFAULT_BARS: Final = 500
 _PANEL_TASKS: Final = 32  # symbols in flight at once; the rate limit decides the pace, this only bounds memory
+
+
+class _NotKept(Exception):
+    """Carries candles past the cache: an error reaches all who wait, and is not remembered."""
+
+    def __init__(self, candles: Candles) -> None:
+        self.candles = candles
+        super().__init__("not kept")
 
 
 class Exchange:
@@ -80,6 +91,8 @@ class Exchange:
         options: Mapping[str, Any] | None = None,
         settings: ExchangeSettings | None = None,
     ) -> None:
+        if cache is not None and not isinstance(cache, Cache):
+            raise UsageError(f"cache was {type(cache).__name__}; give a Cache, as in Cache('redis://localhost:6379/0')")
         own = settings or ExchangeSettings()
         self._venue: Venue = CcxtVenue(
             venue,
@@ -109,7 +122,12 @@ class Exchange:
     @property
     def timeframes(self) -> Sequence[str]:
         """What `fetch_ohlcv` can be asked for here."""
-        return self._venue.timeframes
+        return list(self._venue.timeframes.values())
+
+    @property
+    def origin(self) -> str:
+        """Where answers come from: the venue, and host, sandbox and options that change them."""
+        return self._venue.origin
 
     async def __aenter__(self) -> Self:
         return self
@@ -196,8 +214,8 @@ class Exchange:
         Returns
         -------
         Candles
-            Bars that nobody traded are absent: see `Candles.gaps`. A gap longer than three pages may hide
-            older bars from ``limit``; ``since`` finds them.
+            Bars that nobody traded are absent: see `Candles.gaps`. A venue that keeps only its newest bars
+            (kraken: 720) gives those, whatever ``since`` says.
 
         Raises
         ------
@@ -213,8 +231,7 @@ class Exchange:
         request = _candle_request(market, frame, since, until, limit, closed_only)
         if self._cache is None:
             return await fetch_candles(self._venue, request)
-        key = f"ohlcv:{symbol}:{frame}:{request.since}:{request.until}:{request.limit}:{int(closed_only)}"
-        return await self._shared(key, await self._candle_ttl(request), lambda: fetch_candles(self._venue, request))
+        return await self._shared_candles(request)
 
     async def fetch_panel(
         self,
@@ -230,15 +247,15 @@ class Exchange:
         """
         Return candles of many symbols, aligned on time.
 
-        As `fetch_ohlcv` for each symbol, concurrently; NaN where a symbol has no candle. The first failure
-        ends it and is raised.
+        As `fetch_ohlcv` for each symbol, concurrently; NaN where a symbol has no candle, and the newest
+        ``limit`` rows of all. The first failure ends it and is raised.
 
         Parameters
         ----------
         progress : callable, optional
             Called with the number of symbols done and their total after each.
         """
-        wanted = _several(symbols)
+        wanted, limit = _several(symbols), _check_limit(limit)
         if not wanted:
             raise UsageError("symbols was empty; name at least one, as in ['BTC/USDT']")
         gate, done = asyncio.Semaphore(_PANEL_TASKS), 0
@@ -254,12 +271,13 @@ class Exchange:
                 progress(done, len(wanted))
             return candles
 
-        return Panel.from_candles(await _all_or_first_error([one(symbol) for symbol in wanted]))
+        panel = Panel.from_candles(await all_or_first_error([one(symbol) for symbol in wanted]))
+        return panel if limit is None else panel[-limit:]
 
     async def fetch_order_book(self, symbol: str, *, limit: int | None = None) -> OrderBook:
         """Return the best ``limit`` levels of each side (``None``: as many as the venue gives). One request."""
         await self._market(symbol, "fetch_order_book")
-        _check_limit(limit)
+        limit = _check_limit(limit)
         return await self._shared(
             f"book:{symbol}:{limit}", _BOOK_TTL, lambda: self._venue.fetch_order_book(symbol, limit)
         )
@@ -267,7 +285,7 @@ class Exchange:
     async def fetch_trades(self, symbol: str, *, since: Instant | None = None, limit: int | None = None) -> list[Trade]:
         """Return public trades, oldest first: from ``since``, or the newest ``limit``. One request; never cached."""
         await self._market(symbol, "fetch_trades")
-        _check_limit(limit)
+        limit = _check_limit(limit)
         start = None if since is None else to_ms(since, name="since")
         trades = await self._venue.fetch_trades(symbol, since=start, limit=limit)
         return sorted(trades, key=lambda trade: trade.time)
@@ -303,24 +321,44 @@ class Exchange:
         return market
 
     def _timeframe(self, timeframe: str) -> Timeframe:
-        offered = self._venue.timeframes
-        name = timeframe.name if isinstance(timeframe, Timeframe) else timeframe
-        if name not in offered:
-            raise UnknownName("timeframe", name, offered, where=self.venue)
-        return _timeframe.parse(name)
+        try:
+            frame = _timeframe.parse(timeframe)
+        except UnknownName:
+            frame = None
+        if frame is None or frame not in self._venue.timeframes:
+            raise UnknownName("timeframe", timeframe, self.timeframes, where=self.venue)
+        return frame
 
     def _need_account(self, operation: str) -> None:
         if self._account is None:
             raise UsageError(f"{operation} needs an account; write Exchange({self.venue!r}, account=Account(...))")
 
-    async def _candle_ttl(self, request: CandleRequest) -> float:
-        """Return for how many seconds the answer stays the newest there is."""
-        if not request.closed_only:
-            return _TICKER_TTL
-        now = await self._venue.time()
-        if request.until is not None and request.until <= request.timeframe.floor(now):
-            return _PAST_TTL
-        return max(_SHORTEST_TTL, (request.timeframe.next(now) - now) / 1000)
+    async def _shared_candles(self, request: CandleRequest) -> Candles:
+        """
+        Serve candles from the cache, or fetch them once for all who ask.
+
+        The key names the bar that is forming, so that no answer outlives it; an answer that lacks the bar before
+        it (the venue was late, or nobody traded) is not kept.
+        """
+        frame, now = request.timeframe, await self._venue.time()
+        forming = frame.floor(now)
+        past = request.until is not None and request.until <= frame.shift(forming, -_SETTLED_BARS)
+        asked = f"{request.market.symbol}:{frame}:{request.since}:{request.until}:{request.limit}"
+        key = f"ohlcv:{asked}:{int(request.closed_only)}:{'past' if past else forming}"
+        until_close = (frame.next(now) - now) / 1000 if request.closed_only else _TICKER_TTL
+        ttl = _PAST_TTL if past else max(_SHORTEST_TTL, until_close)
+        newest = min(forming, request.until or forming)  # exclusive, of what must be there
+
+        async def fetch() -> Candles:
+            found = await fetch_candles(self._venue, request)
+            if not past and (not len(found) or frame.shift(int(found.time[-1])) < newest):
+                raise _NotKept(found)
+            return found
+
+        try:
+            return await self._shared(key, ttl, fetch)
+        except _NotKept as early:
+            return early.candles
 
     async def _shared(self, key: str, ttl: float, fetch: Callable[[], Awaitable[T]]) -> T:
         """Serve ``key`` from the cache, or fetch it once for all who ask."""
@@ -334,18 +372,24 @@ def _several(symbols: Iterable[str]) -> list[str]:
     """Return symbols as a list without repeats; a lone string is a mistake."""
     if isinstance(symbols, str):
         raise UsageError(f"symbols was {symbols!r}; give a list: [{symbols!r}]")
-    return list(dict.fromkeys(symbols))
+    try:
+        return list(dict.fromkeys(symbols))
+    except TypeError as error:
+        raise UsageError(f"symbols was {symbols!r}; give a list of symbols, as in ['BTC/USDT']") from error
 
 
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+def _check_limit(limit: int | None) -> int | None:
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
         raise UsageError(f"limit was {limit!r}; write a whole number from 1, or None")
+    return int(limit)
 
 
 def _candle_request(
     market: Market, frame: Timeframe, since: Instant | None, until: Instant | None, limit: int | None, closed_only: bool
 ) -> CandleRequest:
-    _check_limit(limit)
+    limit = _check_limit(limit)
     start = None if since is None else to_ms(since, name="since")
     end = None if until is None else to_ms(until, name="until")
     if start is not None and end is not None and start >= end:
@@ -353,15 +397,3 @@ def _candle_request(
     if start is None and limit is None:
         limit = _DEFAULT_BARS
     return CandleRequest(market, frame, start, end, limit, closed_only)
-
-
-async def _all_or_first_error(calls: Sequence[Awaitable[T]]) -> list[T]:
-    """Await all; on the first failure cancel the rest, wait for them to end, and raise it alone."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,13 +2,18 @@
 Candles over any range, page by page.
 
 ccxt's own paging makes ten calls by default and, from an old ``since`` without an end, silently returns only
-the newest ten pages. Here a range is walked from its start until it is served, and "the newest n" is reached
-by walking back until n are found or a whole window brings nothing older.
+the newest ten pages. Here a range is walked from its start to its end, and "the newest n" back from its end.
+
+Some venues answer with the first bars after ``since``, others with what opens in one page's length from it,
+and an empty answer of the latter says nothing about the next page. So where a page is empty, bars of a much
+coarser timeframe are asked for, once: they tell where the finer ones are, and a gap of any length, or the
+years before a market was listed, cost a few requests instead of thousands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import bisect
+from dataclasses import dataclass, field
 
 from tradeutils.errors import BadReply
 from tradeutils.exchange.base import Row, Venue
@@ -17,8 +22,9 @@ from tradeutils.timeframe import Timeframe
 
 __all__ = ["CandleRequest", "fetch_candles"]
 
-# "The newest n" is looked for behind a gap of at most this many windows (the first of n bars, then of a page each).
-_EMPTY_WINDOWS = 4
+_GUESSED_PAGE = 500  # candles asked for at once, where nobody says how many a reply holds
+_LONG_MONTH_MS = 5 * 86_400_000  # by how much a month or year may be longer than its nominal length
+_COARSEST_MS = 7 * 86_400_000  # a page of weeks reaches back years, and one week of minutes is a few pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,125 +39,152 @@ class CandleRequest:
     closed_only: bool
 
 
-@dataclass(slots=True)
-class _Found:
-    """Rows by the time they open, each with whether its bar was over when the request for it left."""
-
-    timeframe: Timeframe
-    rows: dict[int, tuple[bool, Row]]
-
-    def add(self, now: int, rows: list[Row]) -> int | None:
-        """Take a page in and return the newest open in it; a later answer replaces an earlier one."""
-        newest = None
-        for row in rows:
-            opened = int(row[0])
-            over = self.timeframe.shift(self.timeframe.floor(opened), 1) <= now
-            self.rows[opened] = (over, row)
-            newest = opened if newest is None else max(newest, opened)
-        return newest
-
-    def between(self, since: int | None, until: int | None, closed_only: bool) -> list[int]:
-        """Return the opens found in ``[since, until)``, ascending."""
-        return sorted(
-            opened
-            for opened, (over, _) in self.rows.items()
-            if (since is None or opened >= since) and (until is None or opened < until) and (over or not closed_only)
-        )
-
-
 async def fetch_candles(venue: Venue, request: CandleRequest) -> Candles:
     """
     Return the candles that ``request`` asks for, oldest first, each once.
 
-    Costs one request a page (`Venue.page_limit` bars) and one for the venue's clock where it is not known.
+    Costs one request a page (`Venue.page_limit` bars), one for the venue's clock where it is not known, and
+    where there are gaps longer than a page one or two more.
     """
-    found = _Found(request.timeframe, {})
-    if request.since is None and request.until is None and request.limit is not None:
-        await _newest(venue, request, found)
-    elif request.limit is None:
-        await _walk(venue, request, found, request.since or 0, request.until)
+    walk = _Walk(venue, request)
+    if request.limit is None:
+        await walk.forward(request.since or 0, await walk.end())
+    elif request.since is None and request.until is None:
+        await walk.newest(request.limit)
     else:
-        await _walk_back(venue, request, found)
-    opens = found.between(request.since, request.until, request.closed_only)
-    if request.limit is not None:
-        opens = opens[-request.limit :]
-    return _candles(venue, request, found, opens)
+        await walk.back(request.limit)
+    return walk.candles()
 
 
-def _candles(venue: Venue, request: CandleRequest, found: _Found, opens: list[int]) -> Candles:
-    made = Candles.from_rows(
-        [found.rows[opened][1] for opened in opens],
-        exchange=venue.name,
-        symbol=request.market.symbol,
-        timeframe=request.timeframe.name,
-    )
-    if request.closed_only:
-        return made
-    return made.with_closed([found.rows[opened][0] for opened in opens])
+@dataclass(slots=True)
+class _Walk:
+    """The pages of one request, and the rows they brought."""
 
+    venue: Venue
+    request: CandleRequest
+    # By the time a bar opens: whether it was over when the request for it left, and its row.
+    rows: dict[int, tuple[bool, Row]] = field(default_factory=dict)
+    _coarse: tuple[int, list[int]] | None = None  # length, and the opens at which anything was traded
 
-async def _page(venue: Venue, request: CandleRequest, found: _Found, since: int | None, limit: int) -> int | None:
-    now, rows = await venue.fetch_candle_rows(request.market.symbol, request.timeframe.name, since=since, limit=limit)
-    try:
-        return found.add(now, rows)
-    except (TypeError, ValueError, IndexError) as error:
-        raise BadReply(
-            f"a candle could not be read: {error}",
-            venue=venue.name,
-            operation="fetch_ohlcv",
-            symbol=request.market.symbol,
-        ) from error
+    @property
+    def page(self) -> int:
+        """Bars to ask for at once."""
+        return self.venue.page_limit(self.request.market) or _GUESSED_PAGE
 
+    async def end(self) -> int:
+        """Return where the range ends: ``until``, at most the venue's present."""
+        present = await self.venue.time() + 1
+        if self.request.closed_only:
+            present = self.request.timeframe.floor(present)  # the bar that is forming need not be asked for
+        return present if self.request.until is None else min(self.request.until, present)
 
-async def _newest(venue: Venue, request: CandleRequest, found: _Found) -> None:
-    """Take the newest bars in one request where one page holds them, the forming one included."""
-    wanted = (request.limit or 0) + int(request.closed_only)
-    page = venue.page_limit(request.market)
-    newest = await _page(venue, request, found, None, min(wanted, page))
-    if wanted <= page or newest is None:
-        return
-    await _walk_back(venue, request, found)
+    def found(self) -> list[int]:
+        """Return the opens found of what was asked for, ascending."""
+        since, until = self.request.since, self.request.until
+        return sorted(
+            opened
+            for opened, (over, _) in self.rows.items()
+            if (since is None or opened >= since)
+            and (until is None or opened < until)
+            and (over or not self.request.closed_only)
+        )
 
+    def candles(self) -> Candles:
+        """Return what was found, the newest ``limit`` of it."""
+        opens = self.found()[-(self.request.limit or 0) :]
+        made = Candles.from_rows(
+            [self.rows[opened][1] for opened in opens],
+            exchange=self.venue.name,
+            symbol=self.request.market.symbol,
+            timeframe=self.request.timeframe.name,
+        )
+        return made if self.request.closed_only else made.with_closed([self.rows[opened][0] for opened in opens])
 
-async def _walk(venue: Venue, request: CandleRequest, found: _Found, since: int, until: int | None) -> None:
-    """Fetch every bar that opens in ``[since, until)``, ``until`` at most the venue's present."""
-    page = venue.page_limit(request.market)
-    present = await venue.time() + 1
-    if request.closed_only:
-        present = request.timeframe.floor(present)  # the bar that is forming need not be asked for
-    end = present if until is None else min(until, present)
-    cursor, last_of_all = request.timeframe.ceil(since), None
-    while cursor < end:
-        bars = min(page, max(1, request.timeframe.count(cursor, end)))
-        newest = await _page(venue, request, found, cursor, bars)
-        if newest is not None and newest >= cursor:
-            cursor = request.timeframe.next(newest)
-            continue
-        # Nothing from here: a gap longer than a page, or the end of the market. Its newest candle tells which.
-        if last_of_all is None:
-            last_of_all = await _page(venue, request, found, None, 1) or -1
-        if last_of_all < cursor:
-            return
-        cursor = request.timeframe.shift(request.timeframe.floor(cursor), page)
+    async def newest(self, limit: int) -> None:
+        """Take the newest ``limit`` bars, in one request where one page holds them and the forming one."""
+        wanted = limit + int(self.request.closed_only)
+        if await self._ask(self.request.timeframe, None, min(wanted, self.page)):
+            await self.back(limit)  # asks for nothing where the page held them
 
+    async def forward(self, since: int, end: int) -> None:
+        """Fetch every bar that opens in ``[since, end)``."""
+        frame = self.request.timeframe
+        cursor = frame.ceil(since)
+        while cursor < end:
+            opens = await self._ask(frame, cursor, min(self.page, max(1, frame.count(cursor, end))))
+            if opens and opens[-1] >= cursor:
+                cursor = frame.next(opens[-1])
+                continue
+            after = await self._next_traded(frame.shift(frame.floor(cursor), self.page))
+            if after is None:
+                return
+            cursor = max(frame.ceil(after), frame.shift(cursor))
 
-async def _walk_back(venue: Venue, request: CandleRequest, found: _Found) -> None:
-    """Fetch windows further and further back until ``limit`` bars are found or `_EMPTY_WINDOWS` bring none."""
-    limit = request.limit or 0
-    page = venue.page_limit(request.market)
-    present = await venue.time() + 1
-    edge, empty = present if request.until is None else min(request.until, present), 0
-    while empty < _EMPTY_WINDOWS:
-        opens = found.between(request.since, request.until, request.closed_only)
-        missing = limit - len(opens)
-        if missing <= 0:
-            return
-        edge = min(edge, opens[0]) if opens else edge
-        bars = page if empty else min(missing + 1, page)  # one more: the forming bar may be in it
-        start = max(request.timeframe.shift(request.timeframe.floor(edge), -bars), request.since or 0, 0)
-        if start >= edge:
-            return
-        await _walk(venue, request, found, start, edge)
-        older = found.between(request.since, request.until, request.closed_only)
-        empty = 0 if len(older) > len(opens) else empty + 1
-        edge = start
+    async def back(self, limit: int) -> None:
+        """Fetch bars from the end of the range backwards until ``limit`` are found or there are no more."""
+        frame, floor = self.request.timeframe, max(self.request.since or 0, 0)
+        edge = await self.end()
+        while (missing := limit - len(opens := self.found())) > 0:
+            edge = min(edge, opens[0]) if opens else edge
+            bars = min(missing + 1, self.page)  # one more: the forming bar may be among them
+            start = max(frame.shift(frame.floor(edge), -bars), floor)
+            if start >= edge:
+                return
+            await self.forward(start, edge)
+            if len(self.found()) > len(opens):
+                edge = start
+                continue
+            before = await self._last_traded(start)
+            if before is None:
+                return
+            edge = min(start, before)
+
+    async def _ask(self, frame: Timeframe, since: int | None, limit: int) -> list[int]:
+        """Ask for one page; keep its rows if they are of the timeframe asked for, and return the opens, ascending."""
+        market = self.request.market
+        now, rows = await self.venue.fetch_candle_rows(market.symbol, frame, since=since, limit=limit)
+        opens = []
+        try:
+            for row in rows:
+                opened = int(row[0])
+                opens.append(opened)
+                if frame == self.request.timeframe:  # a later answer replaces an earlier one
+                    self.rows[opened] = (frame.shift(frame.floor(opened), 1) <= now, row)
+        except (TypeError, ValueError, IndexError) as error:
+            text = f"a candle could not be read: {error}"
+            raise BadReply(text, venue=self.venue.name, operation="fetch_ohlcv", symbol=market.symbol) from error
+        return sorted(opens)
+
+    async def _next_traded(self, time: int) -> int | None:
+        """Return the first moment from ``time`` on at which a bar may open; ``None`` after the last."""
+        length, opens = await self._traded()
+        at = bisect.bisect_right(opens, time)
+        if at and time < opens[at - 1] + length:
+            return time
+        return opens[at] if at < len(opens) else None
+
+    async def _last_traded(self, time: int) -> int | None:
+        """Return the moment up to ``time`` before which a bar may open; ``None`` before the first."""
+        length, opens = await self._traded()
+        at = bisect.bisect_left(opens, time)
+        return min(time, opens[at - 1] + length) if at else None
+
+    async def _traded(self) -> tuple[int, list[int]]:
+        """Return the coarse bars in which anything was traded: their length and opens. Asked for once."""
+        if self._coarse is None:
+            fine = self.request.timeframe
+            coarse = max(
+                (one for one in self.venue.timeframes if one.nominal_ms <= max(_COARSEST_MS, fine.nominal_ms)),
+                key=lambda one: one.nominal_ms,
+            )
+            opens: set[int] = set()
+            # One bar early: a venue may open its weeks on another day than ours.
+            cursor = max(coarse.shift(coarse.floor(self.request.since or 0), -1), 0)
+            present = await self.venue.time() + 1
+            while cursor < present:
+                page = await self._ask(coarse, cursor, self.page)
+                opens.update(page)
+                ahead = coarse.next(page[-1]) if page and page[-1] >= cursor else coarse.shift(cursor, self.page)
+                cursor = max(ahead, coarse.shift(cursor))
+            self._coarse = coarse.ms or coarse.nominal_ms + _LONG_MONTH_MS, sorted(opens)
+        return self._coarse

@@ -1,14 +1,14 @@
 """
 From ccxt's unified dictionaries to our values.
 
-ccxt is run with ``number=str``, so every figure arrives as the venue wrote it: market data becomes float,
-money becomes Decimal, and nothing of the latter passes through a float.
+ccxt is run with ``number=Decimal``, so every figure arrives as the venue wrote it: market data becomes float,
+money stays Decimal, and nothing of the latter passes through a float.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final, cast
 
 from tradeutils.errors import BadReply
@@ -16,6 +16,9 @@ from tradeutils.model import AssetBalance, Balance, Market, Order, OrderBook, Ti
 from tradeutils.model.records import MarketType, Side
 
 __all__ = ["balance", "market", "order", "order_book", "ticker", "trade"]
+
+# Sums of money keep every digit, whatever precision the application has set for its own Decimals.
+_EXACT: Final = Context(prec=100)
 
 _TICK_SIZE: Final = 4
 _DECIMAL_PLACES: Final = 2
@@ -202,11 +205,11 @@ def _asset(entry: Mapping[str, Any], debt: Any, asset: str, venue: str) -> Asset
     if free is None and total is None:
         raise BadReply(f"{asset} has neither a free nor a total amount", venue=venue, operation="fetch_balance")
     if used is None:
-        used = total - free if free is not None and total is not None else Decimal(0)
+        used = _EXACT.subtract(total, free) if free is not None and total is not None else Decimal(0)
     if total is None:
-        total = cast(Decimal, free) + used
+        total = _EXACT.add(cast(Decimal, free), used)
     if free is None:
-        free = total - used
+        free = _EXACT.subtract(total, used)
     return AssetBalance(
         free=free, used=used, total=total, debt=Decimal(0) if debt is None else _money(debt, f"{asset} debt", venue)
     )

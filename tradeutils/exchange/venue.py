@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import hashlib
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
 
 from tradeutils import errors, logs
+from tradeutils import timeframe as _timeframe
 from tradeutils.exchange import parse
 from tradeutils.exchange.base import Row
 from tradeutils.exchange.clock import VenueClock, parse_date
@@ -21,18 +24,20 @@ from tradeutils.exchange.endpoints import host_of, parse_target, redirect
 from tradeutils.exchange.faults import translate
 from tradeutils.model import Balance, Market, Order, OrderBook, Ticker, Trade
 from tradeutils.settings import Account
+from tradeutils.timeframe import Timeframe
 
 __all__ = ["CcxtVenue", "venue_names"]
 
 _log = logs.get_logger("exchange")
 
-_DEFAULT_PAGE: Final = 500  # candles a reply, where ccxt's features do not say
 _TIMEOUT_S: Final = 10.0
 _OPTIONS: Final[Mapping[str, Any]] = {
     # ccxt refuses to ask for open orders of all markets unless told that the cost is known; our docstring says it.
     "fetchOpenOrders": {"warnWithoutSymbol": False},
     "warnOnFetchOpenOrdersWithoutSymbol": False,
 }
+# With keys set, binance's load_markets would make private calls too, so that a bad key hid public markets.
+_BINANCE_OPTIONS: Final[Mapping[str, Any]] = {"fetchCurrencies": False, "fetchMargins": False}
 
 
 @dataclass(slots=True)
@@ -99,12 +104,13 @@ class CcxtVenue:
         timeout: float = _TIMEOUT_S,
         rate_limit_ms: float | None = None,
     ) -> None:
-        if account is not None and account.exchange != name:
-            raise errors.UsageError(f"account {account.name!r} belongs to {account.exchange}, not to {name}")
+        own_options = _checked_options(name, account, options)
         config: dict[str, Any] = {
-            "number": str,  # figures arrive as the venue wrote them; see parse
+            # Figures arrive as the venue wrote them; see parse. Not str: some of ccxt's classes sort a book by what
+            # they parsed, and "99" comes after "100".
+            "number": Decimal,
             "timeout": int(timeout * 1000),
-            "options": {**_OPTIONS, **(account.options if account else {}), **(options or {})},
+            "options": {**_OPTIONS, **(_BINANCE_OPTIONS if name.startswith("binance") else {}), **own_options},
         }
         if rate_limit_ms is not None:
             config["rateLimit"] = rate_limit_ms
@@ -113,9 +119,12 @@ class CcxtVenue:
             config |= _ccxt_credentials(account)
         self._target = None if url is None else parse_target(url)
         self._ccxt = _open_ccxt(name, config)
-        if account is not None and account.sandbox:
+        sandbox = account is not None and account.sandbox
+        if sandbox:
             _enter_sandbox(self._ccxt)  # its keys must not reach the real venue
+        self._origin = _origin(name, None if url is None else parse_target(url).netloc, sandbox, own_options)
         self._account = account.name if account else None
+        self._timeframes = _timeframes(self._ccxt.timeframes or {})
         self._clock = VenueClock()
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -137,15 +146,15 @@ class CcxtVenue:
 
     @property
     def origin(self) -> str:
-        return self.name if self._target is None else f"{self.name}@{self._target.netloc}"
+        return self._origin
 
     @property
-    def timeframes(self) -> Sequence[str]:
-        return list(self._ccxt.timeframes or ())
+    def timeframes(self) -> Mapping[Timeframe, str]:
+        return self._timeframes
 
-    def page_limit(self, market: Market) -> int:
-        limit = self._ccxt.feature_value_by_type(market.type, _sub_type(market), "fetchOHLCV", "limit", _DEFAULT_PAGE)
-        return int(limit or _DEFAULT_PAGE)
+    def page_limit(self, market: Market) -> int | None:
+        limit = self._ccxt.feature_value_by_type(market.type, _sub_type(market), "fetchOHLCV", "limit", None)
+        return int(limit) if limit else None
 
     async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]:
         async with self._loading:
@@ -167,11 +176,12 @@ class CcxtVenue:
             return {symbol: parse.ticker(entry) for symbol, entry in raw.items()}
 
     async def fetch_candle_rows(
-        self, symbol: str, timeframe: str, *, since: int | None, limit: int
+        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int
     ) -> tuple[int, list[Row]]:
         await self.time()
+        name = self.timeframes[timeframe]
         async with self._request("fetch_ohlcv", symbol) as reply:
-            rows: list[Row] = await self._ccxt.fetch_ohlcv(symbol, timeframe, since, limit)
+            rows: list[Row] = await self._ccxt.fetch_ohlcv(symbol, name, since, limit)
         if not self._clock.known:  # the reply's Date contradicted the clock: learn it again, then look back
             await self.time()
         left = self._clock.at(reply.sent)
@@ -242,7 +252,9 @@ class CcxtVenue:
         except (errors.TradeutilsError, asyncio.CancelledError):
             raise
         except Exception as error:  # ccxt's parsers fail on odd replies with any class
-            raise self._translate(error, operation, symbol, reply) from error
+            translated = self._translate(error, operation, symbol, reply)
+            _redact_chain(error)  # ccxt's own messages hold signed URLs, and a traceback would print them
+            raise translated from error
         finally:
             _reply.reset(token)
 
@@ -259,8 +271,11 @@ class CcxtVenue:
             )
 
     def _translate(self, error: Exception, operation: str, symbol: str | None, reply: _Reply) -> errors.TradeutilsError:
-        if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError):
-            text = f"the reply could not be read ({type(error).__name__}: {error})"
+        if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError | ArithmeticError):
+            text = f"the reply could not be read ({type(error).__name__}: {logs.redact(str(error))})"
+            if not reply.sent:
+                text = f"ccxt failed before it sent anything ({type(error).__name__}: {logs.redact(str(error))})"
+                return errors.RequestRefused(text, venue=self.name, operation=operation, symbol=symbol)
             return errors.BadReply(text, venue=self.name, operation=operation, symbol=symbol)
         if isinstance(error.__cause__, aiohttp.ClientPayloadError):  # to ccxt a refusal by the venue
             text = f"the reply was cut short or damaged ({error.__cause__})"
@@ -312,6 +327,26 @@ class CcxtVenue:
         return body
 
 
+def _checked_options(name: str, account: Account | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the account's and the caller's options of ccxt as one."""
+    if account is not None and not isinstance(account, Account):
+        raise errors.UsageError(f"account was a {type(account).__name__}; give an Account, with its credentials")
+    if account is not None and account.exchange != name:
+        raise errors.UsageError(f"account {account.name!r} belongs to {account.exchange}, not to {name}")
+    if options is not None and not isinstance(options, Mapping):
+        raise errors.UsageError(f"options was a {type(options).__name__}; give a mapping of ccxt's options")
+    return {**(account.options if account else {}), **(options or {})}
+
+
+def _origin(name: str, host: str | None, sandbox: bool, options: Mapping[str, Any]) -> str:
+    """Name where answers come from: two exchanges of one origin give the same ones, and may share a cache."""
+    parts = [name, f"@{host}" if host else "", "~sandbox" if sandbox else ""]
+    if options:
+        told = repr(sorted(options.items(), key=lambda item: item[0])).encode()
+        parts.append(f"~{hashlib.blake2b(told, digest_size=6).hexdigest()}")
+    return "".join(parts)
+
+
 def _enter_sandbox(ccxt_exchange: Any) -> None:
     import ccxt.async_support
 
@@ -321,6 +356,19 @@ def _enter_sandbox(ccxt_exchange: Any) -> None:
         raise errors.NotSupportedByVenue(
             "has no sandbox; use an account with sandbox=False", venue=str(ccxt_exchange.id)
         ) from error
+
+
+def _redact_chain(error: BaseException) -> None:
+    """Redact the texts of an error and of those that led to it; they are kept for the traceback."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(logs.redact(part) if isinstance(part, str) else part for part in one.args)
+        waiting += [one.__cause__, one.__context__]
 
 
 def _ccxt_credentials(account: Account) -> dict[str, Any]:
@@ -336,6 +384,15 @@ def _ccxt_credentials(account: Account) -> dict[str, Any]:
     }
     found = {theirs: getattr(account.credentials, ours, None) for ours, theirs in names.items()}
     return {name: secret.reveal() for name, secret in found.items() if secret is not None}
+
+
+def _timeframes(names: Iterable[str]) -> dict[Timeframe, str]:
+    """Return the venue's own names by what they mean: backpack's "15" is "15m", phemex's "1Y" is "1y"."""
+    known: dict[Timeframe, str] = {}
+    for name in names:
+        with contextlib.suppress(errors.UnknownName):  # a name that only this venue could explain
+            known.setdefault(_timeframe.parse(name), name)
+    return known
 
 
 def _sub_type(market: Market) -> str | None:
