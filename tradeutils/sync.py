@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import contextlib
+import contextvars
 import functools
 import os
 import threading
@@ -46,10 +48,14 @@ class _Loop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self.ended = False
         self._open: weakref.WeakSet[_Blocking[Any]] = weakref.WeakSet()
 
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """Run ``coroutine`` on the loop and wait for it; Ctrl-C cancels it."""
+        if self.ended:
+            coroutine.close()
+            raise Closed("the process is ending, and blocking objects were closed; use them before that")
         loop = self._started()
         if threading.get_ident() == getattr(loop, "_thread_id", None):
             coroutine.close()
@@ -75,12 +81,15 @@ class _Loop:
 
     def close_all(self) -> None:
         """Close what was left open, so that the process ends without warnings."""
-        if self._loop is None:
+        with self._lock:
+            self.ended = True
+        if self._loop is None or self._thread is None:
             return
         for opened in list(self._open):
             with contextlib.suppress(Exception):
                 asyncio.run_coroutine_threadsafe(opened._twin.aclose(), self._loop).result(_EXIT_WAIT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_EXIT_WAIT_S)
 
 
 _loop = _Loop()
@@ -92,7 +101,25 @@ def _after_fork() -> None:
     _loop = _Loop()  # threads do not survive a fork
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+async def _on_own_thread(function: Callable[[], R]) -> R:
+    """Run ``function`` on a new thread: a pool of any size would run dry where fetches ask for one another."""
+    outcome: concurrent.futures.Future[R] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            result = context.run(function)
+        except BaseException as error:  # noqa: BLE001  # whatever it raises belongs to who waits
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=work, name="tradeutils-fetch", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
 
 
 class _Closable(Protocol):
@@ -133,8 +160,9 @@ class _Blocking(Generic[Twin]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections. Safe to call twice."""
-        self._run(self._twin.aclose())
+        """Close the connections. Safe to call twice, and at the end of the process."""
+        if not _loop.ended:
+            self._run(self._twin.aclose())
 
 
 def _blocking(
@@ -184,6 +212,11 @@ class Exchange(_Blocking[_exchange.Exchange]):
     def venue(self) -> str:
         """ccxt's id of the venue."""
         return self._twin.venue
+
+    @property
+    def origin(self) -> str:
+        """Where answers come from: the venue, and host, sandbox and options that change them."""
+        return self._twin.origin
 
     @property
     def account(self) -> Account | None:
@@ -247,7 +280,7 @@ class Cache(_Blocking[_cache.Cache]):
         """
 
         async def fetched() -> R:
-            return await asyncio.to_thread(fetch)
+            return await _on_own_thread(fetch)
 
         return self._run(self._twin.get_or_fetch(key, fetched, ttl, stale))
 

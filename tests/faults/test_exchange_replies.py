@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 import tradeutils as tu
 from tradeutils import errors
-from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.exchange.venue import CcxtVenue, venue_names
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -189,3 +193,57 @@ async def test_settings_of_a_venue_are_used_and_arguments_win(host: Host) -> Non
         assert (inner.timeout, inner.rateLimit, inner.options["a"], inner.options["b"]) == (1500, 500, 1, 3)
     async with tu.Exchange("binance", settings=told, url="http://127.0.0.1:1") as exchange:
         assert "127.0.0.1:1/" in exchange._venue._ccxt.urls["api"]["public"]
+
+
+@pytest.mark.parametrize("name", ["binance", "mexc", "htx", "bittrade", "bingx", "kraken"])
+async def test_a_traceback_shows_neither_key_nor_signature(name: str) -> None:
+    """ccxt's own errors hold signed addresses, and a traceback prints the whole chain."""
+    key, secret = "PlantedKeyThatNobodyMaySee0123456789", "UGxhbnRlZFNlY3JldFRoYXROb2JvZHlNYXlTZWU="
+    credentials = tu.Credentials(key=key, secret=secret, password="planted-pass-phrase", uid="planted-uid-7")
+    account = tu.Account(name="a", exchange=name, credentials=credentials)
+    async with tu.Exchange(name, url="http://127.0.0.1:1", account=account) as exchange:
+        with pytest.raises(errors.TradeutilsError) as caught:
+            await exchange.fetch_balance()
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    for planted in (key, secret, "planted-pass-phrase", "planted-uid-7"):
+        assert planted not in shown
+    assert not re.search(r"(?i)signature=(?!\*|%2A)\w", shown)
+
+
+async def test_every_venue_opens_and_fails_in_our_words() -> None:
+    """All of ccxt's classes: constructed, pointed at a closed port, asked, and closed without a stray warning."""
+
+    async def ask(name: str) -> None:
+        async with tu.Exchange(name, url="http://127.0.0.1:1") as exchange:
+            assert exchange.origin.startswith(name)
+            with pytest.raises(errors.TradeutilsError):
+                await exchange.fetch_tickers()
+
+    await asyncio.gather(*(ask(name) for name in venue_names()))
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "reply"),
+    [
+        ("kraken", "BTC/USD", {"error": [], "result": {"XXBTZUSD": {"bids": "BIDS", "asks": "ASKS"}}}),
+        ("mexc", "BTC/USDT", {"lastUpdateId": 1, "bids": "BIDS", "asks": "ASKS"}),
+        ("binance", "BTC/USDT", {"lastUpdateId": 1, "bids": "BIDS", "asks": "ASKS"}),
+    ],
+)
+async def test_a_book_is_sorted_as_numbers(host: Host, name: str, symbol: str, reply: dict[str, Any]) -> None:
+    """Some of ccxt's classes sort what they parsed: 99999.9 must not come before 100000.1."""
+    text = json.dumps(reply)
+    text = text.replace('"BIDS"', '[["99999.9", "1", 1], ["100000.1", "2", 1]]')
+    text = text.replace('"ASKS"', '[["1000000.5", "1", 1], ["100000.2", "2", 1]]')
+    host.answer = _say(text)
+    venue = CcxtVenue(name, url=host.url)
+    base, quote = symbol.split("/")
+    venue._ccxt.set_markets(
+        [{"id": "XXBTZUSD", "symbol": symbol, "base": base, "quote": quote, "type": "spot", "spot": True}]
+    )
+    try:
+        book = await venue.fetch_order_book(symbol, None)
+    finally:
+        await venue.aclose()
+    assert book.asks[0, 0] == 100000.2
+    assert book.bids[0, 0] == 100000.1

@@ -9,6 +9,7 @@ import json
 import pathlib
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 
 import ccxt.async_support
 import numpy as np
@@ -340,3 +341,83 @@ def test_the_blocking_exchange_serves_threads() -> None:
         assert balances.accounts == ("alice",)
         assert balances.total("alice", "USDT").total > 0
         assert "binance" in repr(exchange)
+
+
+async def test_exchanges_of_other_origins_share_nothing(venue: SimulatedVenue) -> None:
+    """Another address, other options or a sandbox give other answers: one cache must not mix them up."""
+    async with tu.Cache() as cache, tu.Exchange("binance", url=venue.url, account=ALICE, cache=cache) as one:
+        known = await tu.Balances(one, cache=cache).fetch("alice")
+        assert known["USDT"].total == 10_000
+        rich = SimulatedAccount(
+            name="x", key=DEFAULT_ACCOUNT.key, secret=DEFAULT_ACCOUNT.secret, balances={"USDT": "1"}
+        )
+        async with (
+            SimulatedVenue(symbols=3, accounts=[rich]) as elsewhere,
+            tu.Exchange("binance", url=elsewhere.url, account=ALICE, cache=cache) as other,
+        ):
+            assert (await tu.Balances(other, cache=cache).fetch("alice"))["USDT"].total == 1
+    keys = ALICE.credentials
+    live = tu.Exchange("binance", account=tu.Account(name="a", exchange="binance", credentials=keys))
+    test = tu.Exchange("binance", account=tu.Account(name="a", exchange="binance", credentials=keys, sandbox=True))
+    swap = tu.Exchange("binance", options={"defaultType": "swap"})
+    assert len({live.origin, test.origin, swap.origin, one.origin}) == 4
+    assert live.origin == "binance"
+
+
+async def test_an_answer_that_lacks_the_last_bar_is_not_kept(venue: SimulatedVenue) -> None:
+    """A venue publishes a bar a moment after its close: what was asked in between must not serve for an hour."""
+    async with tu.Cache() as cache, tu.Exchange("binance", url=venue.url, cache=cache) as exchange:
+        inner, asked = exchange._venue, 0
+        whole = inner.fetch_candle_rows
+
+        async def late(*args: Any, **kwargs: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            now, rows = await whole(*args, **kwargs)
+            return now, rows[:-2] if asked == 1 else rows
+
+        inner.fetch_candle_rows = late  # type: ignore[method-assign]
+        close = venue.clock.now() // HOUR * HOUR
+        early = await exchange.fetch_ohlcv("BTC/USDT", "1h", since=close - 5 * HOUR)
+        again = await exchange.fetch_ohlcv("BTC/USDT", "1h", since=close - 5 * HOUR)
+        assert len(again) == 5
+        assert len(early) in (3, 5)  # paging itself asks once more for what is missing
+        before = asked
+        assert await exchange.fetch_ohlcv("BTC/USDT", "1h", since=close - 5 * HOUR) == again
+        assert asked == before
+
+
+async def test_one_timeframe_has_one_meaning_however_it_is_written(exchange: tu.Exchange) -> None:
+    """60m is 1h."""
+    hours = await exchange.fetch_ohlcv("BTC/USDT", "60m", limit=3)
+    assert hours == await exchange.fetch_ohlcv("BTC/USDT", "1h", limit=3)
+    assert hours.timeframe == "1h"
+
+
+async def test_what_is_no_account_cache_or_list_is_refused_at_once(exchange: tu.Exchange) -> None:
+    """A mistake in the call is a UsageError that says what to give, before anything is sent."""
+    for options in ({"account": "alice"}, {"cache": "redis://localhost"}, {"options": [1]}):
+        with pytest.raises(errors.UsageError, match="give"):
+            tu.Exchange("binance", **options)  # type: ignore[arg-type]  # the mistake
+    for wrong in ("binance", None, ["binance"]):
+        with pytest.raises(errors.UsageError, match="give"):
+            tu.Balances(wrong)  # type: ignore[arg-type]  # the mistake
+    for wrong in (5, [[]]):
+        with pytest.raises(errors.UsageError, match="list"):
+            await exchange.fetch_tickers(wrong)  # type: ignore[arg-type]  # the mistake
+
+
+async def test_a_sparse_symbol_does_not_push_out_the_others(venue: SimulatedVenue) -> None:
+    """Of 50 rows asked for, a symbol that traded in all of them has all of them."""
+    time = np.arange(400, dtype=np.int64) * MINUTE + 1_700_000_040_000
+    ones = np.ones(400)
+
+    def made(symbol: str, step: int) -> tu.Candles:
+        columns = dict.fromkeys(("open", "high", "low", "close", "volume"), ones[::step])
+        return tu.Candles(symbol=symbol, timeframe="1m", time=time[::step], **columns)
+
+    given = {"A/USDT": made("A/USDT", 1), "B/USDT": made("B/USDT", 7)}
+    async with SimulatedVenue(candles=given) as sparse, tu.Exchange("binance", url=sparse.url) as exchange:
+        panel = await exchange.fetch_panel(["A/USDT", "B/USDT"], "1m", limit=50)
+    assert panel.shape == (50, 2)
+    assert not np.isnan(panel.close[:, 0]).any()

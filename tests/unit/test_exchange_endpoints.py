@@ -55,3 +55,10 @@ def test_a_target_that_is_no_scheme_and_host_is_refused(url: Any) -> None:
 def test_hosts_compare_with_the_implied_port() -> None:
     """A default port written out is the same host."""
     assert host_of("https://API.binance.com/x") == host_of("https://api.binance.com:443") == "api.binance.com:443"
+
+
+def test_a_password_in_a_refused_address_is_not_repeated() -> None:
+    """The message shows what was typed, less what must not be shown."""
+    with pytest.raises(UsageError) as caught:
+        parse_target("http://user:hunter2@127.0.0.1")
+    assert "hunter2" not in str(caught.value)

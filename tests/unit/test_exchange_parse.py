@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -82,3 +82,11 @@ def test_an_order_is_decimal_throughout() -> None:
     )  # fmt: skip
     assert (found.price, found.amount, found.filled, found.fee) == (Decimal("0.1"), Decimal(3), None, Decimal("0.001"))
     assert (found.id, found.client_id, found.side, found.fee_currency) == ("1", "c", "buy", "A")
+
+
+def test_money_ignores_the_precision_that_the_application_has_set() -> None:
+    """The sum of 30 digits is 30 digits, also where getcontext() says six."""
+    raw = {"SHIB": {"free": "1234567890123.123456789012345678", "used": "1"}, "total": {"SHIB": None}}
+    with localcontext(prec=6):
+        found = parse.balance(raw, "binance", None, 5)
+    assert found["SHIB"].total == Decimal("1234567890124.123456789012345678")

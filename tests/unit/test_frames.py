@@ -140,10 +140,13 @@ def test_fractions_of_a_millisecond_are_cut_off() -> None:
     assert Candles.from_frame(frame, **WHAT) == CANDLES
 
 
-def test_columns_are_shared_with_the_frame_where_possible() -> None:
-    """float64 columns are not copied; held by the caller as the class says."""
+def test_candles_do_not_change_with_the_frame_they_came_from() -> None:
+    """Working on the frame further leaves the candles as they were, whatever pandas does in place."""
     frame = CANDLES.to_frame()
-    assert np.shares_memory(Candles.from_frame(frame, **WHAT).close, frame["close"].to_numpy())
+    read = Candles.from_frame(frame, **WHAT)
+    frame.loc[frame.index[0], ["open", "close", "closed"]] = [9.0, 9.0, False]
+    frame.iloc[:, :5] *= 2
+    assert read == CANDLES
 
 
 FRAME = CANDLES.to_frame()

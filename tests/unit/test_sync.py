@@ -138,3 +138,34 @@ def test_what_was_left_open_is_closed_at_exit_without_a_word() -> None:
     program = "from tradeutils import sync; c = sync.Cache(); c.set('k', 1, 60.0); e = sync.Exchange('binance')"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_fetches_that_ask_for_one_another_do_not_run_out_of_threads() -> None:
+    """Sixty outer fetches, each waiting for an inner one: more than any pool has workers."""
+    with sync.Cache() as cache, ThreadPoolExecutor(60) as pool:
+
+        def outer(i: int) -> int:
+            return cache.get_or_fetch(f"outer{i}", lambda: cache.get_or_fetch(f"inner{i}", lambda: i, 60.0) + 1, 60.0)
+
+        assert sorted(pool.map(outer, range(60))) == list(range(1, 61))
+        with pytest.raises(ZeroDivisionError):
+            cache.get_or_fetch("fails", lambda: 1 // 0, 60.0)
+
+
+def test_a_call_while_the_process_ends_is_refused_and_does_not_hang() -> None:
+    """An atexit handler that was registered before ours runs after it."""
+    program = """
+import atexit
+def late():
+    try:
+        cache.get("k")
+    except Exception as error:
+        print(type(error).__name__)
+    cache.close()
+atexit.register(late)
+from tradeutils import sync
+cache = sync.Cache()
+cache.set("k", 1, 60.0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"Closed", b"")

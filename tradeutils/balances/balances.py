@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from tradeutils.balances.routes import routes_to
+from tradeutils.balances.routes import Route, routes_to
 from tradeutils.balances.valuation import Valuation, value
 from tradeutils.cache import Cache
 from tradeutils.errors import UnknownName, UsageError
-from tradeutils.exchange import Exchange
+from tradeutils.exchange import Exchange, all_or_first_error
 from tradeutils.model import Balance
 
 __all__ = ["Balances"]
@@ -43,7 +43,11 @@ class Balances:
     def __init__(self, exchanges: Exchange | Iterable[Exchange], *, cache: Cache | None = None) -> None:
         self._cache = cache
         self._exchanges: dict[str, Exchange] = {}
+        if not isinstance(exchanges, Exchange | Iterable) or isinstance(exchanges, str):
+            raise UsageError(f"exchanges was {exchanges!r}; give an Exchange or a list of them")
         for exchange in [exchanges] if isinstance(exchanges, Exchange) else exchanges:
+            if not isinstance(exchange, Exchange):
+                raise UsageError(f"exchanges held {exchange!r}; give Exchange objects")
             if exchange.account is None:
                 raise UsageError(f"{exchange!r} has no account; open it with account=Account(...)")
             if exchange.account.name in self._exchanges:
@@ -71,7 +75,7 @@ class Balances:
         if self._cache is None:
             return await exchange.fetch_balance()
         return await self._cache.get_or_fetch(
-            f"balance:{exchange.venue}:{account}", exchange.fetch_balance, ttl=_BALANCE_TTL
+            f"balance:{exchange.origin}:{account}", exchange.fetch_balance, ttl=_BALANCE_TTL
         )
 
     async def total(self, account: str, quote: str = "USDT") -> Valuation:
@@ -87,17 +91,33 @@ class Balances:
         UnknownName : no account of this name, or no market of the venue trades ``quote``.
         """
         exchange = self._exchange(account)
+        balance = asyncio.ensure_future(self.fetch(account))
+        prices = asyncio.ensure_future(self._prices(exchange, quote))
+        await all_or_first_error([balance, prices])
+        return value(balance.result(), quote, prices.result(), await exchange.fetch_time())
+
+    async def totals(self, quote: str = "USDT") -> dict[str, Valuation]:
+        """
+        Return what every account is worth in ``quote``, by name. The first failure is raised.
+
+        Tickers are asked for once a venue, however many accounts are on it.
+        """
+        of_origin = {exchange.origin: exchange for exchange in self._exchanges.values()}
+        routes = await all_or_first_error([self._prices(exchange, quote) for exchange in of_origin.values()])
+        prices = dict(zip(of_origin, routes, strict=True))
+        balances = await all_or_first_error([self.fetch(account) for account in self._exchanges])
+        return {
+            account: value(balance, quote, prices[exchange.origin], await exchange.fetch_time())
+            for (account, exchange), balance in zip(self._exchanges.items(), balances, strict=True)
+        }
+
+    async def _prices(self, exchange: Exchange, quote: str) -> dict[str, Route]:
+        """Return how each asset of a venue is priced in ``quote``, from one request for all tickers."""
         markets = await exchange.load_markets()
         currencies = {c for market in markets.values() if market.type == "spot" for c in (market.base, market.quote)}
         if quote not in currencies:
             raise UnknownName("quote", quote, sorted(currencies), where=exchange.venue)
-        balance, tickers = await asyncio.gather(self.fetch(account), exchange.fetch_tickers())
-        return value(balance, quote, routes_to(quote, markets, tickers), await exchange.fetch_time())
-
-    async def totals(self, quote: str = "USDT") -> dict[str, Valuation]:
-        """Return what every account is worth in ``quote``, by name. The first failure is raised."""
-        found = await asyncio.gather(*(self.total(account, quote) for account in self._exchanges))
-        return dict(zip(self._exchanges, found, strict=True))
+        return routes_to(quote, markets, await exchange.fetch_tickers())
 
     def _exchange(self, account: str) -> Exchange:
         if account not in self._exchanges:

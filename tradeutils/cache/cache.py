@@ -132,7 +132,7 @@ class Cache:
         self._counters.misses += len(names) - len(found)
         return found
 
-    async def set(self, key: str, value: Any, ttl: float | None) -> None:
+    async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
         """
         Store ``value`` for ``ttl`` seconds (to the millisecond), or for ever with ``None``.
 
@@ -147,7 +147,7 @@ class Cache:
         """
         await self.set_many({key: value}, ttl)
 
-    async def set_many(self, mapping: Mapping[str, Any], ttl: float | None) -> None:
+    async def set_many(self, mapping: Mapping[str, Any], ttl: float | None = None) -> None:
         """Store many values in one round trip, as `set`; where it raises, some may have been stored."""
         self._enter()
         lasts = None if ttl is None else to_ms("ttl", ttl)

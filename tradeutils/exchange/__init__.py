@@ -1,5 +1,6 @@
 """Exchanges: markets, tickers, candles, books, trades, balances and orders of every venue that ccxt speaks to."""
 
 from tradeutils.exchange.exchange import Exchange
+from tradeutils.exchange.gathering import all_or_first_error
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "all_or_first_error"]

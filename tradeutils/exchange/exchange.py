@@ -93,6 +93,8 @@ class Exchange:
     ) -> None:
         if cache is not None and not isinstance(cache, Cache):
             raise UsageError(f"cache was {type(cache).__name__}; give a Cache, as in Cache('redis://localhost:6379/0')")
+        if options is not None and not isinstance(options, Mapping):
+            raise UsageError(f"options was a {type(options).__name__}; give a mapping of ccxt's options")
         own = settings or ExchangeSettings()
         self._venue: Venue = CcxtVenue(
             venue,

@@ -64,6 +64,7 @@ class _Walk:
     request: CandleRequest
     # By the time a bar opens: whether it was over when the request for it left, and its row.
     rows: dict[int, tuple[bool, Row]] = field(default_factory=dict)
+    _newest: int | None = None  # the open of the market's newest bar, -1 where it has none
     _coarse: tuple[int, list[int]] | None = None  # length, and the opens at which anything was traded
 
     @property
@@ -157,6 +158,10 @@ class _Walk:
 
     async def _next_traded(self, time: int) -> int | None:
         """Return the first moment from ``time`` on at which a bar may open; ``None`` after the last."""
+        if self._newest is None:
+            self._newest = max(await self._ask(self.request.timeframe, None, 1), default=-1)
+        if self._newest < time:
+            return None
         length, opens = await self._traded()
         at = bisect.bisect_right(opens, time)
         if at and time < opens[at - 1] + length:

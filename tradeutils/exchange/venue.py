@@ -333,8 +333,6 @@ def _checked_options(name: str, account: Account | None, options: Mapping[str, A
         raise errors.UsageError(f"account was a {type(account).__name__}; give an Account, with its credentials")
     if account is not None and account.exchange != name:
         raise errors.UsageError(f"account {account.name!r} belongs to {account.exchange}, not to {name}")
-    if options is not None and not isinstance(options, Mapping):
-        raise errors.UsageError(f"options was a {type(options).__name__}; give a mapping of ccxt's options")
     return {**(account.options if account else {}), **(options or {})}
 
 

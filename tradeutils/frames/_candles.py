@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tradeutils.errors import DataError, UnknownName, UsageError
 from tradeutils.frames._arrays import is_frame, is_number, numbers, refuse_levels, stacked
 from tradeutils.model import Candles, Panel
-from tradeutils.model.candles import PRICE_FIELDS
+from tradeutils.model.candles import PRICE_FIELDS, Column
 from tradeutils.timeframe import Times
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def candles_from_frame(frame: pd.DataFrame, *, timeframe: str, exchange: str = "
         Columns open, high, low, close, volume (any case), optionally closed. Times are its DatetimeIndex, else
         a column (or index) named time, datetime, timestamp or date: datetimes, ISO 8601 text, or numbers in
         s, ms, us or ns since the epoch, told apart by size. Without a time zone they are taken as UTC;
-        fractions of a millisecond are cut off. float64 columns are shared with the frame where they can be.
+        fractions of a millisecond are cut off. The candles hold copies.
     timeframe, exchange, symbol : str
         What the candles are of.
 
@@ -104,8 +104,15 @@ def candles_from_frame(frame: pd.DataFrame, *, timeframe: str, exchange: str = "
         timeframe=timeframe,
         time=_frame_times(frame, found),
         closed=_flags(frame.iloc[:, found["closed"]]) if "closed" in found else None,  # type: ignore[arg-type]
-        **{name: numbers(frame.iloc[:, found[name]], name) for name in PRICE_FIELDS},
+        **{name: _owned(numbers(frame.iloc[:, found[name]], name)) for name in PRICE_FIELDS},
     )
+
+
+def _owned(array: Column) -> Column:
+    """Return a column that is ours alone: pandas writes to its own through views that it hands out as read-only."""
+    owned = array if array.flags.owndata else array.copy()
+    owned.flags.writeable = False
+    return owned
 
 
 def _time_index(time: Times) -> pd.DatetimeIndex:

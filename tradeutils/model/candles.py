@@ -61,7 +61,7 @@ class Candles:
 
     Notes
     -----
-    Columns already of the right dtype and contiguous are not copied; ours are read-only views.
+    Ours are read-only. Arrays that could still be written to are copied; read-only ones of the right dtype are not.
     """
 
     exchange: str = ""
@@ -134,7 +134,7 @@ class Candles:
 
     def with_closed(self, closed: Sequence[bool] | npt.NDArray[np.bool_]) -> Candles:
         """Return the same candles with another ``closed`` column, one flag a bar."""
-        return self._with({**self._columns(), "closed": np.asarray(closed, dtype=np.bool_)})
+        return self._with({**self._columns(), "closed": closed})
 
     def gaps(self) -> tuple[Gap, ...]:
         """
@@ -157,7 +157,8 @@ class Candles:
         Return candles of a coarser timeframe.
 
         Open is the first, high the highest, low the lowest, close the last and volume the sum of the
-        candles inside each bar. A bar is ``closed`` when its last moment is covered by a closed candle.
+        candles inside each bar; candles without a price (NaN) are left out, an unknown volume makes the
+        sum unknown. A bar is ``closed`` when its last moment is covered by a closed candle.
 
         Parameters
         ----------
@@ -175,6 +176,10 @@ class Candles:
             raise UsageError(
                 f"timeframe was {timeframe!r}; {self.timeframe} candles make up only multiples of {source}"
             )
+        priced = ~np.isnan(self.open + self.high + self.low + self.close)
+        if not priced.all():
+            known = self._with({name: values[priced] for name, values in self._columns().items()})
+            return known.resample(timeframe, partial=partial)
         if not len(self):
             return Candles(exchange=self.exchange, symbol=self.symbol, timeframe=target.name, **self._columns())
         opens = target.floor(self.time)
@@ -256,6 +261,7 @@ class Candles:
         Raises
         ------
         DataError : a row that is shorter, holds no numbers or has no time; it is named.
+        UsageError : times that step by seconds or microseconds where bars step by milliseconds.
         """
         table = _table(rows)
         order = np.argsort(table[:, 0], kind="stable")
@@ -263,9 +269,10 @@ class Candles:
         last_of_time = np.r_[table[1:, 0] != table[:-1, 0], True][: len(table)]
         table = table[last_of_time]
         time = table[:, 0].astype(np.int64)
+        frame = _timeframe.parse(timeframe)
+        _check_unit(time, frame)
         closed = None
         if now is not None:
-            frame = _timeframe.parse(timeframe)
             closed = frame.shift(frame.floor(time), 1) <= to_ms(now, name="now")
         return cls(
             exchange=exchange,
@@ -277,9 +284,25 @@ class Candles:
         )
 
 
+def _check_unit(time: Times, frame: _timeframe.Timeframe) -> None:
+    """Refuse times of another unit, by the step between two of them."""
+    if frame.ms is None or len(time) < 2:
+        return
+    step = float(np.median(np.diff(time)))
+    for unit, factor in (("seconds", 1e-3), ("microseconds", 1e3), ("nanoseconds", 1e6)):
+        if step == frame.ms * factor:
+            raise UsageError(
+                f"the times step by {step:.0f}, and a bar of {frame} by {frame.ms} ms; they look like {unit}: "
+                "write milliseconds"
+            )
+
+
 def _table(rows: Iterable[Sequence[Any]]) -> npt.NDArray[np.float64]:
     """Return rows of six numbers as an array (T, 6)."""
-    taken = list(rows)
+    try:
+        taken = list(rows)
+    except TypeError as error:
+        raise UsageError(f"rows was {rows!r:.80}; give rows of [time, open, high, low, close, volume]") from error
     try:
         table = np.array([row[:6] for row in taken], dtype=np.float64)
     except (TypeError, ValueError):
@@ -288,7 +311,7 @@ def _table(rows: Iterable[Sequence[Any]]) -> npt.NDArray[np.float64]:
         at = next((i for i, row in enumerate(taken) if not _is_row(row)), 0)
         raise DataError(f"row {at} was {taken[at]!r:.120}; write numbers: [time, open, high, low, close, volume]")
     table = table.reshape(-1, 6)
-    timeless = np.flatnonzero(~np.isfinite(table[:, 0]))
+    timeless = np.flatnonzero(~(np.abs(table[:, 0]) < 2.0**62))  # so that it fits int64, NaN included
     if len(timeless):
         raise DataError(f"row {timeless[0]} had no time: {taken[timeless[0]]!r:.120}; drop such rows first")
     return table
@@ -302,18 +325,25 @@ def _is_row(row: Any) -> bool:
 
 
 def column(name: str, values: Any, dtype: type[np.generic], ndim: int = 1) -> npt.NDArray[Any]:
-    """Return ``values`` as a contiguous array of ``dtype`` and ``ndim`` dimensions, copied only if need be."""
+    """
+    Return ``values`` as a contiguous array of ``dtype`` and ``ndim`` dimensions.
+
+    Copied where it must be converted or could still be written to by who gave it; read-only arrays are not.
+    """
     try:
         array = np.asarray(values)
         if array.ndim != ndim:
             raise UsageError(f"{name} had shape {array.shape}; give {'(T,)' if ndim == 1 else '(T, S)'}")
         if array.dtype != dtype and array.size:
             array = _converted(name, array, dtype)
-        return np.ascontiguousarray(array, dtype=dtype)
+        made = np.ascontiguousarray(array, dtype=dtype)
     except UsageError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{name} cannot be read as {dtype.__name__}: {error}") from error
+    if isinstance(values, np.ndarray) and values.flags.writeable and np.may_share_memory(made, values):
+        return made.copy()
+    return made
 
 
 def _converted(name: str, array: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:

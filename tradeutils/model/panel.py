@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +70,8 @@ class Panel:
     closed: npt.NDArray[np.bool_] = None  # type: ignore[assignment]  # always set below
 
     def __post_init__(self) -> None:
-        if isinstance(self.symbols, str):
-            raise UsageError(f"symbols was {self.symbols!r}; give a list of symbols: [{self.symbols!r}]")
+        if isinstance(self.symbols, str) or not isinstance(self.symbols, Iterable):
+            raise UsageError(f"symbols was {self.symbols!r}; give a list of symbols, as in ['BTC/USDT']")
         symbols = tuple(self.symbols)
         twice = sorted({s for s in symbols if symbols.count(s) > 1}) if len(set(symbols)) < len(symbols) else []
         if twice:
@@ -121,7 +121,11 @@ class Panel:
         where = f"{self.exchange} {self.timeframe}".strip()
         return f"<Panel {where}: {len(self)} bars x {len(self.symbols)} symbols{describe_span(self.time)}>"
 
-    def __getitem__(self, key: str | slice) -> Any:
+    @overload
+    def __getitem__(self, key: str) -> Candles: ...
+    @overload
+    def __getitem__(self, key: slice) -> Panel: ...
+    def __getitem__(self, key: str | slice) -> Candles | Panel:
         """Return the candles of a symbol (``panel["BTC/USDT"]``) or the panel of a slice of rows (``panel[-100:]``)."""
         if isinstance(key, str):
             return self.candles(key)
@@ -138,8 +142,7 @@ class Panel:
         """Return the rows that open in ``[since, until)``; ``None`` leaves that side open."""
         first = 0 if since is None else int(np.searchsorted(self.time, to_ms(since, name="since")))
         last = len(self) if until is None else int(np.searchsorted(self.time, to_ms(until, name="until")))
-        made: Panel = self[first : max(first, last)]
-        return made
+        return self[first : max(first, last)]
 
     def candles(self, symbol: str) -> Candles:
         """Return the candles of one symbol, without the rows in which it has none."""
@@ -208,7 +211,14 @@ class Panel:
         ------
         UsageError : none given, timeframes that differ, a symbol twice.
         """
-        series = dict(candles) if isinstance(candles, Mapping) else {c.symbol: c for c in candles}
+        given = (
+            list(candles.values() if isinstance(candles, Mapping) else candles)
+            if isinstance(candles, Iterable)
+            else None
+        )
+        if given is None or not all(isinstance(one, Candles) for one in given):
+            raise UsageError(f"candles was {candles!r:.80}; give a list of Candles, or a mapping from symbol to them")
+        series = dict(candles) if isinstance(candles, Mapping) else {c.symbol: c for c in given}
         if not series:
             raise UsageError("candles was empty; a panel needs the candles of one symbol at least")
         if len(series) < len(candles):
@@ -225,6 +235,8 @@ class Panel:
             for name in PRICE_FIELDS:
                 fields[name][rows, s] = getattr(one, name)
             closed[rows] &= one.closed
+        for values in (time, closed, *fields.values()):
+            values.flags.writeable = False  # ours alone: nothing to be copied for safety
         return cls(
             exchange=venues.pop() if len(venues) == 1 else "",
             symbols=tuple(series),
