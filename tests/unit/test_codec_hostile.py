@@ -59,6 +59,7 @@ FOREIGN = {
     "deep lists that end": b"[" * 2000 + b"]" * 2000,
     "two values": b"1 2",
     "numpy's own": b"\x93NUMPY\x01\x00",
+    "our first byte, and others": b"\xabcd" + bytes(20),
     "our magic alone": MAGIC,
     "our head without version": MAGIC + b"\x01" + bytes(5),
     "zeros": bytes(64),
@@ -94,6 +95,19 @@ def test_what_is_not_bytes_is_a_usage_error(data: Any) -> None:
     """A str or None handed in is the caller's mistake, not damage."""
     with pytest.raises(UsageError, match="give bytes"):
         codec.loads(data)
+
+
+def test_views_are_read_whatever_they_are_views_of() -> None:
+    """A view of other items than bytes, or of several axes, is read as its bytes; one with holes is refused."""
+    data = codec.dumps(list(range(10))) + b" " * 3
+    for view in (
+        memoryview(data),
+        memoryview(np.frombuffer(data, "u4")),
+        memoryview(np.frombuffer(data, "u1").reshape(2, -1)),
+    ):
+        assert codec.loads(view) == list(range(10))
+    with pytest.raises(UsageError, match="not contiguous"):
+        codec.loads(memoryview(data)[::2])
 
 
 ALLOWED = np.ones(2).tobytes()
@@ -240,6 +254,27 @@ FORGED_BUFFERS: dict[str, tuple[Any, list[bytes]]] = {
         ["pandas", ["series", ONE, ["masked", 0, 1], None, None],
          [0, ["array", "<i8", [1, 1], "C", 0], ["array", "|b1", [1, 1], "C", 1]]],
         [bytes(8), bytes(1)],
+    ),
+    "a frame with a column of text of fixed width": (
+        ["pandas", ["frame", ONE, ONE, [[[0], 0]], None], [0, ["array", "<U1", [1], "C", 0]]],
+        [b"a\x00\x00\x00"],
+    ),
+    "a frame with a block of another length": (
+        ["pandas", ["frame", HUGE, ONE, [[[0], 0]], None], [0, ["array", "<f8", [1, 1], "C", 0]]],
+        [bytes(8)],
+    ),
+    "a frame with a column of another length": (
+        ["pandas", ["frame", TWO, ONE, [[[0], ["masked", 0, 1]]], None],
+         [0, ["array", "<i8", [1], "C", 0], ["array", "|b1", [1], "C", 1]]],
+        [bytes(8), bytes(1)],
+    ),
+    "a frame with one block for two places": (
+        ["pandas", ["frame", ONE, TWO, [[[0, 1], 0]], None], [0, ["array", "<f8", [1, 1], "C", 0]]],
+        [bytes(8)],
+    ),
+    "a frame with two columns at one place": (
+        ["pandas", ["frame", ONE, TWO, [[[0, 0], 0]], None], [0, ["array", "<f8", [2, 1], "C", 0]]],
+        [bytes(16)],
     ),
     "a frame with a column at no place": (
         ["pandas", ["frame", ONE, ONE, [[["x"], 0]], None], [0, ["array", "<f8", [1], "C", 0]]],

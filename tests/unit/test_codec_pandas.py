@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 import zoneinfo
 from decimal import Decimal
 from typing import Any
@@ -100,6 +101,13 @@ def test_frame_comes_back_as_it_was(frame: pd.DataFrame) -> None:
     for at in range(min(frame.shape[1], 13)):
         column = frame.iloc[:, at]
         assert same(codec.loads(codec.dumps({"a": column})), {"a": column})
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_frame_comes_back_where_pandas_cannot_take_blocks(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pandas 2 lacks the way in that takes blocks as they are; the other way gives the same frames."""
+    monkeypatch.setitem(sys.modules, "pandas.api.internals", None)
+    assert same(codec.loads(codec.dumps(frame)), frame)
 
 
 def test_decoded_frame_is_one_block_that_can_be_written_to() -> None:

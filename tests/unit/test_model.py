@@ -157,6 +157,15 @@ def test_only_closed_leaves_bars_that_were_forming() -> None:
     assert candles(0, 1, 2, closed=[True, False, True]).only_closed().time.tolist() == [0, 2 * MINUTE]
 
 
+def test_flags_can_be_replaced() -> None:
+    """Who knows better which bars are over says so; prices and times stay."""
+    made = candles(0, 1).with_closed([True, False])
+    assert made.closed.tolist() == [True, False]
+    assert made.with_closed(np.ones(2, bool)) == candles(0, 1)
+    with pytest.raises(UsageError, match="closed had 1 rows"):
+        made.with_closed([True])
+
+
 def test_gaps_are_what_is_missing_between_the_bars() -> None:
     """Each hole with its first and last moment and its number of bars; a bar off the grid fills its own."""
     assert candles(0, 1, 4, 5, 9).gaps() == (Gap(2 * MINUTE, 4 * MINUTE, 2), Gap(6 * MINUTE, 9 * MINUTE, 3))
@@ -281,6 +290,23 @@ def test_rows_that_are_no_candles_are_named(rows: Any, message: str) -> None:
         Candles.from_rows(rows, timeframe="1m")
 
 
+@pytest.mark.parametrize("unit", ["seconds", "microseconds", "nanoseconds"])
+def test_rows_in_another_unit_are_refused(unit: str) -> None:
+    """Times that step by a bar in another unit are not taken for milliseconds."""
+    factor = {"seconds": 1e-3, "microseconds": 1e3, "nanoseconds": 1e6}[unit]
+    rows = [[i * MINUTE * factor, 1, 1, 1, 1, 1] for i in range(5)]
+    with pytest.raises(UsageError, match=f"they look like {unit}: write milliseconds"):
+        Candles.from_rows(rows, timeframe="1m")
+    assert len(Candles.from_rows(rows[:1], timeframe="1m")) == 1
+    assert len(Candles.from_rows([[i, *row[1:]] for i, row in enumerate(rows)], timeframe="1M")) == 5
+
+
+def test_what_holds_no_rows_is_refused() -> None:
+    """A number in place of rows is the caller's mistake."""
+    with pytest.raises(UsageError, match="rows was 5; give rows"):
+        Candles.from_rows(5, timeframe="1m")  # type: ignore[arg-type]
+
+
 def panel(*symbols: str, bars: int = 3, **change: Any) -> Panel:
     """Return a panel whose close counts its cells."""
     shape = (bars, len(symbols))
@@ -336,6 +362,7 @@ def test_panel_aligns_candles_on_the_union_of_their_times() -> None:
     assert made.candles("ETH/USDT") == other
     assert Panel.from_candles({"X": one}).symbols == ("X",)
     assert Panel.from_candles({"X": one})["X"].symbol == "X"
+    assert Panel.from_candles(iter([one, other])) == made  # type: ignore[arg-type]
 
 
 def test_panel_of_several_venues_has_no_venue() -> None:
@@ -351,6 +378,8 @@ def test_panel_of_several_venues_has_no_venue() -> None:
         ({}, "candles was empty"),
         ([candles(0), candles(1)], "held a symbol more than once"),
         ([candles(0), candles(0, timeframe="5m", symbol="E")], "had timeframes 1m, 5m; resample"),
+        (5, "candles was 5; give a list of Candles"),
+        ([5], r"candles was \[5\]; give a list of Candles"),
     ],
 )
 def test_candles_that_make_no_panel_are_refused(given: Any, message: str) -> None:

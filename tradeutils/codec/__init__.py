@@ -31,6 +31,8 @@ __all__ = ["MAX_BYTES", "dumps", "loads"]
 MAX_BYTES: Final = 2**30
 """What `loads` may take at most unless told otherwise: 1 GiB."""
 
+_FIRST: Final = MAGIC[0]
+
 # What Python makes of text, in bytes: no more than _WORST for each byte of it, so that small texts need no count;
 # a character at most 4, a dict of one entry 240, a list or plain value 64, a decimal or a record of the model 224.
 _WORST, _WIDEST, _DICT, _PLAIN, _TAGGED = 128, 4, 240, 64, 224
@@ -57,7 +59,7 @@ def dumps(value: Any) -> bytes:
 
     Notes
     -----
-    Plain JSON costs what orjson costs, up to 2.4 times as much where it holds nulls or lists. Arrays, candles and
+    Plain JSON costs 1.3 to 2.2 times what orjson alone costs, most where it holds nulls or lists. Arrays, candles and
     panels are written at the speed of memory.
     """
     plain = dump_plain(value)
@@ -94,15 +96,14 @@ def loads(data: bytes | bytearray | memoryview, *, max_bytes: int = MAX_BYTES) -
     -----
     Damage is found by a checksum in all but plain JSON, where it is found only if it is no longer JSON.
     """
-    if not isinstance(data, (bytes, bytearray, memoryview)):  # a tuple: four times as quick
-        raise UsageError(f"data was a {type(data).__name__}; give bytes, bytearray or memoryview")
+    if data.__class__ is not bytes:
+        data = _viewed(data)
+    size = len(data)
+    if size > max_bytes:
+        raise CodecError(f"data has {size} bytes, max_bytes is {max_bytes}; raise it if the data is trusted")
     try:
-        if isinstance(data, memoryview):
-            data = data.cast("B")
-        if len(data) > max_bytes:
-            raise CodecError(f"data has {len(data)} bytes, max_bytes is {max_bytes}; raise it if the data is trusted")
-        if data[:3] != MAGIC:
-            if len(data) * _WORST > max_bytes:
+        if not size or data[0] != _FIRST:
+            if size * _WORST > max_bytes:
                 _check_size(data, max_bytes, _PLAIN)
             return orjson.loads(data)
         text, buffers = split(memoryview(data))
@@ -116,6 +117,16 @@ def loads(data: bytes | bytearray | memoryview, *, max_bytes: int = MAX_BYTES) -
     except _NONSENSE as error:
         raise CodecError(_complaint(data, error)) from error
     return value
+
+
+def _viewed(data: Any) -> memoryview:
+    """Return anything but plain bytes as a memoryview of bytes."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise UsageError(f"data was a {type(data).__name__}; give bytes, bytearray or memoryview")
+    try:
+        return memoryview(data).cast("B")
+    except TypeError as error:
+        raise UsageError("data was a memoryview that is not contiguous; give bytes(data)") from error
 
 
 def _check_size(text: bytes | bytearray | memoryview, max_bytes: int, each: int) -> None:

@@ -70,7 +70,9 @@ def split(data: memoryview) -> tuple[memoryview, list[memoryview]]:
     """
     if len(data) < _FIXED:
         raise CodecError(f"the bytes end after {len(data)}, inside the head of {_FIXED}; they were cut off")
-    _, version, text_size, count = _HEAD.unpack_from(data)
+    magic, version, text_size, count = _HEAD.unpack_from(data)
+    if magic != MAGIC:
+        raise CodecError(f"the bytes begin with {magic!r}: they are neither JSON nor ours")
     if version != VERSION:
         raise CodecError(f"the bytes are in format version {version}; this release reads version {VERSION}")
     text_from = _FIXED + 8 * count

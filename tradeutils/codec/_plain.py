@@ -35,9 +35,12 @@ def dump_plain(value: Any) -> bytes | None:
         text = orjson.dumps(value, None, _OPTIONS)
     except TypeError:  # another type or key, an int over 64 bits, a lone surrogate, nested more than 254 deep
         return None
-    if kind not in _BOXES or _adds_up(value, text) or _looked_through(value):
+    if kind not in _BOXES:
         return text
-    return None
+    # One small dict of atoms, such as a ticker, by the same reasoning as in _adds_up: 0.6 us, not 2.5.
+    if kind is dict and len(text) < _LONG and not gc.is_tracked(value) and b"[" not in text and b"null" not in text:
+        return text
+    return text if _adds_up(value, text) or _looked_through(value) else None
 
 
 def _adds_up(value: Any, text: bytes) -> bool:

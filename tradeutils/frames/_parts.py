@@ -269,31 +269,47 @@ def _blocks(frame: pd.DataFrame, kept: Ingredients) -> list[Recipe]:
 def _from_blocks(index: pd.Index[Any], columns: pd.Index[Any], blocks: list[Recipe], kept: Ingredients) -> pd.DataFrame:
     import pandas as pd
 
-    if len(blocks) == 1 and blocks[0][0] is None:
-        whole = _checked(kept[blocks[0][1]], np.ndarray, 2)
-        return pd.DataFrame(whole.T.copy(order="K"), index=index, columns=columns, copy=False)
-    arrays = [_checked(kept[block], np.ndarray) if isinstance(block, int) else None for _, block in blocks]
-    flat = [(at, array) for (at, _), array in zip(blocks, arrays, strict=True) if array is not None and array.ndim == 2]
-    base_at, base = max(flat, key=lambda one: len(one[0]), default=([], np.empty((0, len(index)))))
-    placed: dict[int, Any] = {}
-    for (at, block), array in zip(blocks, arrays, strict=True):
-        if array is None or array.ndim != 2:
-            column = _array(block, kept)
-            # Left to itself pandas turns an array of objects that happen to be text into a column of text.
-            texts = isinstance(column, np.ndarray) and column.dtype.kind == "O"
-            placed[at[0]] = pd.Series(column, index=index, dtype=object) if texts else column
-        elif array is not base:
-            placed.update(zip(at, array.copy(), strict=True))
-    if sorted((*base_at, *placed)) != list(range(len(columns))) or base_at != sorted(base_at):
-        raise DataError(f"the frame has {len(columns)} columns, and these: {[*base_at, *placed][:20]}")
-    # The largest block as it is and a few columns inserted: half the cost of a dict of columns. pandas warns of
-    # frames made of a hundred inserts.
-    if len(placed) > _FEW:
-        placed.update(zip(base_at, base.copy(), strict=True))
-        frame = pd.DataFrame({at: placed[at] for at in range(len(columns))}, index=index, copy=False)
+    made = [_block(at, array, (len(columns), len(index)), kept) for at, array in blocks]
+    if sorted(at for places, _ in made for at in places) != list(range(len(columns))):
+        raise DataError(f"the frame has {len(columns)} columns, and these: {[at for at, _ in made][:20]}")
+    try:
+        from pandas.api.internals import create_dataframe_from_blocks  # type: ignore[import-not-found]
+    except ImportError:  # before pandas 3: six times as slow
+        single = {at: one for places, array in made for at, one in zip(places, _columns_of(array, index), strict=True)}
+        frame = pd.DataFrame({at: single[at] for at in range(len(columns))}, index=index, copy=False)
+        frame.columns = columns
+        return frame
+    built: pd.DataFrame = create_dataframe_from_blocks([(b, np.array(at, np.intp)) for at, b in made], index, columns)
+    return built
+
+
+def _block(at: list[int] | None, recipe: Any, shape: tuple[int, int], kept: Ingredients) -> tuple[list[int], Any]:
+    """
+    Return where the columns of a block stand, and the block: an array (N, T) or one extension array (T,).
+
+    All that pandas does not check is checked here, as the frame is made of the blocks as they are.
+    """
+    import pandas as pd
+
+    places = list(range(shape[0])) if at is None else at
+    if isinstance(recipe, int) and _checked(kept[recipe], np.ndarray).ndim == 2 and _is_plain(kept[recipe].dtype):
+        array = kept[recipe].copy(order="K")
     else:
-        frame = pd.DataFrame(base.T.copy(order="K"), index=index, copy=False)
-        for label, at in enumerate(sorted(placed), len(base_at)):  # labels that keep the range of columns a range
-            frame.insert(at, label, placed[at])
-    frame.columns = columns
-    return frame
+        array = _array(recipe, kept)
+        if isinstance(array, np.ndarray):
+            if array.dtype.kind not in "biufcOmM":
+                raise DataError(f"a column of the frame has dtype {array.dtype}")
+            array = pd.array(array) if array.dtype.kind in "mM" else array[None, :]
+    fits = array.shape[-1] == shape[1] and len(places) == (len(array) if array.ndim == 2 else 1)
+    if not fits or places != sorted(places) or not all(type(place) is int for place in places):
+        raise DataError(f"columns at {str(places)[:60]} of shape {array.shape} do not fit a frame of {shape[1]} rows")
+    return places, array
+
+
+def _columns_of(array: Any, index: pd.Index[Any]) -> list[Any]:
+    """Return a block column by column. Left to itself pandas makes columns of text of objects that happen to be."""
+    import pandas as pd
+
+    if array.ndim == 1:
+        return [array]
+    return [pd.Series(one, index=index, dtype=object) for one in array] if array.dtype.kind == "O" else list(array)

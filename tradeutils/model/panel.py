@@ -221,7 +221,7 @@ class Panel:
         series = dict(candles) if isinstance(candles, Mapping) else {c.symbol: c for c in given}
         if not series:
             raise UsageError("candles was empty; a panel needs the candles of one symbol at least")
-        if len(series) < len(candles):
+        if len(series) < len(given):
             raise UsageError("candles held a symbol more than once; each symbol is one column")
         frames = sorted({c.timeframe for c in series.values()})
         if len(frames) > 1:
