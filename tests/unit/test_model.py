@@ -544,3 +544,12 @@ def test_balance_is_a_mapping_of_what_is_held() -> None:
 def test_values_cross_process_pools(value: Any) -> None:
     """Pickled and back they are equal."""
     assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301  # our own bytes
+
+
+def test_what_crosses_a_process_is_read_only_there_too() -> None:
+    """Pickled arrays come back writable; ours do not."""
+    for made in (candles(1, 2, 3), panel("A", "B")):
+        back = pickle.loads(pickle.dumps(made))  # noqa: S301  # our own bytes
+        assert back == made
+        assert not back.close.flags.writeable
+        assert not back.time.flags.writeable

@@ -103,6 +103,10 @@ class Candles:
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Built anew: pickled arrays come back writable.
+        return _rebuild, (self.exchange, self.symbol, self.timeframe, self._columns())
+
     def __repr__(self) -> str:
         where = " ".join(part for part in (self.exchange, self.symbol, self.timeframe) if part)
         return f"<Candles {where}: {len(self)} bars{describe_span(self.time)}>"
@@ -322,6 +326,10 @@ def _is_row(row: Any) -> bool:
         return np.array(row[:6], dtype=np.float64).shape == (6,)
     except (TypeError, ValueError):
         return False
+
+
+def _rebuild(exchange: str, symbol: str, timeframe: str, columns: dict[str, Any]) -> Candles:
+    return Candles(exchange=exchange, symbol=symbol, timeframe=timeframe, **columns)
 
 
 def column(name: str, values: Any, dtype: type[np.generic], ndim: int = 1) -> npt.NDArray[Any]:

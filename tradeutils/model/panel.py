@@ -117,6 +117,11 @@ class Panel:
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Built anew: pickled arrays come back writable.
+        columns = {name: getattr(self, name) for name in ("time", *PRICE_FIELDS, "closed")}
+        return _rebuild, (self.exchange, self.symbols, self.timeframe, columns)
+
     def __repr__(self) -> str:
         where = f"{self.exchange} {self.timeframe}".strip()
         return f"<Panel {where}: {len(self)} bars x {len(self.symbols)} symbols{describe_span(self.time)}>"
@@ -253,3 +258,7 @@ class Panel:
         if field not in PRICE_FIELDS:
             raise UnknownName("field", field, PRICE_FIELDS)
         return panel_to_frame(self, field)
+
+
+def _rebuild(exchange: str, symbols: tuple[str, ...], timeframe: str, columns: dict[str, Any]) -> Panel:
+    return Panel(exchange=exchange, symbols=symbols, timeframe=timeframe, **columns)
