@@ -190,8 +190,12 @@ async def test_impossible_ttl_is_refused(cache: Cache, ttl: Any) -> None:
 
 async def test_ttl_takes_any_real_number(cache: Cache) -> None:
     """Numpy's floats and Decimals are numbers of seconds too."""
-    for ttl in (np.float64(60), Decimal(60), np.int64(60), 1e-9):
-        await cache.set("k", 1, ttl=ttl)  # type: ignore[arg-type]
+    for number, ttl in enumerate((np.float64(60), Decimal(60), np.int64(60))):
+        await cache.set("k", number, ttl=ttl)  # type: ignore[arg-type]
+        assert await cache.get("k") == number
+    await cache.set("k", 1, ttl=1e-9)
+    await asyncio.sleep(0.01)
+    assert await cache.get("k") is None
 
 
 @pytest.mark.parametrize("key", ["", None, 5, b"bytes", "x" * 1025, "é" * 513, "x" * 10_000_000, "\ud800"])
@@ -694,8 +698,9 @@ async def test_cancelled_wait_for_a_lock_leaves_none_behind(open_cache: Open) ->
         await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.wait([waiting])
-    async with one.lock("name", ttl=10):
-        pass
+    async with asyncio.timeout(5), one.lock("name", ttl=10) as lock:
+        assert waiting.cancelled()
+        await lock.extend(10)  # ours: raises where it is not
 
 
 async def test_lock_wants_a_name_and_an_end(cache: Cache) -> None:
