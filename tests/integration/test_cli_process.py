@@ -187,3 +187,10 @@ def test_port_that_is_taken_is_told(tmp_path: pathlib.Path, venue: SimulatedVenu
     assert (code, out) == (2, "")
     assert f"port was {port}" in err
     assert "0 takes a free port" in err
+
+
+def test_closed_output_is_no_fault() -> None:
+    """A program that was started with its output closed ends as one whose output goes nowhere."""
+    command = f"{sys.executable} -m tradeutils.cli doctor --json >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=120, check=False)  # noqa: S607
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -293,6 +293,8 @@ async def test_misspelt_names_are_refused_with_the_nearest(exchange: tu.Exchange
         tu.Exchange("binnance")
     with pytest.raises(errors.UsageError, match="limit"):
         await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=0)
+    with pytest.raises(errors.UsageError, match="after 1970"):
+        await exchange.fetch_ohlcv("BTC/USDT", "1m", until=dt.datetime(1961, 1, 1, tzinfo=dt.UTC))
     with pytest.raises(errors.UsageError, match="first"):
         await exchange.fetch_ohlcv("BTC/USDT", "1m", since=2 * 10**12, until=10**12)
     with pytest.raises(errors.UsageError, match="time zone"):
@@ -421,3 +423,11 @@ async def test_a_sparse_symbol_does_not_push_out_the_others(venue: SimulatedVenu
         panel = await exchange.fetch_panel(["A/USDT", "B/USDT"], "1m", limit=50)
     assert panel.shape == (50, 2)
     assert not np.isnan(panel.close[:, 0]).any()
+
+
+async def test_what_is_wrong_by_itself_is_refused_before_any_request() -> None:
+    """A bad timeframe, range or limit needs no venue to be seen: nobody listens here."""
+    async with tu.Exchange("binance", url="http://127.0.0.1:1") as exchange:
+        for wrong in ({"timeframe": "7x"}, {"limit": 0}, {"since": 5, "until": 4}, {"since": 1_700_000_000}):
+            with pytest.raises(errors.UsageError):
+                await exchange.fetch_ohlcv("BTC/USDT", **wrong)  # type: ignore[arg-type]  # the mistakes

@@ -159,15 +159,14 @@ def _gib(size: int | None) -> str:
 
 def _look_at_gpu() -> Finding:
     cards = machine.read_gpus()
-    details = {"cards": [asdict(card) for card in cards], "cupy": machine.has_module("cupy")}
+    details: dict[str, Any] = {"cards": [asdict(card) for card in cards], "cupy": machine.has_module("cupy")}
     if not cards:
         return Finding("gpu", "missing", "no NVIDIA card, or no driver; indicators use the processor", details=details)
+    details["extra"] = machine.cuda_extra(cards[0].cuda)
     named = ", ".join(f"{card.name} ({_gib(card.memory)})" for card in cards)
     found = f"{named}, driver {cards[0].driver}, CUDA up to {cards[0].cuda or 'unknown'}"
-    if details["cupy"]:
-        return Finding("gpu", "ok", found, details=details)
-    install = f'pip install "tradeutils[{machine.cuda_extra(cards[0].cuda)}]"'
-    return Finding("gpu", "missing", f"{found}; CuPy is not installed", install, details)
+    # Nothing to install: this version has no use for it yet.
+    return Finding("gpu", "ok", f"{found}; indicators use the processor in this version", details=details)
 
 
 async def _look_at_servers(settings: Settings, redis: str | None, venue: str | None, url: str | None) -> list[Finding]:

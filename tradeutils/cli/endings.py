@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pathlib
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -58,6 +59,9 @@ def run(command: Callable[..., object], arguments: Sequence[str], loudness: Loud
     loudness : Loudness
         Set by ``-v`` while the command line is read; at 2 and above a failure is shown with its traceback.
     """
+    for name in ("stdout", "stderr"):  # closed by who started us
+        if getattr(sys, name) is None:
+            setattr(sys, name, pathlib.Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as it lasts
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show must not end the command
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

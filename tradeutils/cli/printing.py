@@ -29,6 +29,9 @@ def show_json(value: Any) -> None:
     _write(orjson.dumps(value, default=_plain, option=options).decode() + "\n")
 
 
+_NARROWEST_TEXT: Final = 10  # characters of a column of text, its margin included, below which folding reads badly
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return format(value, "f")
@@ -73,11 +76,19 @@ def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=io.StringIO(), force_terminal=True, width=shutil.get_terminal_size().columns)
+    width = shutil.get_terminal_size().columns
+    sizes = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    numbers = [size for name, size in zip(columns, sizes, strict=True) if name.startswith(">")]
+    if sum(numbers) + _NARROWEST_TEXT * (len(columns) - len(numbers)) > width:
+        return _set_in_columns(columns, rows)  # too narrow to fold: the terminal's own wrapping leaves digits in order
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for name in columns:
-        # Folded where a terminal is too narrow: a number that is cut is another number.
-        table.add_column(Text(name.lstrip(">")), justify="right" if name.startswith(">") else "left", overflow="fold")
+        # Text is folded where the terminal is narrow, numbers are not: one that is cut is another number.
+        is_number = name.startswith(">")
+        table.add_column(
+            Text(name.lstrip(">")), justify="right" if is_number else "left", overflow="fold", no_wrap=is_number
+        )
     for row in rows:
         table.add_row(*map(Text, row))
     with console.capture() as captured:

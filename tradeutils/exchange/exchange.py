@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import numpy as np
-
 from tradeutils import timeframe as _timeframe
 from tradeutils.cache import Cache
 from tradeutils.errors import BadSymbol, UnknownName, UsageError
 from tradeutils.exchange.base import Venue
+from tradeutils.exchange.checks import candle_range, check_limit, several
 from tradeutils.exchange.gathering import all_or_first_error
 from tradeutils.exchange.paging import CandleRequest, fetch_candles
 from tradeutils.exchange.venue import CcxtVenue
@@ -30,7 +29,6 @@ _BOOK_TTL: Final = 0.25
 _SHORTEST_TTL: Final = 0.05
 _PAST_TTL: Final = 3600.0  # a range that lay in the past does not change
 _SETTLED_BARS: Final = 3  # how far back that past begins: venues publish a bar some time after its close
-_DEFAULT_BARS: Final = 500
 _PANEL_TASKS: Final = 32  # symbols in flight at once; the rate limit decides the pace, this only bounds memory
 
 
@@ -178,7 +176,7 @@ class Exchange:
         """
         if symbols is None:
             return await self._shared("tickers", _TICKER_TTL, lambda: self._venue.fetch_tickers(None))
-        wanted = _several(symbols)
+        wanted = several(symbols)
         for symbol in wanted:
             await self._market(symbol, "fetch_tickers")
         if not wanted:
@@ -229,8 +227,10 @@ class Exchange:
         -----
         One request a page (binance: 1000 bars), and one for the venue's clock the first time.
         """
-        market, frame = await self._market(symbol, "fetch_ohlcv"), self._timeframe(timeframe)
-        request = _candle_request(market, frame, since, until, limit, closed_only)
+        frame = self._timeframe(timeframe)
+        start, end, limit = candle_range(since, until, limit)  # what is wrong by itself is said before any request
+        market = await self._market(symbol, "fetch_ohlcv")
+        request = CandleRequest(market, frame, start, end, limit, closed_only)
         if self._cache is None:
             return await fetch_candles(self._venue, request)
         return await self._shared_candles(request)
@@ -257,7 +257,7 @@ class Exchange:
         progress : callable, optional
             Called with the number of symbols done and their total after each.
         """
-        wanted, limit = _several(symbols), _check_limit(limit)
+        wanted, limit = several(symbols), check_limit(limit)
         if not wanted:
             raise UsageError("symbols was empty; name at least one, as in ['BTC/USDT']")
         gate, done = asyncio.Semaphore(_PANEL_TASKS), 0
@@ -278,16 +278,16 @@ class Exchange:
 
     async def fetch_order_book(self, symbol: str, *, limit: int | None = None) -> OrderBook:
         """Return the best ``limit`` levels of each side (``None``: as many as the venue gives). One request."""
+        limit = check_limit(limit)
         await self._market(symbol, "fetch_order_book")
-        limit = _check_limit(limit)
         return await self._shared(
             f"book:{symbol}:{limit}", _BOOK_TTL, lambda: self._venue.fetch_order_book(symbol, limit)
         )
 
     async def fetch_trades(self, symbol: str, *, since: Instant | None = None, limit: int | None = None) -> list[Trade]:
         """Return public trades, oldest first: from ``since``, or the newest ``limit``. One request; never cached."""
+        limit = check_limit(limit)
         await self._market(symbol, "fetch_trades")
-        limit = _check_limit(limit)
         start = None if since is None else to_ms(since, name="since")
         trades = await self._venue.fetch_trades(symbol, since=start, limit=limit)
         return sorted(trades, key=lambda trade: trade.time)
@@ -368,34 +368,3 @@ class Exchange:
             return await fetch()
         found: T = await self._cache.get_or_fetch(f"{self._venue.origin}:{key}", fetch, ttl=ttl)
         return found
-
-
-def _several(symbols: Iterable[str]) -> list[str]:
-    """Return symbols as a list without repeats; a lone string is a mistake."""
-    if isinstance(symbols, str):
-        raise UsageError(f"symbols was {symbols!r}; give a list: [{symbols!r}]")
-    try:
-        return list(dict.fromkeys(symbols))
-    except TypeError as error:
-        raise UsageError(f"symbols was {symbols!r}; give a list of symbols, as in ['BTC/USDT']") from error
-
-
-def _check_limit(limit: int | None) -> int | None:
-    if limit is None:
-        return None
-    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
-        raise UsageError(f"limit was {limit!r}; write a whole number from 1, or None")
-    return int(limit)
-
-
-def _candle_request(
-    market: Market, frame: Timeframe, since: Instant | None, until: Instant | None, limit: int | None, closed_only: bool
-) -> CandleRequest:
-    limit = _check_limit(limit)
-    start = None if since is None else to_ms(since, name="since")
-    end = None if until is None else to_ms(until, name="until")
-    if start is not None and end is not None and start >= end:
-        raise UsageError(f"since was {start} and until {end}; since must come first")
-    if start is None and limit is None:
-        limit = _DEFAULT_BARS
-    return CandleRequest(market, frame, start, end, limit, closed_only)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import hashlib
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.exchange import parse
 from tradeutils.exchange.base import Row
 from tradeutils.exchange.clock import VenueClock, parse_date
+from tradeutils.exchange.configuration import credentials_of, defaults_of, origin_of, own_options_of
 from tradeutils.exchange.endpoints import host_of, parse_target, redirect
 from tradeutils.exchange.faults import translate
 from tradeutils.model import Balance, Market, Order, OrderBook, Ticker, Trade
@@ -31,13 +31,6 @@ __all__ = ["CcxtVenue", "venue_names"]
 _log = logs.get_logger("exchange")
 
 _TIMEOUT_S: Final = 10.0
-_OPTIONS: Final[Mapping[str, Any]] = {
-    # ccxt refuses to ask for open orders of all markets unless told that the cost is known; our docstring says it.
-    "fetchOpenOrders": {"warnWithoutSymbol": False},
-    "warnOnFetchOpenOrdersWithoutSymbol": False,
-}
-# With keys set, binance's load_markets would make private calls too, so that a bad key hid public markets.
-_BINANCE_OPTIONS: Final[Mapping[str, Any]] = {"fetchCurrencies": False, "fetchMargins": False}
 
 
 @dataclass(slots=True)
@@ -104,25 +97,25 @@ class CcxtVenue:
         timeout: float = _TIMEOUT_S,
         rate_limit_ms: float | None = None,
     ) -> None:
-        own_options = _checked_options(name, account, options)
+        own_options = own_options_of(name, account, options)
         config: dict[str, Any] = {
             # Figures arrive as the venue wrote them; see parse. Not str: some of ccxt's classes sort a book by what
             # they parsed, and "99" comes after "100".
             "number": Decimal,
             "timeout": int(timeout * 1000),
-            "options": {**_OPTIONS, **(_BINANCE_OPTIONS if name.startswith("binance") else {}), **own_options},
+            "options": {**defaults_of(name), **own_options},
         }
         if rate_limit_ms is not None:
             config["rateLimit"] = rate_limit_ms
         if account is not None:
             logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
-            config |= _ccxt_credentials(account)
+            config |= credentials_of(account)
         self._target = None if url is None else parse_target(url)
         self._ccxt = _open_ccxt(name, config)
         sandbox = account is not None and account.sandbox
         if sandbox:
             _enter_sandbox(self._ccxt)  # its keys must not reach the real venue
-        self._origin = _origin(name, None if url is None else parse_target(url).netloc, sandbox, own_options)
+        self._origin = origin_of(name, None if url is None else parse_target(url).netloc, sandbox, own_options)
         self._account = account.name if account else None
         self._timeframes = _timeframes(self._ccxt.timeframes or {})
         self._clock = VenueClock()
@@ -327,24 +320,6 @@ class CcxtVenue:
         return body
 
 
-def _checked_options(name: str, account: Account | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the account's and the caller's options of ccxt as one."""
-    if account is not None and not isinstance(account, Account):
-        raise errors.UsageError(f"account was a {type(account).__name__}; give an Account, with its credentials")
-    if account is not None and account.exchange != name:
-        raise errors.UsageError(f"account {account.name!r} belongs to {account.exchange}, not to {name}")
-    return {**(account.options if account else {}), **(options or {})}
-
-
-def _origin(name: str, host: str | None, sandbox: bool, options: Mapping[str, Any]) -> str:
-    """Name where answers come from: two exchanges of one origin give the same ones, and may share a cache."""
-    parts = [name, f"@{host}" if host else "", "~sandbox" if sandbox else ""]
-    if options:
-        told = repr(sorted(options.items(), key=lambda item: item[0])).encode()
-        parts.append(f"~{hashlib.blake2b(told, digest_size=6).hexdigest()}")
-    return "".join(parts)
-
-
 def _enter_sandbox(ccxt_exchange: Any) -> None:
     import ccxt.async_support
 
@@ -367,21 +342,6 @@ def _redact_chain(error: BaseException) -> None:
         seen.add(id(one))
         one.args = tuple(logs.redact(part) if isinstance(part, str) else part for part in one.args)
         waiting += [one.__cause__, one.__context__]
-
-
-def _ccxt_credentials(account: Account) -> dict[str, Any]:
-    """Return an account's credentials under ccxt's names, revealed: they go nowhere but into the instance."""
-    names = {
-        "key": "apiKey",
-        "secret": "secret",
-        "password": "password",
-        "uid": "uid",
-        "wallet_address": "walletAddress",
-        "private_key": "privateKey",
-        "token": "token",
-    }
-    found = {theirs: getattr(account.credentials, ours, None) for ours, theirs in names.items()}
-    return {name: secret.reveal() for name, secret in found.items() if secret is not None}
 
 
 def _timeframes(names: Iterable[str]) -> dict[Timeframe, str]:

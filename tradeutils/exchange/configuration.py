@@ -1,0 +1,58 @@
+"""What a class of ccxt is made with: options, credentials, and the name of what it will answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tradeutils import errors
+from tradeutils.settings import Account
+
+__all__ = ["credentials_of", "defaults_of", "origin_of", "own_options_of"]
+
+_OPTIONS: Final[Mapping[str, Any]] = {
+    # ccxt refuses to ask for open orders of all markets unless told that the cost is known; our docstring says it.
+    "fetchOpenOrders": {"warnWithoutSymbol": False},
+    "warnOnFetchOpenOrdersWithoutSymbol": False,
+}
+# With keys set, binance's load_markets would make private calls too, so that a bad key hid public markets.
+_BINANCE_OPTIONS: Final[Mapping[str, Any]] = {"fetchCurrencies": False, "fetchMargins": False}
+
+
+def defaults_of(name: str) -> dict[str, Any]:
+    """Return the options that every class of a venue is made with."""
+    return {**_OPTIONS, **(_BINANCE_OPTIONS if name.startswith("binance") else {})}
+
+
+def own_options_of(name: str, account: Account | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the account's and the caller's options of ccxt as one."""
+    if account is not None and not isinstance(account, Account):
+        raise errors.UsageError(f"account was a {type(account).__name__}; give an Account, with its credentials")
+    if account is not None and account.exchange != name:
+        raise errors.UsageError(f"account {account.name!r} belongs to {account.exchange}, not to {name}")
+    return {**(account.options if account else {}), **(options or {})}
+
+
+def origin_of(name: str, host: str | None, sandbox: bool, options: Mapping[str, Any]) -> str:
+    """Name where answers come from: two exchanges of one origin give the same ones, and may share a cache."""
+    parts = [name, f"@{host}" if host else "", "~sandbox" if sandbox else ""]
+    if options:
+        told = repr(sorted(options.items(), key=lambda item: item[0])).encode()
+        parts.append(f"~{hashlib.blake2b(told, digest_size=6).hexdigest()}")
+    return "".join(parts)
+
+
+def credentials_of(account: Account) -> dict[str, Any]:
+    """Return an account's credentials under ccxt's names, revealed: they go nowhere but into the instance."""
+    names = {
+        "key": "apiKey",
+        "secret": "secret",
+        "password": "password",
+        "uid": "uid",
+        "wallet_address": "walletAddress",
+        "private_key": "privateKey",
+        "token": "token",
+    }
+    found = {theirs: getattr(account.credentials, ours, None) for ours, theirs in names.items()}
+    return {name: secret.reveal() for name, secret in found.items() if secret is not None}
