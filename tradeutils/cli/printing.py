@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, Final
 
 import typer
 
