@@ -158,8 +158,8 @@ def test_fractions_of_seconds_are_kept(tmp_path: pathlib.Path) -> None:
     "header",
     [
         "Timestamp;O;H;L;C;Vol",
-        "Date\tOPEN\tHigh\tlow\tClose\tVolume USDT",
-        "open_time,Open,High,Low,Close,Volume (BTC)",
+        "Date\tOPEN\tHigh\tlow\tClose\tVolume AAA",
+        "open_time,Open,High,Low,Close,Volume (aaa)",
     ],
 )
 def test_usual_names_are_known_in_any_case(tmp_path: pathlib.Path, header: str) -> None:
@@ -256,6 +256,142 @@ def test_time_after_the_year_3000_is_refused(tmp_path: pathlib.Path) -> None:
     assert "write 2024-01-31" in str(error)
 
 
+@pytest.mark.parametrize(
+    "first",
+    [0, 1, 45_292, 45_292.5, 19_700, 93_000, 28_401_120, 99_999_000],
+)
+def test_numbers_that_may_be_no_times_are_refused(tmp_path: pathlib.Path, first: float) -> None:
+    """Row numbers, Excel's days, days and minutes since 1970 and times of day are not read as 1970."""
+    error = _refusal(_write(tmp_path, *(_row(0, time=first + row) for row in range(3))))
+    assert f"time was {first:.15g}, which is no time in s, ms, us or ns" in str(error)
+    assert error.line == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024010{}", "2024010{}09", "2024010{}0930", "2024010{}093000", "2024010{}093000123"],
+)
+def test_dates_without_separators_are_refused(tmp_path: pathlib.Path, text: str) -> None:
+    """As numbers of 8 to 17 digits they would be read as times of other years."""
+    error = _refusal(_write(tmp_path, *(_row(0, time=text.format(day)) for day in (1, 2, 3))))
+    assert "dates without separators" in str(error)
+    assert error.line == 2
+
+
+def test_index_is_the_time_only_where_it_is_no_number(tmp_path: pathlib.Path) -> None:
+    """pandas calls both row numbers and times so; a caller who names it is believed."""
+    header = _HEADER.replace("time", "index")
+    assert "no column 'time'" in str(_refusal(_write(tmp_path, _row(0), _row(1), header=header)))
+    times = ("2024-01-01T00:00", "2024-01-01T00:01")
+    path = _write(tmp_path, *(_row(0, time=time) for time in times), header=header)
+    assert read_candles(path).report.time_unit == "ISO"
+    path = _write(tmp_path, _row(0), _row(1), header=header)
+    assert read_candles(path, columns={"time": "index"}).candles.time[0] == _T0
+    pyarrow.feather.write_feather(
+        _table(pa.array([_T0, _T0 + 60_000], pa.timestamp("ms"))).rename_columns(
+            ["index", "open", "high", "low", "close", "volume"]
+        ),
+        str(tmp_path / "x.feather"),
+    )
+    assert read_candles(tmp_path / "x.feather").candles.time[0] == _T0
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "column"),
+    [
+        ("timestamp,date", ["1,2024-01-01", "2,2024-01-02"], "date"),
+        ("time,timestamp", ["09:30,1704101400", "09:31,1704101460"], "timestamp"),
+        ("date,time", ["2024-01-01,1704067200000", "2024-01-01,1704067260000"], "time"),
+        ("date,timestamp", ["2024-01-01 00:00:01,1704067201250", "2024-01-01 00:00:02,1704067202250"], "timestamp"),
+        ("unix,datetime", ["1704067200,2024-01-01 00:00", "1704067260,2024-01-01 00:01"], "datetime"),
+        ("date,time", ["2024-01-02,09:30:00", "2024-01-02,09:31:00"], "date + time"),
+        ("time,date", ["09:30,2024-01-02", "09:30,2024-01-03"], "date + time"),
+        ("index,time", ["0,1704067200", "1,1704067260"], "time"),
+        ("time,t,T", ["1704067200,1,2", "1704067260,1,2"], "time"),
+    ],
+)
+def test_of_several_columns_of_times_the_right_one_is_read(
+    tmp_path: pathlib.Path, names: str, rows: list[str], column: str
+) -> None:
+    """The one that reads as times, the finest of those that agree, or a date and a time of day together."""
+    path = _write(tmp_path, *(f"{row},1,2,0.5,1,3" for row in rows), header=f"{names},open,high,low,close,volume")
+    read = read_candles(path, timeframe="1s")
+    assert read.report.columns["time"] == column
+    assert str(np.datetime64(int(read.candles.time[0]), "ms")).startswith("2024-01-0")
+    assert len(read.candles) == 2
+    if "+" in column:
+        assert read.candles.time[0] == 1_704_187_800_000
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "words"),
+    [
+        (
+            "date,time",
+            ["20240102,93000", "20240102,93100"],
+            "none of its columns 'time' and 'date' reads as times (line",
+        ),
+        ("date,time", ["2024-01-02,93000", "2024-01-02,93100"], "'date' tells days, and 'time' may tell"),
+        ("date,time", ["2024-01-02,160000", "2024-01-03,160000"], "'date' tells days, and 'time' may tell"),
+        ("date,ts", ["2024-01-02,93000", "2024-01-02,93100"], "'date' tells days, and 'ts' may tell"),
+        ("time,timestamp", ["1704067200,1704067999", "1704067260,1704067999"], "tell other times"),
+        ("date,time", ["2024-01-02,09:30", "2024-01-02,noon"], "time was '2024-01-02 noon'"),
+    ],
+)
+def test_columns_of_times_that_contradict_each_other_are_refused(
+    tmp_path: pathlib.Path, names: str, rows: list[str], words: str
+) -> None:
+    """Both are named; which of them is meant is not guessed."""
+    path = _write(tmp_path, *(f"{row},1,2,0.5,1,3" for row in rows), header=f"{names},open,high,low,close,volume")
+    assert words in str(_refusal(path))
+
+
+@pytest.mark.parametrize(
+    ("volumes", "words"),
+    [
+        ("volume_quote", "volume in AAA (it has 'volume_quote'); say columns={'volume': 'volume_quote'}"),
+        ("Volume USDT", "volume in AAA (it has 'Volume USDT')"),
+        ("quote_volume", "it has 'quote_volume'"),
+        ("Volume,Volume AAA", "may be 'Volume' or 'Volume AAA'; say which: columns={'volume'"),
+    ],
+)
+def test_volume_is_never_guessed(tmp_path: pathlib.Path, volumes: str, words: str) -> None:
+    """A volume in the quote currency is no volume in the base currency, and of two neither is taken."""
+    more = ",7" * volumes.count(",")
+    header = _HEADER.replace("volume", volumes)
+    assert words in str(_refusal(_write(tmp_path, _row(0) + more, _row(1) + more, header=header)))
+
+
+def test_volume_in_the_base_currency_is_taken_beside_that_in_the_quote(tmp_path: pathlib.Path) -> None:
+    """Whichever stands first, and by the symbol that the caller gives; a caller who names another is believed."""
+    header = _HEADER.replace("volume", "Volume USDT,Volume AAA")
+    path = _write(tmp_path, _row(0) + ",7", _row(1) + ",7", header=header)
+    assert read_candles(path).candles.volume.tolist() == [7.0, 7.0]
+    assert read_candles(path, columns={"volume": "Volume USDT"}).candles.volume.tolist() == [2.5, 2.5]
+    assert read_candles(path, symbol="USDT/AAA").candles.volume.tolist() == [2.5, 2.5]
+
+
+def test_byte_order_mark_is_passed_over(tmp_path: pathlib.Path) -> None:
+    """Editors on Windows put one before CSV and JSON alike."""
+    csv = _clean(tmp_path)
+    csv.write_bytes(b"\xef\xbb\xbf" + csv.read_bytes())
+    assert len(read_candles(csv).candles) == 5
+    rows = [[_T0 + 60_000 * minute, 10.0, 11.0, 9.0, 10.5, 1.0] for minute in range(3)]
+    path = tmp_path / "x.json"
+    path.write_bytes(b"\xef\xbb\xbf" + orjson.dumps(rows))
+    assert len(read_candles(path).candles) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [(_row(0, high="inf"), "line 2: a price missing or not finite"), (_row(1), "line 2: its time twice")],
+)
+def test_row_that_was_dropped_is_named_where_one_is_left(tmp_path: pathlib.Path, line: str, why: str) -> None:
+    """The file has two rows, so that "has one row" alone would be untrue."""
+    error = _refusal(_write(tmp_path, line, _row(1), name="x.csv"))
+    assert f"has one row left (dropped {why})" in str(error)
+
+
 def test_missing_column_names_the_nearest(tmp_path: pathlib.Path) -> None:
     """A misspelt one is told with what to say."""
     error = _refusal(_write(tmp_path, _row(0), header="time,opne,high,low,close,volume"))
@@ -321,7 +457,7 @@ def test_gzip_bomb_is_stopped(tmp_path: pathlib.Path) -> None:
 
 
 def test_tables_larger_than_allowed_are_stopped(tmp_path: pathlib.Path) -> None:
-    """Parquet says how large it is before it is read; feather is read batch by batch."""
+    """Both say how large they are before they are read."""
     table = pa.table({name: np.zeros(100_000) for name in ("time", "open", "high", "low", "close", "volume")})
     pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
     pyarrow.feather.write_feather(table, str(tmp_path / "x.feather"), compression="lz4")
@@ -355,7 +491,7 @@ def test_file_that_may_not_be_read_is_refused(tmp_path: pathlib.Path) -> None:
 
 def test_json_rows_and_objects_are_read(tmp_path: pathlib.Path) -> None:
     """Rows as ccxt returns them, with null where nothing is known; objects; numbers as text; gzipped."""
-    rows = [[_T0 + 60_000 * minute, 10.0, 11.0, 9.0, 10.5, None] for minute in range(3)]
+    rows: list[list[Any]] = [[_T0 + 60_000 * minute, 10.0, 11.0, 9.0, 10.5, None] for minute in range(3)]
     path = tmp_path / "AAA_BTC-1m.json"
     path.write_bytes(orjson.dumps(rows))
     read = read_candles(path)
@@ -377,6 +513,73 @@ def _table(time: pa.Array, **more: pa.Array) -> pa.Table:
         name: pa.array([1.0 + i for i in range(len(time))]) for name in ("open", "high", "low", "close", "volume")
     }
     return pa.table({"date": time, **columns, **more})
+
+
+_PEAK = """
+import resource, sys
+from tradeutils.errors import CandleFileError
+from tradeutils.history import read_candles
+import pyarrow.parquet
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_candles(sys.argv[1], max_bytes=1 << 24)
+except CandleFileError as error:
+    print("more than" in str(error), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("kind", ["feather", "dictionary", "large", "delta"])
+def test_small_file_that_holds_much_is_stopped_before_it_is_decompressed(tmp_path: pathlib.Path, kind: str) -> None:
+    """A kB of feather, a dictionary of one long text, text that repeats the text before it: 16 MiB allowed."""
+    path = tmp_path / ("x.feather" if kind == "feather" else "x.parquet")
+    if kind == "feather":
+        names = ("time", "open", "high", "low", "close", "volume")
+        table = pa.table(dict.fromkeys(names, pa.array(np.zeros(2_000_000))))
+        pyarrow.feather.write_feather(table, str(path), compression="zstd", chunksize=2_000_000)
+    else:
+        text = pa.array(["x" * 500_000] * 200, pa.large_string() if kind == "large" else pa.string())
+        options: dict[str, Any] = {"column_encoding": {"date": "DELTA_BYTE_ARRAY"}, "use_dictionary": False}
+        table = _table(pa.array(np.zeros(200))).set_column(0, "date", text)
+        pyarrow.parquet.write_table(table, path, **(options if kind == "delta" else {}))
+    assert path.stat().st_size < 500_000
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(tradeutils.__file__).parents[1])}
+    # Started by a shell: a child begins with the peak of the process that forked it.
+    run = subprocess.run(
+        ["/bin/sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", _PEAK, str(path)],
+        env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    stopped, grown_kb = run.stdout.split()
+    assert stopped == "True"
+    assert int(grown_kb) < 60_000
+
+
+def test_columns_of_a_parquet_file_that_are_not_wanted_are_not_read(tmp_path: pathlib.Path) -> None:
+    """However large they are and whatever they hold."""
+    times = pa.array([_T0, _T0 + 60_000])
+    more = {"note": pa.array(["x" * 900_000, "y"]), "fills": pa.array([[1, 2], [3]])}
+    pyarrow.parquet.write_table(_table(times, **more), tmp_path / "x.parquet", use_dictionary=False)
+    assert read_candles(tmp_path / "x.parquet", max_bytes=500_000).candles.time[0] == _T0
+
+
+def test_text_in_tables_of_many_batches_is_read(tmp_path: pathlib.Path) -> None:
+    """Dictionaries, delta encoding and compressed batches come back as they were written."""
+    texts = [str(_T0 + 60_000 * minute) for minute in range(10_000)]
+    for kind in (pa.string(), pa.large_string()):
+        table = _table(pa.array(texts, kind))
+        pyarrow.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=3_000)
+        pyarrow.parquet.write_table(
+            table, tmp_path / "b.parquet", use_dictionary=False, column_encoding={"date": "DELTA_BYTE_ARRAY"}
+        )
+        pyarrow.parquet.write_table(
+            table, tmp_path / "e.parquet", use_dictionary=False, column_encoding={"date": "DELTA_LENGTH_BYTE_ARRAY"}
+        )
+        pyarrow.feather.write_feather(table, str(tmp_path / "c.feather"), compression="lz4", chunksize=3_000)
+        pyarrow.feather.write_feather(
+            table.append_column("kind", pa.array(["a"] * 10_000).dictionary_encode()), str(tmp_path / "d.feather")
+        )
+        for name in ("a.parquet", "b.parquet", "c.feather", "d.feather", "e.parquet"):
+            read = read_candles(tmp_path / name)
+            assert (len(read.candles), read.report.clean, read.candles.open[-1]) == (10_000, True, 10_000.0), name
 
 
 @pytest.mark.parametrize(

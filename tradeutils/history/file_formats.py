@@ -1,4 +1,4 @@
-"""Bytes of a candle file to columns as they stand in it: CSV, JSON, feather (Arrow IPC) and Parquet."""
+"""Bytes of a candle file to columns as they stand in it; CSV and JSON are read here, tables in `file_tables`."""
 
 from __future__ import annotations
 
@@ -6,82 +6,50 @@ import csv
 import gzip
 import io
 import pathlib
-import re
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.ipc
-import pyarrow.parquet
 
 from tradeutils.errors import CandleFileError
+from tradeutils.history.file_cells import RawColumn, RawTable, too_large, whole
+from tradeutils.history.file_tables import Choose, read_feather, read_parquet
 
-__all__ = ["BadCell", "RawColumn", "RawTable", "as_numpy", "cell", "numbers", "read_table"]
+__all__ = ["read_table"]
 
 _CHUNK: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
-_NOT_KNOWN: Final = re.compile(r"(?i)^(?:nan|null|none|n/?a|-)?$")
-
-RawColumn: TypeAlias = "pa.Array | npt.NDArray[np.float64]"
-"""A column as the file has it: text, numbers or times, not yet judged."""
+_BOM: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class RawTable:
-    """
-    The columns of a file.
-
-    ``names`` is ``None`` where the file has no header. ``line_of`` turns a row, from 0, into the line of a text
-    file or the row of a table, from 1, for messages.
-    """
-
-    names: tuple[str, ...] | None
-    columns: tuple[RawColumn, ...]
-    line_of: Callable[[int], int]
-
-    @property
-    def rows(self) -> int:
-        """Rows below the header."""
-        return len(self.columns[0]) if self.columns else 0
-
-
-class BadCell(Exception):  # never leaves this package: it becomes a CandleFileError with its line
-    """The first cell of a column that cannot be read: ``row`` from 0, and what stands there."""
-
-    def __init__(self, row: int, value: object) -> None:
-        self.row = row
-        self.value = value
-        super().__init__(row, value)
-
-
-def read_table(path: pathlib.Path, max_bytes: int) -> RawTable:
+def read_table(path: pathlib.Path, max_bytes: int, choose: Choose) -> RawTable:
     """
     Read a file by what stands in it, and by its ending where that is not plain.
+
+    ``choose`` names the columns that are wanted, by their places: of a Parquet file no others are read.
 
     Raises
     ------
     CandleFileError : damaged, empty, of no known kind, or more than ``max_bytes`` once decompressed.
     """
-    data = _read_bytes(path, max_bytes)
+    data = _read_bytes(path, max_bytes).removeprefix(_BOM)
     if not data.strip():
         raise CandleFileError(str(path), "is empty")
     name = path.name.lower().removesuffix(".gz")
     if data.startswith(b"PAR1") or name.endswith(".parquet"):
-        return _from_parquet(path, data, max_bytes)
+        return read_parquet(path, data, max_bytes, choose)
     if data.startswith((b"ARROW1", b"FEA1")) or name.endswith((".feather", ".arrow", ".ipc")):
-        return _from_feather(path, data, max_bytes)
+        return read_feather(path, data, max_bytes)
     if b"\x00" in data[:_CHUNK]:
         raise CandleFileError(str(path), "is binary, and none of CSV, JSON, feather or Parquet")
     if name.endswith(".json") or data.lstrip()[:1] in (b"[", b"{"):
         return _from_json(path, data)
-    return _from_csv(path, data.removeprefix(b"\xef\xbb\xbf"))
+    return _from_csv(path, data)
 
 
 def _read_bytes(path: pathlib.Path, max_bytes: int) -> bytes:
@@ -104,13 +72,9 @@ def _read_capped(path: pathlib.Path, file: Any, max_bytes: int) -> bytes:
     while chunk := file.read(_CHUNK):
         size += len(chunk)
         if size > max_bytes:
-            raise CandleFileError(str(path), _too_large(max_bytes))
+            raise CandleFileError(str(path), too_large(max_bytes))
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _too_large(max_bytes: int) -> str:
-    return f"holds more than {max_bytes:,} bytes once decompressed; split it, or raise max_bytes"
 
 
 def _from_csv(path: pathlib.Path, data: bytes) -> RawTable:
@@ -128,7 +92,7 @@ def _from_csv(path: pathlib.Path, data: bytes) -> RawTable:
         raise CandleFileError(str(path), "has a header and no rows" if rest or has_header else "is empty")
     table = _parse_csv(path, body, len(cells), delimiter, before)
     names = tuple(name.strip() for name in cells) if has_header else None
-    columns = tuple(pc.utf8_trim_whitespace(_whole(column)) for column in table.columns)
+    columns = tuple(pc.utf8_trim_whitespace(whole(column)) for column in table.columns)
     return RawTable(names, columns, lambda row: before + _line_of(body, row))
 
 
@@ -219,129 +183,3 @@ def _json_column(path: pathlib.Path, values: tuple[Any, ...]) -> RawColumn:
     if any(isinstance(value, str) for value in values):
         return pa.array(["" if value is None else str(value) for value in values], type=pa.string())
     return np.array(values, dtype=np.float64)
-
-
-def _from_feather(path: pathlib.Path, data: bytes, max_bytes: int) -> RawTable:
-    try:
-        with pa.ipc.open_file(pa.py_buffer(data)) as reader:
-            batches, size = [], 0
-            for index in range(reader.num_record_batches):
-                batches.append(reader.get_batch(index))
-                size += batches[-1].nbytes
-                if size > max_bytes:
-                    raise CandleFileError(str(path), _too_large(max_bytes))
-            return _from_arrow(path, pa.Table.from_batches(batches, reader.schema))
-    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
-        raise CandleFileError(str(path), f"is not a feather file that can be read: {_brief(error)}") from error
-
-
-def _from_parquet(path: pathlib.Path, data: bytes, max_bytes: int) -> RawTable:
-    try:
-        file = pa.parquet.ParquetFile(pa.BufferReader(data))
-        about = file.metadata
-        encoded = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-        # A column of one value takes a few bytes in the file, whatever its length.
-        if max(encoded, about.num_rows * about.num_columns * 8) > max_bytes:
-            raise CandleFileError(str(path), _too_large(max_bytes))
-        return _from_arrow(path, file.read(use_threads=False))
-    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
-        raise CandleFileError(str(path), f"is not a Parquet file that can be read: {_brief(error)}") from error
-
-
-def _from_arrow(path: pathlib.Path, table: pa.Table) -> RawTable:
-    table.validate(full=True)  # Arrow trusts a file's offsets and lengths unless told not to
-    if not table.num_rows:
-        raise CandleFileError(str(path), "has no rows")
-    return RawTable(tuple(table.column_names), tuple(_whole(column) for column in table.columns), lambda row: row + 1)
-
-
-def _brief(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    whole = column.combine_chunks()
-    # pyarrow returns chunks where one array would be too long for its offsets.
-    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
-
-
-def as_numpy(array: pa.Array, dtype: type[np.int64] | type[np.float64]) -> npt.NDArray[Any]:
-    """
-    Return the numbers of an Arrow array without nulls as NumPy's.
-
-    Read from the buffer: ``Array.to_numpy`` imports pandas, which costs 200 ms.
-    """
-    return np.frombuffer(array.buffers()[1], dtype=dtype)[array.offset : array.offset + len(array)]
-
-
-def cell(column: RawColumn, row: int) -> object:
-    """Return what stands in a column at ``row``, for a message."""
-    return column[row].as_py() if isinstance(column, pa.Array) else float(column[row])
-
-
-def numbers(column: RawColumn) -> npt.NDArray[np.float64]:
-    """
-    Return a column as float64; NaN where a cell is empty or says that it knows nothing (``nan``, ``null``).
-
-    Raises
-    ------
-    BadCell : a cell that is no number.
-    """
-    if isinstance(column, np.ndarray):
-        return column
-    try:
-        values = column.cast(pa.float64()) if is_text(column.type) or _is_numeric(column.type) else None
-    except pa.ArrowException:
-        # Only now: naming the cells that say nothing makes pyarrow import pandas.
-        values = convert(_without_unknown(column), pa.float64())
-    if values is None:
-        raise BadCell(0, f"a {column.type}")
-    nothing = np.asarray(~_valid(values))
-    made = np.array(as_numpy(values, np.float64))
-    made[nothing] = np.nan
-    return made
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Tell whether an Arrow type is text."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _without_unknown(column: pa.Array) -> pa.Array:
-    """Return the column with null for every cell that says it knows nothing."""
-    if not is_text(column.type):
-        return column
-    unknown = pc.match_substring_regex(column, _NOT_KNOWN.pattern)
-    return pc.if_else(unknown, pa.scalar(None, column.type), column)
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
-    )
-
-
-def _valid(array: pa.Array) -> npt.NDArray[np.bool_]:
-    """Return where an Arrow array holds a value."""
-    bits = array.buffers()[0]
-    if bits is None:
-        return np.ones(len(array), dtype=np.bool_)
-    flags = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), bitorder="little")
-    return flags[array.offset : array.offset + len(array)].astype(np.bool_)
-
-
-def convert(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast an array; raise `BadCell` with the first cell that cannot be."""
-    try:
-        return array.cast(kind)
-    except pa.ArrowException as error:
-        low, high = 0, len(array)  # the first `low` cells can be cast, the first `high` cannot
-        while high - low > 1:
-            middle = (low + high) // 2
-            try:
-                array.slice(low, middle - low).cast(kind)
-            except pa.ArrowException:
-                high = middle
-            else:
-                low = middle
-        raise BadCell(low, array[low].as_py()) from error

@@ -17,31 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeutils import timeframe as _timeframe
-from tradeutils.errors import CandleFileError, UsageError, nearest
+from tradeutils.errors import CandleFileError
 from tradeutils.history import file_names
-from tradeutils.history.file_formats import BadCell, RawColumn, RawTable, numbers, read_table
-from tradeutils.history.file_times import read_times
+from tradeutils.history.file_cells import BadCell, RawTable, numbers
+from tradeutils.history.file_columns import column_names, find_columns, listed_names
+from tradeutils.history.file_formats import read_table
+from tradeutils.history.file_times import settle_times
 from tradeutils.model import Candles
+from tradeutils.model.candles import PRICE_FIELDS
 from tradeutils.timeframe import Timeframe, Times
 
 __all__ = ["CandleFile", "FileReport", "read_candles"]
 
-_FIELDS: Final = ("time", "open", "high", "low", "close", "volume")
-_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "time": (
-        "opentime", "time", "timestamp", "datetime", "date", "ts", "t", "unix", "unixtimestamp", "unixtime",
-        "starttime", "start", "candletime", "candlebegintime", "gmttime", "dateutc", "timeutc", "index",
-    ),
-    "open": ("open", "o", "openprice", "priceopen"),
-    "high": ("high", "h", "highprice", "pricehigh", "max"),
-    "low": ("low", "l", "lowprice", "pricelow", "min"),
-    "close": ("close", "c", "closeprice", "priceclose", "last"),
-    "volume": ("volume", "vol", "v", "basevolume", "volumebase", "basevol"),
-}  # fmt: skip
-_BINANCE: Final = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
-    "taker_buy_volume", "taker_buy_quote_volume", "ignore",
-)  # fmt: skip
 _DAY_MS: Final = 86_400_000
 
 Columns: TypeAlias = "dict[str, npt.NDArray[Any]]"
@@ -161,7 +148,7 @@ def read_candles(
     strict : bool
         Refuse a file in which anything was found that `FileReport` counts.
     max_bytes : int
-        The most that a file may hold once decompressed.
+        The most that a file may hold once decompressed; of Parquet, its candle columns.
 
     Returns
     -------
@@ -170,8 +157,9 @@ def read_candles(
     Raises
     ------
     CandleFileError : the file is missing, damaged, empty or too large; a column is missing; a cell is text where
-        a number belongs; a row is ragged; a time is missing, negative, or in another unit than the first. The
-        line is named.
+        a number belongs; a row is ragged; a time is missing, negative, in another unit than the first, or a
+        number that may be no time (below 10**8, or 202401310930); columns of times contradict each other; the
+        volume in the base currency cannot be told. The line is named.
     UsageError : ``columns`` that fit no file.
 
     Notes
@@ -180,20 +168,30 @@ def read_candles(
     """
     file = file_names.checked_path(path)
     frame = None if timeframe is None else _timeframe.parse(timeframe)
-    table = read_table(file, max_bytes)
-    chosen = _choose_columns(file, table, columns)
-    data, unit = _convert(file, table, {name: table.columns[at] for name, (at, _) in chosen.items()})
+    symbol = symbol or file_names.symbol_of(file)
+
+    def choose(names: tuple[str, ...]) -> set[int]:
+        listed = listed_names(file, len(names), columns) or names
+        return {at for places in find_columns(file, listed, columns, symbol).values() for at in places}
+
+    table = read_table(file, max_bytes, choose)
+    names = column_names(file, table, columns)
+    places = find_columns(file, names, columns, symbol)
+    data, unit, time_label = _convert(
+        file, table, names, places, asked=isinstance(columns, Mapping) and "time" in columns
+    )
     rows = np.arange(table.rows)
     found: dict[str, npt.NDArray[Any]] = {}
     data, rows = _drop_unpriced(data, rows, found)
     if not len(rows):
         raise CandleFileError(str(file), f"none of its {table.rows} rows has a price")
     data, rows = _sort_and_merge(data, rows, found)
-    frame = _settle_timeframe(file, data["time"], frame)
+    left = _left_out(table, found)
+    frame = _settle_timeframe(file, data["time"], frame, left)
     found["off_grid"] = rows[np.asarray(frame.floor(data["time"]) != data["time"])]
     found["impossible"] = rows[_impossible(data)]
     found["no_volume"] = rows[np.isnan(data["volume"])]
-    candles = Candles(exchange=exchange, symbol=symbol or file_names.symbol_of(file), timeframe=frame.name, **data)
+    candles = Candles(exchange=exchange, symbol=symbol, timeframe=frame.name, **data)
     gaps = candles.gaps()
     report = FileReport(
         rows=table.rows,
@@ -203,7 +201,7 @@ def read_candles(
         missing_bars=sum(gap.bars for gap in gaps),
         time_unit=unit,
         timeframe=frame.name,
-        columns={name: label for name, (_, label) in chosen.items()},
+        columns={"time": time_label, **{name: names[places[name][0]] for name in PRICE_FIELDS}},
         first_lines={name: table.line_of(int(where.min())) for name, where in found.items() if len(where)},
     )
     if strict and not report.clean:
@@ -211,83 +209,19 @@ def read_candles(
     return CandleFile(file, candles, report)
 
 
-def _choose_columns(
-    file: pathlib.Path, table: RawTable, columns: Sequence[str] | Mapping[str, str] | None
-) -> dict[str, tuple[int, str]]:
-    """Return for each of our fields the index of its column and the name that the file gives it."""
-    named = dict(columns) if isinstance(columns, Mapping) else {}
-    if unknown := sorted(set(named) - set(_FIELDS)):
-        raise UsageError(f"columns named {', '.join(unknown)}; its keys are {', '.join(_FIELDS)}")
-    names = _names(file, table, columns)
-    folded = [_fold(name) for name in names]
-    chosen = {}
-    for name in _FIELDS:
-        wanted = (_fold(named[name]),) if name in named else _ALIASES[name]
-        at = next((folded.index(alias) for alias in wanted if alias in folded), None)
-        if at is None and name == "volume" and name not in named:
-            at = next((i for i, label in enumerate(folded) if label.startswith("volume")), None)
-        if at is None:
-            raise CandleFileError(str(file), _no_column(named.get(name, name), name, names))
-        if folded.count(folded[at]) > 1:
-            raise CandleFileError(str(file), f"has more than one column {names[at]!r}; rename one")
-        chosen[name] = (at, names[at])
-    return chosen
-
-
-def _names(file: pathlib.Path, table: RawTable, columns: Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...]:
-    width = len(table.columns)
-    if columns is not None and not isinstance(columns, Mapping):
-        if isinstance(columns, str):
-            raise UsageError(f"columns was {columns!r}; give a list of names: {columns.split(',')!r}")
-        if len(columns) != width:
-            raise UsageError(f"columns named {len(columns)} columns and {file} has {width}; name each in its order")
-        return tuple(columns)
-    if table.names is not None:
-        return table.names
-    if width == len(_BINANCE) and _is_binance(table):
-        return _BINANCE
-    raise CandleFileError(
-        str(file),
-        f"has no header, and its {width} columns cannot be told apart; say what they are: columns={list(_FIELDS)}",
-        line=table.line_of(0),
-    )
-
-
-def _is_binance(table: RawTable) -> bool:
-    """Tell whether a file of twelve columns is Binance's: the seventh is the last moment of the bar of the first."""
-    try:
-        opened, closed = (numbers(table.columns[at]) for at in (0, 6))
-    except BadCell:
-        return False
-    return bool(np.all(closed > opened))
-
-
-def _no_column(wanted: str, name: str, names: Sequence[str]) -> str:
-    close = nearest(wanted, names)
-    hint = f"; the nearest is {close[0]!r}" if close else ""
-    shown = ", ".join(names[:20])
-    return f"has no column {wanted!r}; it has {shown}{hint}: say columns={{{name!r}: {close[0] if close else '...'!r}}}"
-
-
-def _fold(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
-
-
-def _convert(file: pathlib.Path, table: RawTable, chosen: Mapping[str, RawColumn]) -> tuple[Columns, str]:
-    """Return times in ms and the other columns as float64, and the unit that the times were in."""
+def _convert(
+    file: pathlib.Path, table: RawTable, names: Sequence[str], places: Mapping[str, tuple[int, ...]], *, asked: bool
+) -> tuple[Columns, str, str]:
+    """Return times in ms and the other columns as float64, and the name and the unit that the times had."""
     data: Columns = {}
-    unit = ""
-    for name, column in chosen.items():
+    data["time"], unit, label = settle_times(file, table, names, places["time"], asked=asked)
+    for name in PRICE_FIELDS:
         try:
-            if name == "time":
-                data[name], unit = read_times(file, table, column)
-            else:
-                data[name] = numbers(column)
+            data[name] = numbers(table.columns[places[name][0]])
         except BadCell as bad:
-            kind = "a time" if name == "time" else "a number"
-            problem = f"{name} was {bad.value!r}, which is not {kind}"
+            problem = f"{name} was {bad.value!r}, which is not a number"
             raise CandleFileError(str(file), problem, line=table.line_of(bad.row)) from bad
-    return data, unit
+    return data, unit, label
 
 
 def _drop_unpriced(
@@ -323,7 +257,20 @@ def _impossible(data: Columns) -> npt.NDArray[np.bool_]:
     return wrong | (data["volume"] < 0)
 
 
-def _settle_timeframe(file: pathlib.Path, time: Times, given: Timeframe | None) -> Timeframe:
+def _left_out(table: RawTable, found: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Say which rows were dropped, for a message; empty where none was."""
+    reasons = {
+        "nan_rows": "a price missing or not finite",
+        "duplicates": "its time twice",
+        "conflicts": "its time twice",
+    }
+    lines = (
+        f"line {table.line_of(int(found[name].min()))}: {why}" for name, why in reasons.items() if len(found[name])
+    )
+    return "; ".join(lines)
+
+
+def _settle_timeframe(file: pathlib.Path, time: Times, given: Timeframe | None, left_out: str) -> Timeframe:
     """Return the timeframe given, else the one in the file's name if the rows agree, else their most common step."""
     steps, counts = np.unique(np.diff(time), return_counts=True)
     step = int(steps[np.argmax(counts)]) if len(steps) else 0
@@ -339,7 +286,8 @@ def _settle_timeframe(file: pathlib.Path, time: Times, given: Timeframe | None) 
         if not step or frame.ms is None or step % frame.ms == 0:
             return frame
     if not step:
-        raise CandleFileError(str(file), "has one row, which does not tell its timeframe; say timeframe=")
+        dropped = f" left (dropped {left_out})" if left_out else ""
+        raise CandleFileError(str(file), f"has one row{dropped}, which does not tell its timeframe; say timeframe=")
     return _frame_of(time, step)
 
 
