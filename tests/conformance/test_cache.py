@@ -543,6 +543,89 @@ async def test_fetch_that_asks_for_itself_is_refused(cache: Cache) -> None:
         await cache.get_or_fetch("outer", outer, ttl=60)
 
 
+async def test_fetches_that_ask_for_each_other_are_refused(cache: Cache) -> None:
+    """Begun by two callers, each would wait for the other for ever; both are told."""
+    gate = asyncio.Event()
+
+    async def first() -> Any:
+        await gate.wait()
+        return await cache.get_or_fetch("second", second, ttl=60)
+
+    async def second() -> Any:
+        await gate.wait()
+        return await cache.get_or_fetch("third", third, ttl=60)
+
+    async def third() -> Any:
+        await gate.wait()
+        return await cache.get_or_fetch("first", first, ttl=60)
+
+    fetches = {"first": first, "second": second, "third": third}
+    async with asyncio.timeout(20):
+        asked = [asyncio.create_task(cache.get_or_fetch(key, fetch, ttl=60)) for key, fetch in fetches.items()]
+        await asyncio.sleep(0.02)
+        gate.set()
+        done = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(error) for error in done] == [UsageError] * 3
+    assert await cache.get_or_fetch("first", Loader("fine"), ttl=60) == "fine"
+
+
+async def test_fetches_of_two_caches_that_ask_for_each_other_are_refused(open_cache: Open) -> None:
+    """The same where each key lies in a cache of its own."""
+    one, two = open_cache(namespace="one"), open_cache(namespace="two")
+    both = asyncio.Barrier(2)
+
+    async def first() -> Any:
+        await both.wait()
+        return await two.get_or_fetch("k", second, ttl=60)
+
+    async def second() -> Any:
+        await both.wait()
+        return await one.get_or_fetch("k", first, ttl=60)
+
+    async with asyncio.timeout(20):
+        done = await asyncio.gather(
+            one.get_or_fetch("k", first, ttl=60), two.get_or_fetch("k", second, ttl=60), return_exceptions=True
+        )
+    assert [type(error) for error in done] == [UsageError] * 2
+
+
+async def test_fetch_that_nobody_waits_for_may_ask_for_the_one_that_began_it(cache: Cache) -> None:
+    """Who gave up waiting does not wait in a circle."""
+    gave_up = asyncio.Event()
+
+    async def outer() -> str:
+        asked = asyncio.create_task(cache.get_or_fetch("inner", inner, ttl=60))
+        await asyncio.sleep(0.02)
+        asked.cancel()
+        await asyncio.wait([asked])
+        gave_up.set()
+        await asyncio.sleep(0.02)
+        return "outer"
+
+    async def inner() -> str:
+        await gave_up.wait()
+        return "inner of " + await cache.get_or_fetch("outer", outer, ttl=60)
+
+    async with asyncio.timeout(20):
+        assert await cache.get_or_fetch("outer", outer, ttl=60) == "outer"
+        assert await cache.get_or_fetch("inner", Loader("another"), ttl=60) == "inner of outer"
+
+
+async def test_fetches_of_shared_parts_are_no_circle(cache: Cache) -> None:
+    """Two wholes made of the same parts, which are made of one part in turn, are all fetched once."""
+    part = Loader(1)
+
+    async def half() -> int:
+        return 1 + int(await cache.get_or_fetch("part", part, ttl=60))
+
+    async def whole() -> int:
+        return sum(await asyncio.gather(*(cache.get_or_fetch(key, half, ttl=60) for key in ("left", "right", "left"))))
+
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(*(cache.get_or_fetch(key, whole, ttl=60) for key in "ab")) == [6, 6]
+    assert part.calls == 1
+
+
 async def test_fetch_may_use_other_keys(cache: Cache) -> None:
     """One fetch may be made of others."""
     part = Loader(2)
@@ -567,6 +650,45 @@ async def test_outcome_that_is_not_encoded_is_an_error_of_the_caller(cache: Cach
     """A value that could never be cached is not silently fetched each time."""
     with pytest.raises(CodecError):
         await cache.get_or_fetch("k", Loader(object()), ttl=60)
+
+
+@pytest.mark.parametrize("stale", [None, 60])
+async def test_outcome_that_is_too_long_to_be_stored_is_served(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, stale: float | None
+) -> None:
+    """It is counted, and the lease is given back at once, so that nobody waits for it to end."""
+    monkeypatch.setattr("tradeutils.cache.base.MAX_VALUE_BYTES", 1000)
+    assert await cache.get_or_fetch("k", Loader("x" * 2000), ttl=60, stale=stale) == "x" * 2000
+    assert await cache.get("k") is None
+    assert (await cache.stats()).errors == 1
+    assert await cache.backend.acquire("tu:lease:k", b"another process", 1)
+
+
+async def test_renewal_that_is_too_long_to_be_stored_waits_before_the_next(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old value is served meanwhile, and the fetch is not repeated as fast as callers come."""
+    await cache.get_or_fetch("k", Loader("old"), ttl=0.01, stale=60)
+    await asyncio.sleep(0.03)
+    monkeypatch.setattr("tradeutils.cache.base.MAX_VALUE_BYTES", 1000)
+    load = Loader("x" * 2000)
+    for _ in range(20):
+        assert await cache.get_or_fetch("k", load, ttl=60, stale=60) == "old"
+        await asyncio.sleep(0.002)
+    assert load.calls == 1
+
+
+async def test_secret_in_the_error_of_a_renewal_is_not_logged(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    """Handlers that the library never saw get a record without it."""
+    await cache.get_or_fetch("k", Loader("old"), ttl=0.01, stale=60)
+    await asyncio.sleep(0.03)
+    load = Loader(LookupError("GET /api/v3/account?signature=0123456789abcdef0123456789abcdef"))
+    assert await cache.get_or_fetch("k", load, ttl=60, stale=60) == "old"
+    await quiet()
+    (record,) = caplog.records
+    assert record.name == "tradeutils.cache"
+    assert "LookupError: GET /api/v3/account" in caplog.text
+    assert "0123456789abcdef" not in caplog.text
 
 
 async def test_fetch_cancelled_from_within_does_not_look_like_our_cancellation(cache: Cache) -> None:

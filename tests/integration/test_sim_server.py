@@ -120,11 +120,12 @@ async def test_odd_targets_are_refused(venue: sim.SimulatedVenue, target: str) -
     assert await _alive(venue)
 
 
-async def test_body_larger_than_any_venue_takes_is_refused(venue: sim.SimulatedVenue) -> None:
+@pytest.mark.parametrize("path", [b"/api/v3/order", b"/sim/clock"])
+async def test_body_larger_than_any_venue_takes_is_refused(venue: sim.SimulatedVenue, path: bytes) -> None:
     """Ten megabytes are answered with 413 and the connection is closed; they are not kept."""
     size = 10_000_000
     answer = await _raw(
-        venue, b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+        venue, b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path, size) + b"x" * size
     )
     assert answer.startswith(b"HTTP/1.1 413")
     assert await _alive(venue)
@@ -139,6 +140,18 @@ async def test_body_that_never_comes_times_out(venue: sim.SimulatedVenue, monkey
     assert await _alive(venue)
 
 
+async def test_body_for_the_clock_that_never_comes_times_out(
+    venue: sim.SimulatedVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control path waits no longer than the venue does, and the clock stays as it is."""
+    monkeypatch.setattr(server, "_BODY_SECONDS", 0.2)
+    now = venue.clock.now()
+    answer = await _raw(venue, b'POST /sim/clock HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"set":')
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b'{"error":"the body did not come within 0.2 s"}' in answer
+    assert venue.clock.now() == now
+
+
 async def test_body_that_is_cut_short_is_no_error_of_ours(venue: sim.SimulatedVenue) -> None:
     """A client that leaves in the middle of its body leaves nothing behind."""
     host, port = venue.url.removeprefix("http://").split(":")
@@ -149,11 +162,12 @@ async def test_body_that_is_cut_short_is_no_error_of_ours(venue: sim.SimulatedVe
     assert await _alive(venue)
 
 
+@pytest.mark.parametrize("path", [b"/api/v3/order", b"/sim/clock"])
 async def test_body_that_is_not_compressed_as_it_says_is_refused(
-    venue: sim.SimulatedVenue, caplog: pytest.LogCaptureFixture
+    venue: sim.SimulatedVenue, caplog: pytest.LogCaptureFixture, path: bytes
 ) -> None:
     """Bytes that are not gzip under a gzip header are the client's fault."""
-    head = b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n"
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n" % path
     answer = await _raw(venue, head + b"nope")
     assert answer.startswith(b"HTTP/1.1 400")
     assert caplog.records == []

@@ -369,6 +369,35 @@ def test_orders_and_trades_can_be_looked_up_every_way(venue: Venue) -> None:
     assert float(assets["BTC"]["free"]) == pytest.approx(0.48)
 
 
+def test_wallet_tells_what_is_locked_in_orders(venue: Venue) -> None:
+    """Free and locked are those of the account; an asset that it never held has neither."""
+    dialect = BinanceDialect(Venue(venue.market, venue.clock, Ledger(venue.market, [DEFAULT_ACCOUNT])))
+    order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000"
+    assert dialect.respond(signed("POST", "/api/v3/order", order)).status == 200
+    held = json.loads(dialect.respond(signed("GET", "/api/v3/account")).body)["balances"]
+    coins = json.loads(dialect.respond(signed("GET", "/sapi/v1/capital/config/getall")).body)
+    told = {coin["coin"]: (coin["free"], coin["locked"]) for coin in coins}
+    assert told["USDT"][1] == "600.00000000"
+    assert all(told.pop(row["asset"]) == (row["free"], row["locked"]) for row in held)
+    assert set(told.values()) == {("0.00000000", "0.00000000")}
+
+
+@pytest.mark.parametrize("path", ["/sapi/v1/margin/allPairs", "/sapi/v1/margin/isolated/allPairs"])
+def test_margin_pairs_are_those_asked_for(path: str) -> None:
+    """One, all, or none where the market is not for margin; a market that is not there is an error."""
+    listed = {one.id: one for one in generated_instruments(2)}
+    market = GeneratedMarket([listed.pop("BTCUSDT"), *(dataclasses.replace(o, margin=False) for o in listed.values())])
+    dialect = BinanceDialect(Venue(market, VirtualClock(DEFAULT_NOW), Ledger(market, [DEFAULT_ACCOUNT])))
+
+    def asked(query: str) -> Any:
+        return json.loads(dialect.respond(signed("GET", path, query)).body)
+
+    assert [row["symbol"] for row in asked("")] == ["BTCUSDT"]
+    assert asked("symbol=BTCUSDT") == asked("")
+    assert [asked(f"symbol={name}") for name in listed] == [[]]
+    assert asked("symbol=NOTHING")["code"] == -1121
+
+
 def test_weights_add_up_in_the_headers(venue: Venue) -> None:
     """Each address has its own count; the wallet has another."""
     dialect = BinanceDialect(venue)

@@ -115,11 +115,15 @@ class Backend(Protocol):
         ...
 
     async def set_many(self, items: Mapping[str, bytes], ttl: int | None, leases: Sequence[str]) -> None:
-        """Store ``items`` for ``ttl`` (``None``: for ever) and revoke ``leases``."""
+        """
+        Store ``items`` for ``ttl`` (``None``: for ever) and revoke ``leases``, which are theirs in the same order.
+
+        A value and its lease change in one step, or a fetch between the two could put an older value over the new one.
+        """
         ...
 
     async def delete(self, keys: Sequence[str], leases: Sequence[str]) -> int:
-        """Remove ``keys``, revoke ``leases``, and return how many of ``keys`` there were."""
+        """Remove ``keys`` and revoke ``leases`` in one step, and return how many of ``keys`` there were."""
         ...
 
     async def invalidate(self, prefix: str, epoch_name: str) -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import random
 import secrets
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -18,6 +17,7 @@ from tradeutils.cache.base import Backend, Encoded, Lease
 from tradeutils.cache.keys import Keyspace
 from tradeutils.cache.stats import Counters
 from tradeutils.errors import CacheError, CacheUnavailable, Closed, UsageError
+from tradeutils.logs import get_logger
 
 __all__ = ["Fetch", "Flights", "Job"]
 
@@ -29,10 +29,13 @@ _REFRESH_PAUSE_MS: Final = 1000  # between a background fetch that failed and th
 _FIRST_POLL: Final = 0.002  # seconds between looks at another process's fetch; grows to the longest
 _LONGEST_POLL: Final = 0.1
 
-# The fetches in which the running code takes part, outermost first.
-_ABOARD: Final[ContextVar[tuple[asyncio.Task[Encoded | None], ...]]] = ContextVar("aboard", default=())
+# The fetch in which the running code takes part.
+_ABOARD: Final[ContextVar[asyncio.Task[Encoded | None] | None]] = ContextVar("aboard", default=None)
 
-_log = logging.getLogger("tradeutils.cache")
+# Which fetches each fetch waits for, among all caches: one may be made of others, but not of itself.
+_AWAITED: Final[dict[asyncio.Task[Encoded | None], list[asyncio.Task[Encoded | None]]]] = {}
+
+_log = get_logger("cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,12 @@ class Flights:
             flight = self._flights.get(job.key)
             if flight is None:
                 flight = self._start(job, refresh=False)
-            elif flight in _ABOARD.get():
+            elif _waits_for_us(flight):
                 raise UsageError(f"the fetch of {job.key!r} asks for {job.key!r} itself, so neither could ever end")
             else:
                 self._counters.shared += 1
-            await asyncio.wait((flight,))
+            with _waiting(flight):
+                await asyncio.wait((flight,))
             if flight.cancelled():
                 raise Closed(f"the cache on {self._backend.name} was closed while {job.key!r} was fetched")
             data = flight.result()
@@ -161,14 +165,16 @@ class Flights:
         try:
             kept = await self._backend.commit(self._keyspace.value(job.key), data, job.ttl, job.stale, lease)
             self._counters.discarded += not kept
-        except CacheError as error:  # the answer is good even if it could not be stored
+        except (CacheError, UsageError) as error:  # the answer is good even if it could not be stored, or is too long
             self._count(error)
+            if not isinstance(error, CacheUnavailable):
+                await self._give_back(lease, retry_in)
         return data
 
     async def _fetch(self, job: Job) -> bytes:
         self._counters.fetches += 1
         task = cast("asyncio.Task[Encoded | None]", asyncio.current_task())
-        _ABOARD.set((*_ABOARD.get(), task))
+        _ABOARD.set(task)
         asked = job.fetch()
         if not inspect.isawaitable(asked):
             raise UsageError(f"fetch returned {type(asked).__name__}; write an async function without arguments")
@@ -196,8 +202,41 @@ class Flights:
             else:
                 await self._backend.release(lease.name, lease.token)
 
-    def _count(self, error: CacheError) -> None:
+    def _count(self, error: CacheError | UsageError) -> None:
         if isinstance(error, CacheUnavailable):
             self._counters.unavailable += 1
         else:
             self._counters.errors += 1
+
+
+def _waits_for_us(flight: asyncio.Task[Encoded | None]) -> bool:
+    """Tell whether a fetch is, or waits by way of others for, the one in which the running code takes part."""
+    ours = _ABOARD.get()
+    if ours is None or ours.done():
+        return False
+    ahead, seen = [flight], set()
+    while ahead:
+        one = ahead.pop()
+        if one is ours:
+            return True
+        if one not in seen:
+            seen.add(one)
+            ahead += _AWAITED.get(one, ())
+    return False
+
+
+@contextmanager
+def _waiting(flight: asyncio.Task[Encoded | None]) -> Iterator[None]:
+    """Note that the fetch in which the running code takes part waits for another."""
+    ours = _ABOARD.get()
+    if ours is None:
+        yield
+        return
+    awaited = _AWAITED.setdefault(ours, [])
+    awaited.append(flight)
+    try:
+        yield
+    finally:
+        awaited.remove(flight)
+        if not awaited:
+            _AWAITED.pop(ours, None)

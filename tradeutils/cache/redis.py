@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import struct
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,6 +30,7 @@ _FORM: Final = "write redis://user:password@host:6379/0, rediss://... for TLS, o
 _SEAL: Final = struct.Struct("<4s4xq")
 _SEAL_MARK: Final = b"\xfetu\x01"
 
+_STEP_BYTES: Final = 8 << 20  # of values in one transaction: the server keeps them aside until all have come
 _SCAN_COUNT: Final = 1000  # keys the server looks at in one step: about 0.3 ms during which it serves nobody else
 _LEFT_ALONE: Final = (
     "LOADING",
@@ -38,6 +39,7 @@ _LEFT_ALONE: Final = (
     "CLUSTERDOWN",
     "TRYAGAIN",
 )  # error replies that pass by themselves
+_ABORTED: Final = "EXECABORT Transaction discarded because of: "  # stands before the error itself
 _REMEDIES: Final = {
     "OOM": "its memory is full and its maxmemory-policy evicts nothing: raise maxmemory, or set allkeys-lfu",
     "READONLY": "it is a replica: use the address of the primary",
@@ -122,18 +124,23 @@ class Redis:
         return [None if data is None else self._unseal(data) for data in values]
 
     async def set_many(self, items: Mapping[str, bytes], ttl: int | None, leases: Sequence[str]) -> None:
-        """Write values; one round trip. If it raises, some may have been written."""
+        """
+        Write values; one round trip. If it raises, some may have been written.
+
+        A value and its lease go in one transaction: a fetch that claimed before it cannot store what is older, and
+        one that claims after it finds the new value.
+        """
         for key, data in items.items():
             check_size(data, key)
         expiry: Command = () if ttl is None else (b"PX", ttl)
-        commands: list[Command] = [(b"DEL", *leases)] if leases else []
-        commands += [(b"SET", key, data, *expiry) for key, data in items.items()]
-        await self._call(commands)
+        await self._transact(
+            [*_revoked(names), *((b"SET", key, data, *expiry) for key, data in step)]
+            for step, names in _steps(items, leases)
+        )
 
     async def delete(self, keys: Sequence[str], leases: Sequence[str]) -> int:
-        """Remove values; one round trip."""
-        commands: list[Command] = [(b"DEL", *leases)] if leases else []
-        replies = await self._call([*commands, (b"UNLINK", *keys)])
+        """Remove values and revoke their leases in one transaction; one round trip."""
+        replies = await self._transact([[*_revoked(leases), (b"UNLINK", *keys)]])
         return int(replies[-1])
 
     async def invalidate(self, prefix: str, epoch_name: str) -> int:
@@ -242,7 +249,24 @@ class Redis:
                 raise self._refused(str(reply))
         return replies
 
+    async def _transact(self, steps: Iterable[list[Command]]) -> list[Any]:
+        """Send steps together, of which each happens as a whole or not at all; return the replies in the last."""
+        commands: list[Command] = []
+        ends: list[int] = []
+        for step in steps:
+            commands += [(b"MULTI",), *step, (b"EXEC",)]
+            ends.append(len(commands) - 1)
+        replies = await self._call(commands)
+        for done in (replies[end] for end in ends):
+            if not isinstance(done, list):
+                raise CacheError(f"{self.name} answered EXEC with something else than replies")
+            for reply in done:
+                if isinstance(reply, hiredis.ReplyError):
+                    raise self._refused(str(reply))
+        return list(replies[-1])
+
     def _refused(self, reply: str) -> CacheError:
+        reply = reply.removeprefix(_ABORTED)
         code = reply.partition(" ")[0]
         if code in _LEFT_ALONE:
             return CacheUnavailable(f"{self.name} cannot serve now: {reply[:200]}")
@@ -253,6 +277,26 @@ class Redis:
             return Stored(data, 0)
         _, until = _SEAL.unpack_from(data)
         return Stored(memoryview(data)[_SEAL.size :], max(0, self._link.now() - until))
+
+
+def _revoked(leases: Sequence[str]) -> list[Command]:
+    return [(b"DEL", *leases)] if leases else []
+
+
+def _steps(
+    items: Mapping[str, bytes], leases: Sequence[str]
+) -> Iterator[tuple[list[tuple[str, bytes]], Sequence[str]]]:
+    """Cut a write into transactions, each value with its lease, so that others are served between."""
+    step: list[tuple[str, bytes]] = []
+    size = begun = 0
+    for key, data in items.items():
+        if step and (len(step) == MGET_KEYS or size + len(data) > _STEP_BYTES):
+            yield step, leases[begun : begun + len(step)]
+            begun += len(step)
+            step, size = [], 0
+        step.append((key, data))
+        size += len(data)
+    yield step, leases[begun:]
 
 
 def _fields(info: bytes) -> dict[str, str]:

@@ -40,7 +40,8 @@ class Stats:
         Outcomes of fetches that were served but not stored, because the key was set, deleted, invalidated or
         fetched by another process meanwhile.
     errors : int
-        Values that could not be read, operations the server refused, and background fetches that failed.
+        Values that could not be read, operations the server refused, fetched values too long to be stored, and
+        background fetches that failed.
     unavailable : int
         Operations that the backend did not answer in time, or was not asked because it was known to be away.
     breaker : str

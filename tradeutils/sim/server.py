@@ -193,19 +193,13 @@ class SimulatedVenue:
         """Read a request whatever it is, and send what the dialect answers."""
         path, _, query = request.raw_path.partition("?")
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                body = await _read_body(request)
-        except TimeoutError:
-            reply = self._dialect.refuse(408)
-        except web.RequestPayloadError:  # cut short, or not compressed as it says
-            reply = self._dialect.refuse(400)
+            body = await _read_body(request)
+        except _BadBodyError as bad:
+            reply = self._dialect.refuse(bad.status)
         else:
-            if body is None:
-                reply = self._dialect.refuse(413)
-            else:
-                headers = {name.lower(): value for name, value in request.headers.items()}
-                call = Call(request.method, path, query, body, headers, request.remote or "")
-                reply = self._dialect.respond(call)
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            call = Call(request.method, path, query, body, headers, request.remote or "")
+            reply = self._dialect.respond(call)
         self._log(request.method, path, reply)
         response = web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
         response.headers["Content-Type"] = reply.content_type
@@ -225,10 +219,12 @@ class SimulatedVenue:
         """
         try:
             body = await _read_body(request)
-            answer = self._controlled(request.method, request.match_info["what"], body or b"")
-            return web.Response(body=orjson.dumps(answer), content_type="application/json")
+            answer, status = self._controlled(request.method, request.match_info["what"], body), 200
+        except _BadBodyError as bad:
+            answer, status = {"error": str(bad)}, bad.status
         except (TradeutilsError, orjson.JSONDecodeError) as error:
-            return web.Response(status=400, body=orjson.dumps({"error": str(error)}), content_type="application/json")
+            answer, status = {"error": str(error)}, 400
+        return web.Response(status=status, body=orjson.dumps(answer), content_type="application/json")
 
     def _controlled(self, method: str, what: str, body: bytes) -> dict[str, Any]:
         if (method, what) == ("POST", "clock"):
@@ -251,13 +247,27 @@ class SimulatedVenue:
         }  # fmt: skip
 
 
-async def _read_body(request: web.Request) -> bytes | None:
-    """Return the body, or ``None`` where it is larger than any that a venue takes."""
+class _BadBodyError(Exception):
+    """A body that cannot be had; ``status`` is the answer to it."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+async def _read_body(request: web.Request) -> bytes:
+    """Return the body, or raise `_BadBodyError` where it is too slow, too large or not what it says."""
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            return None
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > _MAX_BODY:
+                    raise _BadBodyError(413, f"the body is longer than {_MAX_BODY:,} bytes")
+    except TimeoutError:
+        raise _BadBodyError(408, f"the body did not come within {_BODY_SECONDS:g} s") from None
+    except web.RequestPayloadError:
+        raise _BadBodyError(400, "the body was cut short, or is not compressed as it says") from None
     return bytes(body)
 
 

@@ -11,7 +11,7 @@ from tradeutils.sim.binance.market_data import MarketData
 from tradeutils.sim.binance.parameters import Parameter, choice, client_id, decimal, long, symbol
 from tradeutils.sim.dialect import Venue
 from tradeutils.sim.instruments import salt
-from tradeutils.sim.ledger import SimulatedAccount
+from tradeutils.sim.ledger import Holding, SimulatedAccount
 from tradeutils.sim.orders import Fill, OrderRefused, OrderRequest, PlacedOrder
 
 __all__ = ["NEW_ORDER", "AccountData"]
@@ -300,12 +300,12 @@ class AccountData:
         holdings, _ = self._ledger.holdings(account.key, self._clock.now())
         traded = {name: True for one in self._market.instruments.values() for name in (one.base, one.quote)}
         return [
-            _coin(asset, holdings[asset].free if asset in holdings else Decimal(0), trading=asset in traded)
+            _coin(asset, holdings.get(asset, Holding()), trading=asset in traded)
             for asset in (*traded, *(asset for asset in holdings if asset not in traded))
         ]
 
-    def margin_pairs(self, _account: SimulatedAccount, _values: dict[str, Any]) -> Any:
-        """Return the markets that may be traded on margin."""
+    def margin_pairs(self, _account: SimulatedAccount, values: dict[str, Any]) -> Any:
+        """Return the markets that may be traded on margin, or the one asked for if it may."""
         return [
             {
                 "id": str(salt("margin", one.id)),
@@ -316,7 +316,7 @@ class AccountData:
                 "isBuyAllowed": True,
                 "isSellAllowed": True,
             }
-            for one in self._market.instruments.values()
+            for one in self._data.chosen(values)
             if one.margin
         ]
 
@@ -353,7 +353,7 @@ def _described_fill(fill: Fill) -> dict[str, Any]:
     }
 
 
-def _coin(asset: str, free: Decimal, *, trading: bool) -> dict[str, Any]:
+def _coin(asset: str, held: Holding, *, trading: bool) -> dict[str, Any]:
     network = {
         "network": asset,
         "coin": asset,
@@ -374,13 +374,14 @@ def _coin(asset: str, free: Decimal, *, trading: bool) -> dict[str, Any]:
         "minConfirm": 1,
         "unLockConfirm": 0,
     }
-    nothing = dict.fromkeys(("locked", "freeze", "withdrawing", "ipoing", "ipoable", "storage"), "0")
+    nothing = dict.fromkeys(("freeze", "withdrawing", "ipoing", "ipoable", "storage"), "0")
     return {
         "coin": asset,
         "depositAllEnable": True,
         "withdrawAllEnable": True,
         "name": asset,
-        "free": fixed(free),
+        "free": fixed(held.free),
+        "locked": fixed(held.locked),
         **nothing,
         "isLegalMoney": False,
         "trading": trading,
