@@ -218,6 +218,11 @@ REFUSED: list[tuple[Any, str]] = [
     (dt.datetime(2026, 1, 1, tzinfo=type("Zone", (dt.tzinfo,), {})()), "is not kept; use zoneinfo"),
     (dt.time(1, tzinfo=type("Zone", (dt.tzinfo,), {})()), "is not kept; use zoneinfo"),
     (dt.timezone(HOUR, "\ud800"), "JSON cannot hold it"),
+    ({"a": Ticker(symbol="A", time="now")}, "Ticker.time holds str; it takes int or NoneType"),  # type: ignore[arg-type]
+    ([Order(symbol="A", price=1.5)], "Order.price holds float; it takes Decimal or NoneType"),  # type: ignore[arg-type]
+    (Balance(venue="a", account=None, time=1, assets={"X": 1}), "something else than AssetBalance"),  # type: ignore[dict-item]
+    (Balance(venue="a", account=None, time=1, assets={1: AssetBalance()}), "a key that is not str"),  # type: ignore[dict-item]
+    (Candles.from_rows([], timeframe="1m", symbol=5), "Candles takes str"),  # type: ignore[arg-type]
 ]
 
 
@@ -271,6 +276,14 @@ def test_many_of_one_kind_are_written_as_columns() -> None:
     assert data.count(b"Ticker") == 1
     assert data.count(b"quote_volume") == 0
     assert codec.loads(data) == tickers
+
+
+def test_numbers_of_numpy_are_kept_in_fields() -> None:
+    """What comes out of arrays is as good as Python's own where a field takes a number, a flag or text."""
+    tickers = [Ticker(symbol=np.str_("A"), time=np.int64(i), last=np.float64(i), bid=i) for i in range(3)]  # type: ignore[arg-type]
+    assert same(codec.loads(codec.dumps(tickers)), tickers)
+    order = Order(symbol="A", post_only=np.bool_(True))  # type: ignore[arg-type]
+    assert same(codec.loads(codec.dumps([order, {"a": order}])), [order, {"a": order}])
 
 
 def test_decoded_records_are_frozen_and_whole() -> None:

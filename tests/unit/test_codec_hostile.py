@@ -18,6 +18,7 @@ import pytest
 
 from tradeutils import codec
 from tradeutils.errors import CodecError, UsageError
+from tradeutils.frames import _parts
 from tradeutils.model import Candles
 
 MAGIC = b"\xabTU"
@@ -195,6 +196,44 @@ FORGED: dict[str, Any] = {
     "timestamp of a file": ["pandas", ["timestamp", "ms", 5, 0], [1, [FILE]]],
     "timestamp out of bounds": ["pandas", ["timestamp", "Y", 10**17, None], [1, []]],
     "timedelta out of bounds": ["pandas", ["timedelta", "W", 10**18, None], [1, []]],
+    "levels of codes of an endless number": ["pandas", ["index", ["levels", [TWO], [0], 1]],
+                                             [0, ["decimal", "1E+1000000"], [1, [None]]]],
+    "levels of names in text": ["pandas", ["index", ["levels", [], [], 0]], [1, ["ab"]]],
+    "levels of nothing": ["pandas", ["index", ["levels", [], [], 0]], [1, [[]]]],
+    "labels of numbers": ["pandas", ["index", ["labels", None, False, 0, None]], [1, [[1]]]],
+    "labels of text of numpy": ["pandas", ["index", ["labels", None, False, 0, None]],
+                                [0, [0, ["numpy.str", "a"]]]],
+    "labels of a choice that is 1": ["pandas", ["index", ["labels", "python", 1, 0, None]], [1, [["a"]]]],
+    "text of decimals": ["pandas", ["series", ONE, ["text", "python", True, 0], None, None], [0, ["decimals", ["1"]]]],
+    "range of flags": ["pandas", ["index", ["range", False, True, True, None]], [1, []]],
+    "range of text": ["pandas", ["index", ["range", "0", "1", "1", None]], [1, []]],
+    "range over 64 bits": ["pandas", ["index", ["range", 0, 2**64 - 1, 1, None]], [1, []]],
+    "range too long": ["pandas", ["index", ["range", -(2**63), 2**63 - 1, 1, None]], [1, []]],
+    "range without step": ["pandas", ["index", ["range", 0, 1, 0, None]], [1, []]],
+    "freq of a range of objects": ["pandas", ["index", ["array", 0, None, "D"]], [0, ["objects", [1], [1, ["a"]]]]],
+    "times of decimals": ["pandas", ["index", ["array", ["zone", 0, 1], None, None]],
+                          [0, ["objects", [1], ["decimals", ["1E+1000000"]]], ["zone", 0]]],
+    "masked decimals": ["pandas", ["series", ONE, ["masked", 0, 1], None, None],
+                        [0, ["objects", [1], ["decimals", ["1"]]], ["objects", [1], [1, [False]]]]],
+    "a part used twice": ["pandas", ["index", ["array", 0, 0, None]], [0, ["objects", [1], [1, ["a"]]]]],
+    "a part of a negative number": ["pandas", ["index", ["array", -1, None, None]], [0, ["objects", [1], [1, ["a"]]]]],
+    "attrs of a list": ["pandas", ["frame", NONE, NONE, [], 0], [1, [[["a", 1]]]]],
+    "timestamp of text": ["pandas", ["timestamp", "ms", "5", None], [1, []]],
+    "timestamp of years": ["pandas", ["timestamp", "Y", 5, None], [1, []]],
+    "records with a time in text": ["records", "Ticker", ["symbol", "time"], [[1, ["a"]], [1, ["yesterday"]]]],
+    "records with a time in fractions": ["records", "Ticker", ["symbol", "time"], [[1, ["a"]], [1, [0.5]]]],
+    "records with a price in text": ["records", "Ticker", ["symbol", "last"], [[1, ["a", "b"]], [1, [0.5, "1"]]]],
+    "records with a price as a dict": ["records", "Ticker", ["symbol", "last"], [[1, ["a", "b"]], [1, [None, {}]]]],
+    "records with money as float": ["records", "Order", ["symbol", "price"], [[1, ["a"]], [1, [0.5]]]],
+    "records without a symbol": ["records", "Ticker", ["symbol"], [[1, [None]]]],
+    "record with a time in text": ["record", "Ticker", ["symbol", "time"], [1, ["a", "yesterday"]]],
+    "book of lists": ["record", "OrderBook", ["symbol", "bids", "asks"], [1, ["a", [[1, 2]], []]]],
+    "balance of numbers": ["balance", "a", None, 1, [1, {"BTC": 1}]],
+    "balance of a time in text": ["balance", "a", None, "1", [1, {}]],
+    "balance of an asset without name": [
+        "balance", "a", None, 1, ["map", [1, [1]], ["records", "AssetBalance", ["free"], [["decimals", ["1"]]]]],
+    ],
+    "panel of a decimal": ["panel", "a", [1, []], "1m", ["decimals", ["1E+1000000"]], *[[1, []]] * 6],
     "missing of no kind": ["pandas", ["missing", "nan"], [1, []]],
 }  # fmt: skip
 
@@ -238,6 +277,44 @@ FORGED_BUFFERS: dict[str, tuple[Any, list[bytes]]] = {
     "candles that do not rise": (["candles", "a", "b", "1m", 2, 0], [bytes(6 * 64 + 2)]),
     "candles with flags of 9": (["candles", "a", "b", "1m", 1, 0], [bytes(6 * 64) + b"\x09"]),
     "panel of one column": (["panel", "a", [1, ["x"]], "1m", ["array", "<i8", [1], "C", 0]], [bytes(8)]),
+    "candles of a symbol that is a number": (["candles", "a", 1, "1m", 0, 0], [b""]),
+    "levels of codes of two axes": (
+        ["pandas", ["index", ["levels", [TWO], [0], 1]], [0, ["array", "|i1", [1, 1], "C", 0], [1, [None]]]],
+        [b"\x00"],
+    ),
+    "levels of codes that are flags": (
+        ["pandas", ["index", ["levels", [TWO], [0], 1]], [0, ["array", "|b1", [1], "C", 0], [1, [None]]]],
+        [b"\x00"],
+    ),
+    "levels of codes beyond the level": (
+        ["pandas", ["index", ["levels", [TWO], [0], 1]], [0, ["array", "<i8", [1], "C", 0], [1, [None]]]],
+        [np.array([256]).tobytes()],
+    ),
+    "levels of levels": (
+        ["pandas", ["index", ["levels", [["levels", [TWO], [0], 1]], [2], 3]],
+         [0, ["array", "|i1", [1], "C", 0], [1, [None]], ["array", "|i1", [1], "C", 1], [1, [None]]]],
+        [b"\x00", b"\x00"],
+    ),
+    "times in a unit that pandas has not": (
+        ["pandas", ["index", ["array", 0, None, None]], [0, ["array", "<M8[D]", [1], "C", 0]]],
+        [bytes(8)],
+    ),
+    "an index of text of fixed width": (
+        ["pandas", ["index", ["array", 0, None, None]], [0, ["array", "<U1", [1], "C", 0]]],
+        [b"a\x00\x00\x00"],
+    ),
+    "a freq of endless length": (
+        ["pandas", ["index", ["array", 0, None, "1" * 5000 + "D"]], [0, TWO_TIMES]],
+        [np.array([1, 5]).tobytes()],
+    ),
+    "a freq of numbers": (
+        ["pandas", ["index", ["array", 0, None, "D"]], [0, ["array", "<f8", [1], "C", 0]]],
+        [bytes(8)],
+    ),
+    "one array for two columns": (
+        ["pandas", ["frame", ONE, TWO, [[[0], 0], [[1], 0]], None], [0, ["array", "<f8", [1], "C", 0]]],
+        [bytes(8)],
+    ),
     "a time zone that is a path": (
         ["pandas", ["index", ["array", ["zone", 0, 1], None, None]], [0, ONE_TIME, FILE]],
         [bytes(8)],
@@ -349,8 +426,8 @@ DENSE = {
     "wide text": b'["' + b"x" * 100_000 + '\U0001f600"]'.encode(),
     "nested": b'{"a":' * 1000 + b"1" + b"}" * 1000,
     "decimals": forged(["decimals", ["1"] * 30_000]),
-    "tickers": forged(["records", "Ticker", ["symbol"], [[1, [1] * 30_000]]]),
-    "orders": forged(["records", "Order", ["symbol"], [[1, [1] * 30_000]]]),
+    "tickers": forged(["records", "Ticker", ["symbol"], [[1, [""] * 30_000]]]),
+    "orders": forged(["records", "Order", ["symbol"], [[1, [""] * 30_000]]]),
     "tuples": forged([0, *[["tuple", [1, []]]] * 10_000]),
     "sets": forged([0, *[["set", [1, [1]]]] * 10_000]),
     "arrays": forged([0, *[["array", "<f8", [1], "C", i] for i in range(300)]], *[bytes(8)] * 300),
@@ -371,6 +448,77 @@ def test_memory_stays_under_the_cap(data: bytes) -> None:
         tracemalloc.stop()
         assert peak <= cap + 100_000  # what the machinery itself takes
     codec.loads(data)
+
+
+MILLIONS = ["range", 0, 20_000_000, 1, None]
+WIDE: dict[str, tuple[Any, list[bytes]]] = {
+    "columns of nothing": (["pandas", ["frame", NONE, MILLIONS, [], None], [0]], []),
+    "columns without rows": (
+        ["pandas", ["frame", NONE, MILLIONS, [[None, 0]], None], [0, ["array", "<f8", [20_000_000, 0], "C", 0]]],
+        [b""],
+    ),
+    "a level": (
+        ["pandas", ["index", ["levels", [HUGE], [0], 1]], [0, ["array", "|i1", [1], "C", 0], [1, [None]]]],
+        [b"\x00"],
+    ),
+    "columns with another block": (
+        ["pandas", ["frame", NONE, MILLIONS, [[None, 0]], None], [0, ["array", "<f8", [0, 0], "C", 0]]],
+        [b""],
+    ),
+}
+
+
+@pytest.mark.parametrize(("form", "buffers"), WIDE.values(), ids=WIDE)
+def test_columns_that_a_short_text_names_take_no_memory(form: Any, buffers: list[bytes]) -> None:
+    """A hundred bytes that name 20 million columns are refused before any list of them is made: measured."""
+    data = forged(form, *buffers)
+    codec.loads(codec.dumps(pd.DataFrame()))  # imports
+    tracemalloc.start()
+    with pytest.raises(CodecError, match="more than max_bytes"):
+        codec.loads(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_columns_of_many_frames_share_the_cap() -> None:
+    """Frames without rows whose columns fit the cap one by one do not fit it together."""
+    columns = ["range", 0, 5000, 1, None]
+    forms = []
+    for at in range(4):
+        array = ["array", "<f8", [5000, 0], "C", at]
+        forms.append(["pandas", ["frame", NONE, columns, [[None, 0]], None], [0, array]])
+    assert codec.loads(forged(forms[0], b""), max_bytes=1_000_000).shape == (0, 5000)
+    with pytest.raises(CodecError, match="more than max_bytes"):
+        codec.loads(forged([0, *forms], *[b""] * 4), max_bytes=1_000_000)
+
+
+def test_rows_that_no_column_has_take_no_memory() -> None:
+    """A range of any length is an index, of a frame or by itself, and no list is made of it: measured."""
+    datas = [
+        forged(["pandas", ["index", HUGE], [1, []]]),
+        forged(["pandas", ["frame", HUGE, NONE, [], None], [1, []]]),
+    ]
+    codec.loads(codec.dumps(pd.DataFrame()))  # imports
+    tracemalloc.start()
+    lengths = [len(codec.loads(data)) for data in datas]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert lengths == [10**10, 10**10]
+    assert peak < 1_000_000
+
+
+def test_hostile_labels_are_not_handed_to_later_frames() -> None:
+    """Labels are kept from one frame to the next: numpy's text is refused, and long ones are not kept."""
+    form = ["pandas", ["index", ["labels", None, False, 0, None]], [0, [0, ["numpy.str", "close"]]]]
+    with pytest.raises(CodecError, match="not all text"):
+        codec.loads(forged(form))
+    honest = codec.loads(codec.dumps(pd.Index(["close"], dtype=object)))
+    assert type(honest[0]) is str
+    kept = _parts._labels.cache_info().currsize
+    long = pd.Index(["x" * 20_000], dtype=object)
+    assert codec.loads(codec.dumps(long)).equals(long)
+    assert _parts._labels.cache_info().currsize == kept
 
 
 def test_decoding_executes_nothing_and_imports_no_pandas() -> None:

@@ -167,6 +167,8 @@ def test_scalar_comes_back_as_it_was(value: Any) -> None:
         (pd.Period("2026"), "not kept"),
         (pd.date_range("2026", periods=1, tz="dateutil/Europe/Amsterdam"), "is not kept; use zoneinfo"),
         ({"x": pd.DataFrame({"a": [1]}, index=pd.Index([len]))}, "not kept"),
+        (pd.DataFrame({"a": [1]}).set_flags(allows_duplicate_labels=False), "flags are not kept; call set_flags"),
+        (pd.Series([1]).set_flags(allows_duplicate_labels=False), "flags are not kept; call set_flags"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
@@ -174,6 +176,31 @@ def test_what_is_not_kept_is_named(value: Any, message: str) -> None:
     """Columns of a kind that is not kept are an error before anything is stored, and say which."""
     with pytest.raises(CodecError, match=message):
         codec.dumps(value)
+
+
+FREQS: list[Any] = [
+    pd.DateOffset(months=1, days=2), pd.DateOffset(months=1), pd.offsets.CustomBusinessDay(holidays=["2026-01-05"]),
+    pd.offsets.CustomBusinessDay(holidays=["2030-01-01"]), pd.offsets.BusinessHour(start="09:30", end="16:00"),
+    pd.offsets.CustomBusinessDay(weekmask="Mon Tue Wed Thu Fri Sat"), pd.offsets.Week(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("freq", FREQS, ids=repr)
+def test_freq_that_its_text_does_not_tell_is_refused(freq: Any) -> None:
+    """Holidays, hours and months with days would be lost or unreadable: the index is named, and what to do."""
+    index = pd.date_range("2026-01-01", periods=5, freq=freq, name="t")
+    for value in (index, pd.Series(range(5), index=index)):
+        with pytest.raises(CodecError, match=r"index t has freq .* set index\.freq = None first"):
+            codec.dumps(value)
+    index.freq = None
+    assert same(codec.loads(codec.dumps(index)), index)
+
+
+@pytest.mark.parametrize("freq", ["W-WED", "MS", "QE-FEB", "15min", "B", "bh", "C", "WOM-3FRI", "D"])
+def test_freq_that_its_text_tells_comes_back(freq: str) -> None:
+    """The freq of a decoded index equals the one that was stored."""
+    index = pd.date_range("2026-01-01", periods=5, freq=freq)
+    assert codec.loads(codec.dumps(index)).freq == index.freq
 
 
 def test_zone_of_pytz_comes_back_as_zoneinfo() -> None:

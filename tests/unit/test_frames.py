@@ -308,8 +308,8 @@ def test_nothing_else_is_taken_apart() -> None:
     assert frames.take_apart(dt.date(2024, 1, 1)) is None
     assert frames.take_apart(pd.Categorical(["a"])) is None
     with pytest.raises(DataError, match="nothing of pandas"):
-        frames.put_together(["tree"], [])
+        frames.put_together(["tree"], [], [].append)
     with pytest.raises(DataError, match="no column"):
-        frames.put_together(["series", ["range", 0, 1, 1, None], ["tree"], None, None], [])
+        frames.put_together(["series", ["range", 0, 1, 1, None], ["tree"], None, None], [], [].append)
     with pytest.raises(DataError, match="no index"):
-        frames.put_together(["index", ["tree"]], [])
+        frames.put_together(["index", ["tree"]], [], [].append)

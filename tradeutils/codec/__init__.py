@@ -9,7 +9,9 @@ back with their exact types and values. Nothing is ever executed, and there is n
 Kept: None, bool, int of any size, float, complex, str, bytes, bytearray, Decimal, datetime, date, time, timedelta,
 timezone, ZoneInfo, list, tuple, set, frozenset, dict; numpy arrays and scalars of numbers, flags, times and text, and
 arrays of objects; pandas DataFrame, Series, Index, Timestamp, Timedelta, NaT and NA (not category, period, interval,
-sparse and Arrow columns); and the classes of `tradeutils.model`. Subclasses are not: they would not come back as such.
+sparse and Arrow columns, a freq that its text does not tell in full, such as one with holidays, and the flag that
+disallows duplicate labels); and the classes of `tradeutils.model`. Subclasses are not: they would not come back as
+such.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ def dumps(value: Any) -> bytes:
 
     Raises
     ------
-    CodecError : something in it is not kept, or it contains itself; the message says where: ``value["a"][3]``.
+    CodecError : something in it is not kept, a field of the model is of another type than the model states, or it
+        contains itself; the message says where: ``value["a"][3]``.
 
     Notes
     -----
@@ -80,7 +83,8 @@ def loads(data: bytes | bytearray | memoryview, *, max_bytes: int = MAX_BYTES) -
     data : bytes, bytearray or contiguous memoryview
         From `dumps`, or plain JSON of any origin (in which an int of more than 64 bits reads as a float).
     max_bytes : int
-        Refuse data that is longer than this, or whose text would take more than this as Python objects.
+        Refuse data that is longer than this, whose text would take more than this as Python objects, or whose
+        frames would take more than this beside their values (128 bytes a column, 8 a label and code of a MultiIndex).
 
     Returns
     -------
@@ -94,7 +98,9 @@ def loads(data: bytes | bytearray | memoryview, *, max_bytes: int = MAX_BYTES) -
 
     Notes
     -----
-    Damage is found by a checksum in all but plain JSON, where it is found only if it is no longer JSON.
+    Damage is found by a checksum in all but plain JSON, where it is found only if it is no longer JSON. The fields of
+    the model's classes are checked to be of the types that they state (numpy's scalars pass for Python's), not for
+    sensible values.
     """
     if data.__class__ is not bytes:
         data = _viewed(data)
@@ -109,7 +115,7 @@ def loads(data: bytes | bytearray | memoryview, *, max_bytes: int = MAX_BYTES) -
         text, buffers = split(memoryview(data))
         if len(text) * _WORST > max_bytes:
             _check_size(text, max_bytes, _TAGGED)
-        decoder = Decoder(buffers)
+        decoder = Decoder(buffers, max_bytes)
         value = decoder.decode(orjson.loads(text))
         decoder.finish()
     except CodecError:

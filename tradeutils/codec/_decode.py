@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from tradeutils.codec import _arrays, _moments
-from tradeutils.codec._records import build, build_one
+from tradeutils.codec._records import build, build_one, misfit_of_balance
 from tradeutils.errors import CodecError
 from tradeutils.model import Balance, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
@@ -20,6 +20,7 @@ __all__ = ["Decoder"]
 
 _FLOATS: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _HEX_DIGITS: Final = 16
+_PANEL_DTYPES: Final[dict[str, type[np.generic]]] = {"time": np.int64, "closed": np.bool_}
 
 
 class Decoder:
@@ -30,10 +31,13 @@ class Decoder:
     ----------
     buffers : list of memoryview
         What lies beside the text. Each is used once, so that a short text cannot ask for a long one many times.
+    room : int
+        Bytes that the columns and indexes of all frames together may take beside their values.
     """
 
-    def __init__(self, buffers: list[memoryview]) -> None:
+    def __init__(self, buffers: list[memoryview], room: int) -> None:
         self._buffers: list[memoryview | None] = list(buffers)
+        self._room = room
 
     def decode(self, form: Any) -> Any:
         """Return the value in tagged form ``form``, which is used up."""
@@ -59,6 +63,14 @@ class Decoder:
             raise CodecError(f"buffer {number!r:.20} is used twice")
         self._buffers[number] = None
         return buffer
+
+    def charge(self, taken: int) -> None:
+        """Refuse what would take more than the room that is left."""
+        self._room -= taken
+        if self._room < 0:
+            raise CodecError(
+                f"columns and indexes of frames take {-self._room} bytes more than max_bytes; raise it if trusted"
+            )
 
     def finish(self) -> None:
         """Check that every buffer was used."""
@@ -131,7 +143,8 @@ def _numpy(_: Decoder, dtype: str, form: str) -> Any:
 
 
 def _records(source: Decoder, cls_name: str, names: list[str], columns: list[Any]) -> list[Any]:
-    return build(cls_name, names, [source.sequence(column) for column in columns])
+    plain = [column[:1] == [1] for column in columns]
+    return build(cls_name, names, [source.sequence(column) for column in columns], plain)
 
 
 def _record(source: Decoder, cls_name: str, names: list[str], values: Any) -> Any:
@@ -147,8 +160,8 @@ def _candles(source: Decoder, exchange: Any, symbol: Any, timeframe: str, rows: 
     prices = words.view("<f8")
     closed = _arrays.unpack("|b1", [rows], "C", raw[6 * 8 * stride :])
     return Candles(
-        exchange=source.decode(exchange),
-        symbol=source.decode(symbol),
+        exchange=_name(source.decode(exchange)),
+        symbol=_name(source.decode(symbol)),
         timeframe=timeframe,
         time=words[0],
         closed=closed,
@@ -159,19 +172,30 @@ def _candles(source: Decoder, exchange: Any, symbol: Any, timeframe: str, rows: 
 def _panel(source: Decoder, exchange: Any, symbols: Any, timeframe: str, *columns: Any) -> Panel:
     names = ("time", *PRICE_FIELDS, "closed")
     values = {name: source.decode(column) for name, column in zip(names, columns, strict=True)}
-    symbols = tuple(source.sequence(symbols))
-    return Panel(exchange=source.decode(exchange), symbols=symbols, timeframe=timeframe, **values)
+    for name, array in values.items():  # numpy would make numbers of a list of anything, digit by digit
+        if not isinstance(array, np.ndarray) or array.dtype != _PANEL_DTYPES.get(name, np.float64):
+            raise CodecError(f"{name} of a panel is a {type(array).__name__} of another kind than it must be")
+    symbols = tuple(map(_name, source.sequence(symbols)))
+    return Panel(exchange=_name(source.decode(exchange)), symbols=symbols, timeframe=timeframe, **values)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise CodecError(f"an exchange or symbol is a {type(value).__name__}")
+    return value
 
 
 def _balance(source: Decoder, *forms: Any) -> Balance:
     venue, account, time, assets = map(source.decode, forms)
+    if (wrong := misfit_of_balance(venue, account, time, assets)) is not None:
+        raise CodecError(wrong)
     return Balance(venue=venue, account=account, time=time, assets=assets)
 
 
 def _pandas(source: Decoder, recipe: list[Any], ingredients: Any) -> Any:
     from tradeutils import frames
 
-    return frames.put_together(recipe, source.sequence(ingredients))
+    return frames.put_together(recipe, source.sequence(ingredients), source.charge)
 
 
 _READERS: Final[dict[Any, Callable[..., Any]]] = {

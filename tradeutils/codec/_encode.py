@@ -21,7 +21,7 @@ import orjson
 from tradeutils.codec import _arrays, _moments
 from tradeutils.codec._layout import Buffer
 from tradeutils.codec._plain import ATOMS, all_finite
-from tradeutils.codec._records import COLUMNAR, RECORDS, Record
+from tradeutils.codec._records import COLUMNAR, RECORDS, Record, misfit_of_balance
 from tradeutils.errors import DataError
 from tradeutils.model import Balance, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
@@ -88,9 +88,9 @@ class Encoder:
         write = _WRITERS.get(kind) or _writer_of(value)
         return write(self, value, depth)
 
-    def sequence(self, values: Collection[Any], depth: int) -> list[Any]:
-        """Return a sequence in one of the forms that read back as a list."""
-        kinds = set(map(type, values))
+    def sequence(self, values: Collection[Any], depth: int, kinds: set[type] | None = None) -> list[Any]:
+        """Return a sequence, whose items are of ``kinds``, in one of the forms that read back as a list."""
+        kinds = set(map(type, values)) if kinds is None else kinds
         if self._is_plain(kinds, values):
             return [1, values if type(values) in (list, tuple) else list(values)]
         return self._alike(kinds, values, depth) or [0, *[self.encode(value, depth + 1) for value in values]]
@@ -130,12 +130,13 @@ class Encoder:
     def _columns(self, record: Record, values: Collection[Any], depth: int) -> list[Any]:
         columns = zip(record.names, zip(*map(record.rows, values), strict=True), strict=True)
         told = [(n, c) for n, c in columns if n not in record.optional or c.count(None) < len(c)]
-        return [
-            "records",
-            record.cls.__name__,
-            [name for name, _ in told],
-            [self.sequence(column, depth + 1) for _, column in told],
-        ]
+        forms = []
+        for name, column in told:
+            kinds = set(map(type, column))
+            forms.append(self.sequence(column, depth + 1, kinds))
+            if (wrong := record.misfit(name, kinds)) is not None:
+                raise Refused(wrong)
+        return ["records", record.cls.__name__, [name for name, _ in told], forms]
 
     @staticmethod
     def _fits(value: Any) -> bool:
@@ -188,20 +189,30 @@ def _numpy_scalar(to: Encoder, value: Any, depth: int) -> list[Any]:
 
 def _candles(to: Encoder, value: Candles, depth: int) -> list[Any]:
     rows = len(value)
+    _check_names("Candles", value.exchange, value.symbol)
     pad = bytes(-rows % 8 * 8)  # so that each column begins at a multiple of 64
     columns = [piece for name in ("time", *PRICE_FIELDS) for piece in (getattr(value, name), pad)]
     where = (to.encode(value.exchange, depth + 1), to.encode(value.symbol, depth + 1), value.timeframe)
     return ["candles", *where, rows, to.set_aside(b"".join((*columns, value.closed.data)))]
 
 
+def _check_names(cls_name: str, *names: Any) -> None:
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise Refused(f"its exchange or symbol is a {type(wrong).__name__}; {cls_name} takes str")
+
+
 def _panel(to: Encoder, value: Panel, depth: int) -> list[Any]:
     columns = [_array(to, getattr(value, name), depth) for name in ("time", *PRICE_FIELDS, "closed")]
+    _check_names("Panel", value.exchange, *value.symbols)
     symbols = to.sequence(value.symbols, depth)
     return ["panel", to.encode(value.exchange, depth + 1), symbols, value.timeframe, *columns]
 
 
 def _balance(to: Encoder, value: Balance, depth: int) -> list[Any]:
     parts = (value.venue, value.account, value.time, dict(value.assets))
+    if (wrong := misfit_of_balance(*parts)) is not None:
+        raise Refused(wrong)
     return ["balance", *[to.encode(part, depth + 1) for part in parts]]
 
 
@@ -210,6 +221,9 @@ def _record(to: Encoder, value: Any, depth: int) -> list[Any]:
     told = [(n, v) for n, v in zip(record.names, record.rows(value), strict=True) if v is not None]
     told += [(n, None) for n in record.names if n not in record.optional and getattr(value, n) is None]
     names = [name for name, _ in told]
+    for name, one in told:
+        if (wrong := record.misfit(name, {type(one)})) is not None:
+            raise Refused(wrong)
     return ["record", record.cls.__name__, names, [0, *[to.encode(one, depth + 1) for _, one in told]]]
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import zoneinfo
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeutils.errors import DataError
+from tradeutils.frames._ingredients import UNITS, Ingredients, Parts, column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,10 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["put_together", "take_apart"]
 
 Recipe: TypeAlias = list[Any]
-Ingredients: TypeAlias = list[Any]
+Places: TypeAlias = npt.NDArray[np.intp]
 
 _FEW: Final = 16
-_MANY: Final = 1024
+_MANY, _LONG = 1024, 2**14  # labels of one index, and characters in them, that are worth keeping
+_INT64: Final = range(-(2**63), 2**63)
+_LONGEST_FREQ: Final = 40
+_COLUMN: Final = 128
+"""What pandas takes for a column beside its values, in bytes: where it stands in which block, and its array."""
+_CODE: Final = 8  # what it takes for a label of a level, and for the code of one, however narrow it was written
 
 
 def take_apart(value: Any) -> tuple[Recipe, Ingredients] | None:
@@ -38,11 +46,14 @@ def take_apart(value: Any) -> tuple[Recipe, Ingredients] | None:
 
     Raises
     ------
-    DataError : a dtype that is not kept (category, period, interval, sparse, Arrow); the column is named.
+    DataError : a dtype that is not kept (category, period, interval, sparse, Arrow), a freq that its text does not
+        tell in full, or duplicate labels disallowed; the column or index is named.
     """
     import pandas as pd
 
     kept: Ingredients = []
+    if isinstance(value, pd.DataFrame | pd.Series) and not value.flags.allows_duplicate_labels:
+        raise DataError("flags are not kept; call set_flags(allows_duplicate_labels=True) first")
     if isinstance(value, pd.DataFrame):
         recipe = ["frame", _index_parts(value.index, kept), _index_parts(value.columns, kept), _blocks(value, kept)]
         return [*recipe, _keep(value.attrs or None, kept)], kept
@@ -61,9 +72,17 @@ def take_apart(value: Any) -> tuple[Recipe, Ingredients] | None:
     return None
 
 
-def put_together(recipe: Recipe, kept: Ingredients) -> Any:
+def put_together(recipe: Recipe, kept: Ingredients, charge: Callable[[int], None]) -> Any:
     """
     Return what `take_apart` took apart; it owns its memory and can be written to.
+
+    Parameters
+    ----------
+    recipe, kept : list
+        From `take_apart`, or hostile.
+    charge : callable
+        Is told the bytes that columns and levels of labels will take beside their values, and raises where that is too
+        much: a range of columns without rows is as short as it likes.
 
     Raises
     ------
@@ -71,28 +90,37 @@ def put_together(recipe: Recipe, kept: Ingredients) -> Any:
     """
     import pandas as pd
 
+    parts = Parts(kept, charge)
     match recipe:
         case ["frame", index, columns, blocks, attrs]:
-            frame = _from_blocks(_index(index, kept), _index(columns, kept), blocks, kept)
+            frame = _from_blocks(_index(index, parts), _index(columns, parts), blocks, parts)
             if attrs is not None:
-                frame.attrs = kept[attrs]
+                frame.attrs = parts.take(attrs, dict)
             return frame
         case ["series", index, array, name, attrs]:
-            values, label = _array(array, kept), _kept(name, kept)
-            series = pd.Series(values, index=_index(index, kept), name=label, dtype=values.dtype, copy=False)
-            if attrs is not None:
-                series.attrs = kept[attrs]
-            return series
+            return _series(_index(index, parts), _array(array, parts), parts.maybe(name), parts.maybe(attrs, dict))
         case ["index", index]:
-            return _index(index, kept)
+            return _index(index, parts)
         case ["missing", name]:
             return {"NaT": pd.NaT, "NA": pd.NA}[name]
-        case ["timestamp", unit, number, zone]:
-            moment = pd.Timestamp(np.datetime64(int(number), unit))
-            return moment if zone is None else moment.tz_localize(dt.UTC).tz_convert(_checked(kept[zone], dt.tzinfo))
-        case ["timedelta", unit, number]:
-            return pd.Timedelta(np.timedelta64(int(number), unit))
+        case ["timestamp", str(unit), int(number), zone] if unit in UNITS:
+            moment = pd.Timestamp(np.datetime64(number, unit))  # type: ignore[call-overload]  # a str that is one
+            return moment if zone is None else moment.tz_localize(dt.UTC).tz_convert(parts.take(zone, dt.tzinfo))
+        case ["timedelta", str(unit), int(number)] if unit in UNITS:
+            span: Any = np.timedelta64(number, unit)  # type: ignore[call-overload]  # a str that is one
+            return pd.Timedelta(span)
     raise DataError(f"nothing of pandas is written as {str(recipe)[:60]}")
+
+
+def _series(index: pd.Index[Any], values: Any, name: Any, attrs: dict[Any, Any] | None) -> pd.Series[Any]:
+    import pandas as pd
+
+    if len(values) != len(index):
+        raise DataError(f"a series has {len(values)} values and {len(index)} rows")
+    series: pd.Series[Any] = pd.Series(values, index=index, name=name, dtype=values.dtype, copy=False)
+    if attrs is not None:
+        series.attrs = attrs
+    return series
 
 
 def _keep(value: Any, kept: Ingredients) -> int | None:
@@ -101,20 +129,6 @@ def _keep(value: Any, kept: Ingredients) -> int | None:
         return None
     kept.append(value)
     return len(kept) - 1
-
-
-def _kept(at: int | None, kept: Ingredients) -> Any:
-    return None if at is None else kept[at]
-
-
-def _checked(value: Any, kind: type[Any], ndim: int | None = None) -> Any:
-    """
-    Return an ingredient that is what it must be. pandas would take most others too: it opens the file that text
-    names as a time zone, and repeats a single number for as many rows as the index has.
-    """
-    if not isinstance(value, kind) or (ndim is not None and value.ndim != ndim):
-        raise DataError(f"a part of a frame is a {type(value).__name__} where a {kind.__name__} belongs")
-    return value
 
 
 def _zone(zone: dt.tzinfo | None) -> dt.tzinfo | None:
@@ -152,33 +166,33 @@ def _array_parts(values: Any, where: str, kept: Ingredients) -> Any:
     raise DataError(f"{where} has dtype {dtype}, which is not kept; convert it with astype first")
 
 
-def _array(recipe: Any, kept: Ingredients) -> Any:
+def _array(recipe: Any, parts: Parts) -> Any:
     import pandas as pd
 
     match recipe:
         case int(at):
-            return _checked(kept[at], np.ndarray, 1).copy()
+            return parts.array(at, "biufcOmM").copy()
         case ["zone", moments, zone]:
-            return _zoned(kept[moments], kept[zone], None).array
-        case ["text", storage, na_is_na, texts]:
-            return pd.array(_checked(kept[texts], list), dtype=_text_dtype(storage, na_is_na))
+            return _zoned(moments, zone, None, parts).array
+        case ["text", str(storage), bool(na_is_na), texts]:
+            return pd.array(parts.texts(texts, (type(None),)), dtype=_text_dtype(storage, na_is_na))
         case ["masked", values, mask]:
             masked = {"b": pd.arrays.BooleanArray, "f": pd.arrays.FloatingArray}
-            numbers, missing = (_checked(kept[part], np.ndarray, 1).copy() for part in (values, mask))
+            numbers, missing = parts.array(values, "biuf").copy(), parts.array(mask, "b").copy()
             return masked.get(numbers.dtype.kind, pd.arrays.IntegerArray)(numbers, missing)
     raise DataError(f"no column is written as {str(recipe)[:60]}")
 
 
-def _zoned(moments: Any, zone: dt.tzinfo, name: Any) -> pd.DatetimeIndex:
+def _zoned(moments: Any, zone: Any, name: Any, parts: Parts) -> pd.DatetimeIndex:
     import pandas as pd
 
-    moments = _checked(moments, np.ndarray, 1).copy()
-    if zone is dt.UTC:
-        return pd.DatetimeIndex(moments, tz=zone, name=name)
-    return pd.DatetimeIndex(moments, name=name).tz_localize(dt.UTC).tz_convert(_checked(zone, dt.tzinfo))
+    array, tz = parts.array(moments, "M").copy(), parts.take(zone, dt.tzinfo)
+    if tz is dt.UTC:
+        return pd.DatetimeIndex(array, tz=tz, name=name)
+    return pd.DatetimeIndex(array, name=name).tz_localize(dt.UTC).tz_convert(tz)
 
 
-def _text_dtype(storage: Any, na_is_na: bool) -> Any:
+def _text_dtype(storage: str, na_is_na: bool) -> Any:
     import pandas as pd
 
     # The missing value of text became a choice in pandas 2.3; before that it was always NA.
@@ -202,36 +216,79 @@ def _index_parts(index: pd.Index[Any], kept: Ingredients) -> Recipe:
     if isinstance(dtype, np.dtype) and dtype.kind == "O" and set(map(type, index)) == {str}:
         return ["labels", None, False, _keep(index.tolist(), kept), name]
     where = f"index {'' if index.name is None else index.name}".strip()
-    return ["array", _array_parts(_held(index), where, kept), name, getattr(index, "freqstr", None)]
+    return ["array", _array_parts(_held(index), where, kept), name, _freq_text(index, where)]
 
 
-def _index(recipe: Recipe, kept: Ingredients) -> pd.Index[Any]:
+def _freq_text(index: pd.Index[Any], where: str) -> str | None:
+    """Return the freq of times as text that says all of it: holidays, hours and months with days are not in it."""
+    import pandas as pd
+    from pandas.tseries.frequencies import to_offset
+
+    if not isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) or index.freq is None:
+        return None
+    text: str = index.freq.freqstr
+    try:
+        told = len(text) <= _LONGEST_FREQ and to_offset(text) == index.freq
+    except ValueError:  # text that pandas itself does not read
+        told = False
+    if not told:
+        raise DataError(f"{where} has freq {index.freq!r}, which is not kept; set index.freq = None first")
+    return text
+
+
+def _index(recipe: Any, parts: Parts) -> pd.Index[Any]:
     import pandas as pd
 
     match recipe:
-        case ["range", start, stop, step, name]:
-            return pd.RangeIndex(start, stop, step, name=_kept(name, kept))
-        case ["levels", levels, codes, names]:
-            rebuilt: Any = [_index(level, kept) for level in levels]
-            return pd.MultiIndex(rebuilt, [kept[code] for code in codes], names=kept[names])
-        case ["labels", storage, na_is_na, at, name]:
-            labels = _checked(kept[at], list)
-            make = _labels if len(labels) <= _MANY else _labels.__wrapped__
-            shared = make(storage, na_is_na, *labels)
-            return shared.view() if name is None else shared.rename(kept[name])
+        case ["range", int(start), int(stop), int(step), name]:
+            bounds = range(start, stop, step)
+            if not all(type(bound) is int and bound in _INT64 for bound in (start, stop, step)):
+                raise DataError(f"an index is written as {bounds}")
+            len(bounds)  # raises where it is more than 2**63 - 1, and pandas makes no list of a range
+            return pd.RangeIndex(bounds, name=parts.maybe(name))
+        case ["levels", list(levels), list(codes), names]:
+            return _leveled(levels, codes, parts.take(names, list), parts)
+        case ["labels", None | str() as storage, bool(na_is_na), at, name]:
+            labels = parts.texts(at)
+            keep = len(labels) <= _MANY and sum(map(len, labels)) <= _LONG
+            shared = (_labels if keep else _labels.__wrapped__)(storage, na_is_na, *labels)
+            return shared.view() if name is None else shared.rename(parts.take(name))
         case ["array", values, name, freq]:
-            index: Any
             match values:
                 case ["zone", moments, zone]:
-                    index = _zoned(kept[moments], kept[zone], _kept(name, kept))
+                    index = _zoned(moments, zone, parts.maybe(name), parts)
                 case _:
-                    array = _array(values, kept)
-                    index = pd.Index(array, dtype=array.dtype, name=_kept(name, kept))
-            if freq is not None:
-                index.freq = freq  # pandas checks that the times keep to it
-            made: pd.Index[Any] = index
-            return made
+                    array = _array(values, parts)
+                    index = pd.Index(array, dtype=array.dtype, name=parts.maybe(name))
+            return index if freq is None else _with_freq(index, freq)
     raise DataError(f"no index is written as {str(recipe)[:60]}")
+
+
+def _leveled(levels: list[Recipe], codes: list[Any], names: list[Any], parts: Parts) -> pd.MultiIndex:
+    """Return an index of levels. What pandas does not check is checked here: that codes are whole and in range."""
+    import pandas as pd
+
+    rebuilt: list[Any] = [_index(level, parts) for level in levels]
+    arrays = [parts.array(code, "i") for code in codes]
+    fits = len(rebuilt) == len(arrays) == len(names) and len(set(map(len, arrays))) == 1
+    fits = fits and not any(isinstance(level, pd.MultiIndex) for level in rebuilt)
+    for level, array in zip(rebuilt, arrays, strict=fits):
+        parts.charge((array.size + len(level)) * _CODE)  # a range is a level too, in which pandas looks for NaN
+        fits = fits and array.min(initial=-1) == -1 and array.max(initial=-1) < len(level)
+    if not fits:
+        raise DataError(f"{len(rebuilt)} levels, {len(arrays)} codes and {len(names)} names are no index together")
+    return pd.MultiIndex(rebuilt, arrays, names=names)
+
+
+def _with_freq(index: Any, freq: Any) -> pd.Index[Any]:
+    import pandas as pd
+
+    known = type(freq) is str and len(freq) <= _LONGEST_FREQ and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex)
+    if not known:
+        raise DataError(f"an index of {index.dtype} has freq {str(freq)[:60]}")
+    index.freq = freq  # pandas checks that the times keep to it
+    made: pd.Index[Any] = index
+    return made
 
 
 @functools.lru_cache(maxsize=64)
@@ -266,24 +323,27 @@ def _blocks(frame: pd.DataFrame, kept: Ingredients) -> list[Recipe]:
     return [[at, _keep(np.stack([arrays[i] for i in at]), kept)] for at in groups.values()] + found
 
 
-def _from_blocks(index: pd.Index[Any], columns: pd.Index[Any], blocks: list[Recipe], kept: Ingredients) -> pd.DataFrame:
+def _from_blocks(index: pd.Index[Any], columns: pd.Index[Any], blocks: Any, parts: Parts) -> pd.DataFrame:
     import pandas as pd
 
-    made = [_block(at, array, (len(columns), len(index)), kept) for at, array in blocks]
-    if sorted(at for places, _ in made for at in places) != list(range(len(columns))):
-        raise DataError(f"the frame has {len(columns)} columns, and these: {[at for at, _ in made][:20]}")
+    width = len(columns)
+    parts.charge(width * _COLUMN)
+    made = [_block(at, array, (width, len(index)), parts) for at, array in blocks]
+    places = np.concatenate([np.empty(0, np.intp), *[at for at, _ in made]])
+    if len(places) != width or (np.sort(places) != np.arange(width)).any():
+        raise DataError(f"the frame has {width} columns, and these: {places[:20].tolist()}")
     try:
         from pandas.api.internals import create_dataframe_from_blocks  # type: ignore[import-not-found]
     except ImportError:  # before pandas 3: six times as slow
-        single = {at: one for places, array in made for at, one in zip(places, _columns_of(array, index), strict=True)}
-        frame = pd.DataFrame({at: single[at] for at in range(len(columns))}, index=index, copy=False)
+        single = {int(at): one for stand, a in made for at, one in zip(stand, _columns_of(a, index), strict=True)}
+        frame = pd.DataFrame({at: single[at] for at in range(width)}, index=index, copy=False)
         frame.columns = columns
         return frame
-    built: pd.DataFrame = create_dataframe_from_blocks([(b, np.array(at, np.intp)) for at, b in made], index, columns)
+    built: pd.DataFrame = create_dataframe_from_blocks([(array, at) for at, array in made], index, columns)
     return built
 
 
-def _block(at: list[int] | None, recipe: Any, shape: tuple[int, int], kept: Ingredients) -> tuple[list[int], Any]:
+def _block(at: Any, recipe: Any, shape: tuple[int, int], parts: Parts) -> tuple[Places, Any]:
     """
     Return where the columns of a block stand, and the block: an array (N, T) or one extension array (T,).
 
@@ -291,18 +351,22 @@ def _block(at: list[int] | None, recipe: Any, shape: tuple[int, int], kept: Ingr
     """
     import pandas as pd
 
-    places = list(range(shape[0])) if at is None else at
-    if isinstance(recipe, int) and _checked(kept[recipe], np.ndarray).ndim == 2 and _is_plain(kept[recipe].dtype):
-        array = kept[recipe].copy(order="K")
+    if isinstance(recipe, int):
+        array = parts.take(recipe, np.ndarray)
+        if array.ndim != 2 or not _is_plain(array.dtype):
+            array = column(array, "biufcOmM")
+            array = array[None, :] if array.dtype.kind not in "mM" else pd.array(array.copy())
+        array = array.copy(order="K") if isinstance(array, np.ndarray) else array
     else:
-        array = _array(recipe, kept)
-        if isinstance(array, np.ndarray):
-            if array.dtype.kind not in "biufcOmM":
-                raise DataError(f"a column of the frame has dtype {array.dtype}")
-            array = pd.array(array) if array.dtype.kind in "mM" else array[None, :]
-    fits = array.shape[-1] == shape[1] and len(places) == (len(array) if array.ndim == 2 else 1)
-    if not fits or places != sorted(places) or not all(type(place) is int for place in places):
-        raise DataError(f"columns at {str(places)[:60]} of shape {array.shape} do not fit a frame of {shape[1]} rows")
+        array = _array(recipe, parts)
+    count = len(array) if array.ndim == 2 else 1
+    if array.shape[-1] != shape[1] or count > shape[0]:
+        raise DataError(f"a block of shape {array.shape} does not fit a frame of {shape[0]} columns, {shape[1]} rows")
+    if at is not None and (type(at) is not list or not set(map(type, at)) <= {int} or at != sorted(at)):
+        raise DataError(f"columns stand at {str(at)[:60]}")
+    places = np.arange(shape[0]) if at is None else np.array(at, np.intp)
+    if len(places) != count:
+        raise DataError(f"a block of shape {array.shape} stands at {len(places)} places")
     return places, array
 
 

@@ -23,6 +23,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from tradeutils.errors import TradeutilsError, UnknownName, UsageError
+from tradeutils.logs import get_logger
 from tradeutils.model import Candles
 from tradeutils.sim.binance import BinanceDialect, read_exchange_info
 from tradeutils.sim.catalogue import generated_instruments
@@ -56,7 +57,7 @@ class _OurFaultsOnly(logging.Filter):
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = get_logger("sim")
 _LOG.addFilter(_OurFaultsOnly())
 
 

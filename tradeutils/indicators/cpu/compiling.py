@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import os
 import tempfile
 import threading
@@ -23,9 +22,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from tradeutils.logs import get_logger
+
 __all__ = ["Kernel", "cache_folder", "kernel", "step"]
 
-logger: Final = logging.getLogger("tradeutils.indicators")
+logger: Final = get_logger("indicators")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
