@@ -444,7 +444,7 @@ def files(tmp_path: pathlib.Path) -> dict[str, bytes]:
     contents = {
         "candles.csv": header + rows,
         "columns.csv": "time,price\n0,1\n60000,2\n",
-        "text.csv": header + "0,1,1,1,1,1\n60000,1,1,1,abc,1\n",
+        "text.csv": header + "1700000040000,1,1,1,1,1\n1700000100000,1,1,1,abc,1\n",
         "empty.csv": "",
         "mine.html": "<!doctype html><title>my own page</title>",
         "wrong.toml": '[cache]\nulr = "x"\n',
