@@ -397,6 +397,7 @@ async def test_lock_that_may_not_be_given_back_is_told(valkey: ValkeyServer) -> 
 async def test_lock_held_through_an_outage_is_given_up_quietly(own_valkey: ValkeyServer) -> None:
     """The lock ends by itself, so a block that ended before its ttl was alone inside."""
     async with tu.Cache(own_valkey.url, timeout=0.3) as cache, asyncio.timeout(20):
-        async with cache.lock("name", ttl=60):
+        async with cache.lock("name", ttl=60) as lock:
             own_valkey.freeze()
+        assert "not held" in repr(lock)
         own_valkey.thaw()

@@ -8,6 +8,7 @@ still taken off in order, and there is one timer for the connection instead of o
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import math
 from collections import deque
@@ -39,7 +40,7 @@ class Refusal(Exception):
         return str(self).partition(" ")[0]
 
 
-class _Pending:
+class _Pending(abc.ABC):
     """One or more commands in flight, and who waits for the replies."""
 
     __slots__ = ("deadline", "replies", "sent", "wanted")
@@ -50,11 +51,13 @@ class _Pending:
         self.wanted = wanted
         self.replies: list[Any] = []
 
+    @abc.abstractmethod
     def finish(self, replies: list[Any]) -> None:
-        raise NotImplementedError
+        """Hand the replies to who waits."""
 
+    @abc.abstractmethod
     def fail(self, error: Callable[[], Exception]) -> None:
-        raise NotImplementedError
+        """Tell who waits that there will be none."""
 
 
 class _Calls(_Pending):

@@ -115,7 +115,7 @@ class CcxtVenue:
         sandbox = account is not None and account.sandbox
         if sandbox:
             _enter_sandbox(self._ccxt)  # its keys must not reach the real venue
-        self._origin = origin_of(name, None if url is None else parse_target(url).netloc, sandbox, own_options)
+        self._origin = origin_of(name, self._target.netloc if self._target else None, sandbox, own_options)
         self._account = account.name if account else None
         self._timeframes = _timeframes(self._ccxt.timeframes or {})
         self._clock = VenueClock()
