@@ -219,7 +219,7 @@ async def test_invalidate_and_scan_walk_large_databases(valkey: ValkeyServer) ->
 
 async def test_freshness_is_by_the_servers_clock(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines whose clocks differ agree on when a value is past its ttl."""
-    monkeypatch.setattr("tradeutils.cache.link.time.time", lambda: 1e9)
+    monkeypatch.setattr("tradeutils.link.link.time.time", lambda: 1e9)
 
     async def load() -> str:
         return "old"
@@ -234,7 +234,7 @@ async def test_freshness_is_by_the_servers_clock(valkey: ValkeyServer, monkeypat
 
 async def test_servers_clock_is_read_again_now_and_then(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection of weeks does not rely on the reading it began with."""
-    monkeypatch.setattr("tradeutils.cache.link._CLOCK_SECONDS", -1.0)
+    monkeypatch.setattr("tradeutils.link.link._CLOCK_SECONDS", -1.0)
 
     async def load() -> int:
         return 1

@@ -13,7 +13,7 @@ from servers import ValkeyServer
 import tradeutils as tu
 from tradeutils.cache import Backend, Memory
 from tradeutils.cache.keys import Keyspace, to_ms
-from tradeutils.cache.wire import Wire
+from tradeutils.link.wire import Wire
 
 # Characters that mean something to Redis, to globs or to UTF-8, so that few of them make many collisions.
 _KEYS = st.text(alphabet="ab*?[]^-\\:{} \n\r\0é\U0001f680", min_size=1, max_size=6)

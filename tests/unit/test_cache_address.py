@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import tradeutils as tu
-from tradeutils.cache.redis import parse_address
 from tradeutils.errors import UsageError
+from tradeutils.link.address import parse_address
 
 _CLIENTS = {
     "redis://": ("localhost", 6379, 0, "default", None),

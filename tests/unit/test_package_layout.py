@@ -17,7 +17,7 @@ HOMES = {
     "cupy": "indicators/cuda/",
     "numba": "indicators/",
     "pandas": "frames",
-    "redis": "cache/",
+    "redis": "link/address.py",
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 MAX_FILE_LINES = 500  # aim for 400

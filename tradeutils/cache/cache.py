@@ -15,6 +15,7 @@ from tradeutils.cache.locks import Lock
 from tradeutils.cache.places import open_backend
 from tradeutils.cache.stats import Counters, Stats
 from tradeutils.errors import CacheError, CacheUnavailable, Closed, CodecError, UsageError
+from tradeutils.link.address import Address
 
 __all__ = ["Cache"]
 
@@ -89,6 +90,12 @@ class Cache:
     def namespace(self) -> str:
         """The namespace given."""
         return self._keyspace.namespace
+
+    @property
+    def address(self) -> Address | None:
+        """The Redis it lies on, so that a budget can be kept there too; ``None`` for a cache in memory."""
+        found: Address | None = getattr(self._backend, "address", None)  # backends of others need not have one
+        return found
 
     # One value, many values
 

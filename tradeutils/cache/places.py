@@ -32,7 +32,7 @@ def open_backend(url: str | Backend | None, timeout: float) -> Backend:
         raise UnknownName("scheme of the cache URL", shown, [f"{known}://" for known in _SCHEMES])
     if scheme == "memory":
         return _memory(url)
-    from tradeutils.cache.redis import Redis  # redis-py takes 0.1 s to import: only for those who use it
+    from tradeutils.cache.redis import Redis  # only for those who use it
 
     return Redis(url, timeout=timeout)
 

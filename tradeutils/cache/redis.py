@@ -1,4 +1,4 @@
-"""The cache on Redis or Valkey, and the one file that knows redis-py."""
+"""The cache on Redis or Valkey."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ import struct
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import hiredis
-from redis.asyncio.connection import SSLConnection, parse_url
-from redis.exceptions import RedisError
 
 from tradeutils.cache.base import Claim, Lease, Server, Stored, Usage, check_size
-from tradeutils.cache.link import Address, Link
-from tradeutils.cache.wire import MGET_KEYS, Command, Refusal
-from tradeutils.errors import CacheError, CacheUnavailable, UsageError
+from tradeutils.errors import CacheError, CacheUnavailable
+from tradeutils.link.address import parse_address
+from tradeutils.link.link import Link
+from tradeutils.link.wire import MGET_KEYS, Command, Refusal
 
-__all__ = ["Redis", "parse_address"]
-
-_OPTIONS: Final = (
-    "db", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile",
-)  # fmt: skip
-_FORM: Final = "write redis://user:password@host:6379/0, rediss://... for TLS, or unix:///path/to/socket?db=0"
+__all__ = ["Redis"]
 
 # A value with a stale time outlives its ttl in Redis, so it says itself when the ttl is over, by the server's clock.
 # 0xFE occurs neither in UTF-8 text nor at the start of an encoded value; 16 bytes keep arrays behind it aligned.
@@ -85,7 +78,8 @@ class Redis:
     """
 
     def __init__(self, url: str, *, timeout: float = 0.25) -> None:
-        self._link = Link(parse_address(url), timeout)
+        self.address = parse_address(url)
+        self._link = Link(self.address, timeout)
 
     @property
     def name(self) -> str:
@@ -303,64 +297,3 @@ def _fields(info: bytes) -> dict[str, str]:
     """Read the ``name:value`` lines of INFO."""
     lines = (line.partition(":") for line in info.decode(errors="replace").splitlines())
     return {name: value for name, colon, value in lines if colon}
-
-
-def parse_address(url: str) -> Address:
-    """
-    Read a Redis URL.
-
-    Raises
-    ------
-    UsageError : no such form; the message never repeats the URL, which may hold a password.
-    """
-    scheme = url.partition("://")[0].lower()
-    problem = _problem(url)
-    if problem:
-        raise UsageError(f"cache URL {scheme}://... {problem}; {_FORM}")
-    given: dict[str, Any] = dict(parse_url(url))
-    db = int(given.get("db", 0))
-    login = {"username": given.get("username", "default"), "password": given.get("password")}
-    if scheme == "unix":
-        path = str(given["path"])
-        return Address(label=f"unix://{path}?db={db}", path=path, db=db, **login)
-    host, port = str(given.get("host", "localhost")), int(given.get("port", 6379))
-    shown = f"[{host}]" if ":" in host else host
-    tls = _tls(given) if scheme == "rediss" else None
-    return Address(label=f"{scheme}://{shown}:{port}/{db}", host=host, port=port, db=db, tls=tls, **login)
-
-
-def _problem(url: str) -> str:
-    """Say what is wrong with a URL, where redis-py would pass over it or repeat a part of it in its message."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        (parts.hostname or "").encode("idna")
-        options = parse_qs(parts.query, keep_blank_values=True)
-    except ValueError:  # UnicodeError among them
-        return "has a host or port that cannot be read (write / ? # @ : in a password as %2F %3F %23 %40 %3A)"
-    if port == 0:
-        return "has port 0"
-    if "%00" in url:
-        return "holds %00, which no host, path or password may"
-    if parts.scheme == "unix" and (parts.netloc.rpartition("@")[2] or len(parts.path) < 2):
-        return "names no absolute path of a socket"
-    database = parts.path.strip("/") if parts.scheme != "unix" else ""
-    for number in (database, *options.get("db", [])):
-        if number and not (number.isascii() and number.isdecimal() and len(number) < 6):
-            return "has a db that is not a number"
-    if parts.username and not parts.password:
-        return "has a user without a password"
-    if parts.fragment or not options.keys() <= set(_OPTIONS):
-        return f"has an option that is not one of {', '.join(_OPTIONS)} (write ? # in a password as %3F %23)"
-    return ""
-
-
-def _tls(given: Mapping[str, Any]) -> Any:
-    """Build the TLS context: certificates and host names are checked unless the URL says otherwise."""
-    options = {"ssl_check_hostname": True, **{k: v for k, v in given.items() if k.startswith("ssl_")}}
-    error: str | None = None
-    try:
-        return SSLConnection(**options).ssl_context.get()
-    except (OSError, RedisError) as cause:
-        error = str(cause)
-    raise UsageError(f"cache URL rediss://... has TLS options that cannot be used: {error}")

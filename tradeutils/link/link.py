@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from socket import SOCK_STREAM
 from typing import Any, Final
 
 import hiredis
 
-from tradeutils.cache.breaker import Breaker
-from tradeutils.cache.wire import LATE_LOOP, Command, Refusal, Wire
 from tradeutils.errors import CacheUnavailable, Closed, UsageError
+from tradeutils.link.address import Address
+from tradeutils.link.breaker import Breaker
+from tradeutils.link.wire import LATE_LOOP, Abandoned, Command, Refusal, Wire
 
-__all__ = ["Address", "Link"]
+__all__ = ["Link"]
 
 _PATIENCE: Final = (
     1.0  # seconds a silent connection, or a server that is slow to greet, is kept before a new one is made
@@ -27,32 +26,10 @@ _CLOCK_SECONDS: Final = 60.0  # how long a reading of the server's clock is trus
 _GREETING: Final = {
     "WRONGPASS": "it refused the user name or password: check them in the URL",
     "NOAUTH": "it wants a password: write redis://user:password@host:port/db",
-    "NOPERM": "the user may not do this: grant it the commands that a cache needs",
+    "NOPERM": "the user may not do this: grant it the commands that caches and budgets need",
     "NOPROTO": "it does not speak RESP3: Redis 6 or Valkey is needed",
     "LOADING": "it is still loading its data",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server is and how to log in; the password is in no repr."""
-
-    label: str
-    host: str = "localhost"
-    port: int = 6379
-    path: str | None = None
-    db: int = 0
-    username: str = "default"
-    password: str | None = field(default=None, repr=False)
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
-
-    def greeting(self) -> list[Command]:
-        """Return the commands that open a connection; all are answered in one round trip."""
-        hello: Command = (b"HELLO", 3)
-        if self.password is not None:
-            hello = (*hello, b"AUTH", self.username, self.password)
-        select: list[Command] = [(b"SELECT", self.db)] if self.db else []
-        return [(*hello, b"SETNAME", b"tradeutils"), *select, (b"TIME",)]
 
 
 class Link:
@@ -90,12 +67,23 @@ class Link:
         """Mean seconds of a round trip, recent ones weighing most; 0.0 before the first."""
         return self._wire.latency if self._wire is not None else 0.0
 
-    async def call(self, commands: list[Command]) -> list[Any]:
-        """Send commands together and return their replies; error replies are in the list."""
+    async def call(self, commands: list[Command], abandoned: Abandoned | None = None) -> list[Any]:
+        """
+        Send commands together and return their replies; error replies are in the list.
+
+        ``abandoned`` is called with replies that come after the caller was cancelled.
+        """
         if self.live is not None:
-            return await self.live.call(commands)
-        wire, due = await self._connected()
-        return await wire.call(commands, due)
+            sent = self.live.call(commands, None, abandoned)
+        else:
+            wire, due = await self._connected()
+            sent = wire.call(commands, due, abandoned)
+        try:
+            return await sent
+        except asyncio.CancelledError:  # perhaps between the arrival of the replies and our turn
+            if abandoned is not None and sent.done() and not sent.cancelled() and sent.exception() is None:
+                abandoned(sent.result())
+            raise
 
     def now(self) -> int:
         """Return the server's clock, milliseconds since the epoch: clients whose clocks differ agree by it."""
@@ -109,7 +97,7 @@ class Link:
     def rebind(self) -> None:
         """Forget a connection whose event loop has closed: nothing of it can be awaited any more."""
         if self._loop is None or not self._loop.is_closed():
-            return  # another cache on this backend has done so, and may be connected again
+            return  # another user of this link has done so, and may be connected again
         self.live = self._wire = self._loop = self._dialling = self._lookup = self._timer = None
         self.breaker.reset()
 
@@ -125,7 +113,7 @@ class Link:
             await asyncio.wait(tasks)
         wire, self._wire, self.live = self._wire, None, None
         if wire is not None:
-            wire.close(lambda: Closed(f"the cache on {self.address.label} was closed"))
+            wire.close(lambda: Closed(f"the connection to {self.address.label} was closed"))
             await asyncio.sleep(0)  # lets the transport give its socket back before the loop may end
 
     # Dialling
@@ -133,7 +121,7 @@ class Link:
     async def _connected(self) -> tuple[Wire, float]:
         """Wait for a connection; return it and when the operation it was wanted for must end."""
         if self._closed:
-            raise Closed(f"the cache on {self.address.label} was closed")
+            raise Closed(f"the connection to {self.address.label} was closed")
         self.breaker.check()
         dialling, loop = self._dialling or self._dial(), asyncio.get_running_loop()
         due = loop.time() + self.timeout
@@ -147,16 +135,16 @@ class Link:
             if now >= due:  # the loop was busy elsewhere, so the connection may be there and only not looked at
                 due = now + self.timeout
         if dialling.cancelled():
-            raise Closed(f"the cache on {self.address.label} was closed")
+            raise Closed(f"the connection to {self.address.label} was closed")
         return dialling.result(), due
 
     def _dial(self) -> asyncio.Task[Wire]:
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
-            raise UsageError("a cache belongs to the event loop that first used it; make one cache for each loop")
+            raise UsageError("a connection belongs to the event loop that first used it; open one for each loop")
         self._loop = loop
         self._timer = None
-        self._dialling = loop.create_task(self._open(), name="tradeutils-cache-dial")
+        self._dialling = loop.create_task(self._open(), name="tradeutils-redis-dial")
         self._dialling.add_done_callback(self._dialled)
         return self._dialling
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tradeutils.cache.breaker import Breaker
 from tradeutils.errors import CacheUnavailable
+from tradeutils.link.breaker import Breaker
 
 
 def test_new_breaker_lets_calls_through() -> None:
