@@ -16,6 +16,11 @@ Sources, each overriding the one before: the defaults, the TOML file, the enviro
     rate_limit_ms = 500                # milliseconds between requests, instead of the venue's windows
     timeout = 10.0                     # seconds
     options = { fetchMarkets = { types = ["spot"] } }
+    windows = [{ name = "weight", limit = 1200, seconds = 60, scope = "ip" }]   # instead of the venue's own
+    egress = "frankfurt"               # who leaves from one address shares what the venue allows it
+
+    [exchanges.kraken]
+    tier = "pro"                       # the account's, where limits depend on it
 
     [accounts.alice]
     exchange = "binance"
@@ -31,13 +36,14 @@ Sources, each overriding the one before: the defaults, the TOML file, the enviro
 In the environment the same keys are ``TRADEUTILS_CACHE__URL``, ``TRADEUTILS_EXCHANGES__BINANCE__RATE_LIMIT_MS`` or
 ``TRADEUTILS_ACCOUNTS__ALICE__KEY``: two underscores part the names, case does not matter, and whatever a variable
 cannot spell is one underscore (``TRADEUTILS_ACCOUNTS__ALICE_2__KEY`` is the file's ``[accounts.alice-2]``; a name that
-the file does not have becomes lower case). ``options`` is JSON there. ``TRADEUTILS_CONFIG`` names the file.
+the file does not have becomes lower case). ``options`` and ``windows`` are JSON there. ``TRADEUTILS_CONFIG`` names the
+file.
 """
 
 from tradeutils.settings.accounts import Account, Credentials
 from tradeutils.settings.load import Settings
 from tradeutils.settings.secret import Secret, SecretUrl, redact_url
-from tradeutils.settings.sections import CacheSettings, ExchangeSettings, HistorySettings, LogSettings
+from tradeutils.settings.sections import CacheSettings, ExchangeSettings, HistorySettings, LogSettings, WindowSettings
 
 __all__ = [
     "Account",
@@ -49,5 +55,6 @@ __all__ = [
     "Secret",
     "SecretUrl",
     "Settings",
+    "WindowSettings",
     "redact_url",
 ]

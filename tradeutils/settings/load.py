@@ -13,7 +13,14 @@ from tradeutils.errors import SettingsError
 from tradeutils.settings import checks
 from tradeutils.settings.accounts import Account, Credentials
 from tradeutils.settings.secret import Secret, SecretUrl
-from tradeutils.settings.sections import CacheSettings, ExchangeSettings, HistorySettings, LogSettings
+from tradeutils.settings.sections import (
+    CacheSettings,
+    ExchangeSettings,
+    HistorySettings,
+    LogSettings,
+    WindowSettings,
+    as_windows,
+)
 from tradeutils.settings.sources import CREDENTIALS, Given, Tree, Variables, read_environment, read_file
 
 __all__ = ["Settings"]
@@ -234,6 +241,10 @@ def _options(given: Given) -> Mapping[str, Any]:
     return checks.options(given.where, _typed(given, json.loads))
 
 
+def _windows(given: Given) -> tuple[WindowSettings, ...]:
+    return as_windows(given.where, _typed(given, json.loads))
+
+
 def _folder(given: Given) -> pathlib.Path:
     path = checks.folder(given.where, given.take())
     return path if given.folder is None else given.folder / path
@@ -264,6 +275,14 @@ _READERS: Final[Mapping[str, Mapping[str, Callable[[Given], object]]]] = {
     "cache": {"url": _url, "namespace": _name, "timeout": _number},
     "history": {"path": _folder},
     "log": {"level": _level, "json": _flag},
-    "exchanges": {"url": _web_url, "rate_limit_ms": _number, "timeout": _number, "options": _options},
+    "exchanges": {
+        "url": _web_url,
+        "rate_limit_ms": _number,
+        "timeout": _number,
+        "options": _options,
+        "windows": _windows,
+        "tier": _name,
+        "egress": _name,
+    },
     "accounts": {"exchange": _name, "sandbox": _flag, "options": _options},
 }

@@ -29,7 +29,7 @@ SINGLE: Final[Mapping[str, tuple[str, ...]]] = {
     "log": ("level", "json"),
 }
 NAMED: Final[Mapping[str, tuple[str, ...]]] = {
-    "exchanges": ("url", "rate_limit_ms", "timeout", "options"),
+    "exchanges": ("url", "rate_limit_ms", "timeout", "options", "windows", "tier", "egress"),
     "accounts": (
         "exchange",
         "sandbox",

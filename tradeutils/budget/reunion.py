@@ -1,0 +1,49 @@
+"""What a process tells a server that has been away."""
+
+from __future__ import annotations
+
+from tradeutils.budget.base import Line
+from tradeutils.budget.desk import Desk
+from tradeutils.budget.ledger import Key
+from tradeutils.budget.scripts import RESTORE
+from tradeutils.link.wire import Command
+
+__all__ = ["restore_call"]
+
+
+def restore_call(desk: Desk, lost: bool, now: float) -> Command:
+    """
+    Return the call that tells what the server does not know.
+
+    Parameters
+    ----------
+    desk : Desk
+        The pool.
+    lost : bool
+        Whether the server has lost its data. Then all that we have spent lately is told, and how much we know to have
+        been spent by all: the greatest such figure covers processes that have died. Otherwise only what was spent
+        during the outage is.
+    now : float
+        This process's clock.
+    """
+    told = desk.own if lost else desk.unshared
+    keys = [desk.state]
+    banned = max(0, int((desk.own.banned_until - now) * 1000)) if desk.own.banned_until > now else 0
+    trading = int(lost and desk.own.trading_until > now)
+    figures: list[bytes | str | int] = [desk.epoch, banned, desk.own.ban_reason[:200], trading]
+    for key, count in told.counts.items():
+        count.expire(now)
+        slot = desk.slot(Line(count.window, 0.0, count.owner))
+        seen, at = _most_seen(desk, key, now, count.keep) if lost else (0, now)
+        parts = count.recent()
+        keys.append(slot.key)
+        figures += (slot.keep, slot.step, seen, int((now - at) * 1000), len(parts))
+        for end, amount in parts:
+            figures += (max(0, int((now - end) * 1000)), amount)
+    return RESTORE.call(keys, figures)
+
+
+def _most_seen(desk: Desk, key: Key, now: float, keep: float) -> tuple[int, float]:
+    """Return the most that all were known to have spent, and when; what is older than the window counts no more."""
+    known = [found for found in (desk.seen.get(key), desk.readings.get(key)) if found is not None]
+    return max((found for found in known if now - found[1] < keep), default=(0, now))

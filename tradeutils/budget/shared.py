@@ -1,0 +1,498 @@
+"""The budget of all processes that share a Redis: one script a grant, on the server's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import secrets
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+import hiredis
+
+from tradeutils.budget.base import RESERVE_SECONDS, Charge, Grant, Line, PoolUsage, Reading, Window
+from tradeutils.budget.desk import Amendment, Desk, Names, SharedFlight
+from tradeutils.budget.ledger import calendar_age, key_of, units
+from tradeutils.budget.refusals import check_timeout, check_windows, no_room, too_much
+from tradeutils.budget.reunion import restore_call
+from tradeutils.budget.scripts import ACQUIRE, AMEND, BAN, HELLO, NONCE, in_full
+from tradeutils.budget.survey import survey
+from tradeutils.errors import CacheUnavailable, Closed, UsageError
+from tradeutils.link.address import Address, parse_address
+from tradeutils.link.link import Link
+from tradeutils.link.wire import Abandoned, Command
+
+__all__ = ["RedisBudget"]
+
+_logger = logging.getLogger(__name__)
+
+_TIMEOUT: Final = 0.25  # seconds within which the server must answer
+_BEAT_SECONDS: Final = 1.0
+_SHORTEST_TICK: Final = 0.05
+_FIRST_RETRY: Final = 0.1
+_REGISTER_SECONDS: Final = 60.0
+_REGISTERED_SECONDS: Final = 86_400
+_JITTER_SECONDS: Final = 0.2  # over which processes come back after a ban
+_FULL, _BANNED, _HELD, _LOST = 1, 2, 3, 4  # first numbers of the answer of acquire.lua
+
+
+class RedisBudget:
+    """
+    A `Budget` for all processes, on all machines, that use one Redis (>= 6) or Valkey server.
+
+    Parameters
+    ----------
+    url_or_cache : str or Cache
+        ``"redis://user:password@host:port/db"``, ``"rediss://..."``, ``"unix:///path?db=0"``, or a cache that lies on
+        Redis: its address is used, over a connection of our own.
+    windows : sequence of Window or None
+        The user's own, charged instead of the venue's; ``None``: the venue's own.
+    egress : str
+        Which address requests leave from. Processes behind different addresses write different names: each address
+        has windows of its own at the venue; accounts are counted over all.
+    namespace : str
+        Budgets of one namespace on one server are one budget.
+
+    Raises
+    ------
+    UsageError : no such form of URL, or a cache in memory.
+
+    Notes
+    -----
+    A grant costs one round trip. While the server is away each process goes on with its fraction of every window; what
+    is spent meanwhile is told to the server when it is back. A budget belongs to the event loop that first used it.
+    Close it with ``aclose``.
+
+    Its own connection: on the cache's, a grant would wait behind values of many megabytes.
+    """
+
+    def __init__(
+        self,
+        url_or_cache: Any,
+        windows: Sequence[Window] | None = None,
+        *,
+        egress: str = "default",
+        namespace: str = "tu",
+    ) -> None:
+        self._windows = check_windows(windows)
+        self._address = _address_of(url_or_cache)
+        self._names = Names(namespace, egress)
+        self._link = Link(self._address, _TIMEOUT)
+        self._id = secrets.token_hex(6)
+        self._desks: dict[str, Desk] = {}
+        self._nonces: dict[str, int] = {}
+        self._away_since: float | None = None
+        self._answered_at = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._beat: asyncio.Task[None] | None = None
+        self._tellers: dict[Desk, asyncio.Task[None]] = {}
+        self._users = 1
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"RedisBudget({self._address.label!r}, egress={self._names.egress!r})"
+
+    @property
+    def windows(self) -> Sequence[Window] | None:
+        """The user's own windows."""
+        return self._windows
+
+    # Charging
+
+    async def acquire(self, charge: Charge, *, timeout: float | None = None) -> Grant:  # noqa: ASYNC109  # see Budget
+        """Wait until ``charge`` fits, and spend it; one round trip where it fits at once."""
+        self._enter()
+        check_timeout(timeout)
+        for line in charge.lines:
+            if line.cost > line.window.limit:
+                raise too_much(line)
+        patience = math.inf if timeout is None else timeout
+        desk = self._desk(charge.pool)
+        desk.used_at = time.monotonic()
+        if charge.urgent:  # past all data that waits here, with a call of its own
+            return await self._take(desk, charge, desk.urgent_name(), patience, desk.used_at + patience)
+        lane, name = desk.lane(charge)
+        if timeout is None or not lane.locked():
+            await lane.acquire()
+        else:
+            try:
+                async with asyncio.timeout(timeout):
+                    await lane.acquire()
+            except TimeoutError:
+                raise no_room(charge, patience, None) from None
+        try:
+            return await self._take(desk, charge, name, patience, desk.used_at + patience)
+        finally:
+            lane.release()
+
+    async def _take(self, desk: Desk, charge: Charge, name: str, patience: float, ends: float) -> Grant:
+        """Ask until it is granted, and sleep between as long as is said."""
+        while True:
+            if self._closed:
+                raise Closed(f"{self!r} was closed")
+            now = time.monotonic()
+            reason = ""
+            if desk.own.banned_until > now:
+                wait, reason = desk.own.banned_until - now, desk.own.ban_reason
+                sleep = wait + random.uniform(0, _JITTER_SECONDS)  # noqa: S311  # not a secret
+            elif self._away_since is not None:
+                wait = sleep = desk.own.ask(charge, now)
+                if not wait:
+                    desk.unshared.spend(charge, now)
+                    return desk.grant(charge, now, 0)
+            else:
+                try:
+                    answer = await self._ask(desk, charge, name)
+                except CacheUnavailable as error:
+                    self._lose(str(error))
+                    continue
+                if answer is None:
+                    continue
+                if isinstance(answer, SharedFlight):
+                    return answer
+                sleep, wait = answer
+            if now + wait > ends:
+                raise no_room(charge, patience, wait, reason)
+            await desk.sleep(min(sleep, ends - now))
+
+    async def _ask(self, desk: Desk, charge: Charge, name: str) -> SharedFlight | tuple[float, float] | None:
+        """Return a grant, or how long to sleep and how long it will take; ``None``: look at what was learnt."""
+        if not desk.synced:
+            await self._sync(desk)
+        keys = [desk.state]
+        figures: list[bytes | str | int] = []
+        for line in charge.lines:
+            slot = desk.slot(line)
+            keys.append(slot.key)
+            count = desk.own.counts.get(slot.ledger_key)
+            figures += (units(line.cost), slot.limit, slot.keep, slot.step, count.total if count else 0)
+        who = f"{self._id}:{name}"
+        told = (desk.epoch, who, int(charge.urgent), int(charge.trading), *figures)
+        command = ACQUIRE.call(keys, told)
+        reply = await self._call(command, partial(self._unwanted, desk, charge))
+        return self._answer(desk, charge, reply)
+
+    def _answer(self, desk: Desk, charge: Charge, reply: list[Any]) -> SharedFlight | tuple[float, float] | None:
+        now = self._answered_at = time.monotonic()
+        kind = reply[0]
+        if kind == 0:
+            if charge.trading:
+                desk.own.trading_until = now + RESERVE_SECONDS
+            for line, total in zip(charge.lines, reply[2:], strict=True):
+                desk.seen[line.owner, line.window.name, line.window.seconds] = (total, now)
+            desk.own.spend(charge, now)
+            return desk.grant(charge, now, reply[1])
+        if kind == _BANNED:
+            desk.own.ban(now + reply[1] / 1000, reply[2].decode(errors="replace"))
+        elif kind == _LOST:
+            desk.synced = False
+        else:
+            wait = reply[2] if kind == _FULL else reply[1]
+            return reply[1] / 1000, wait / 1000
+        return None
+
+    def _unwanted(self, desk: Desk, charge: Charge, replies: list[Any]) -> None:
+        """Give back what was granted to a caller who was cancelled while the question was under way."""
+        if isinstance(replies[0], list) and not self._closed:
+            answer = self._answer(desk, charge, replies[0])
+            if isinstance(answer, SharedFlight):
+                answer.retract()
+
+    # What is told to the server
+
+    async def observe(self, readings: Sequence[Reading]) -> None:
+        """Have the server count what the venue has counted and it has not; a round trip where there is any."""
+        self._enter()
+        wall, now = time.time(), time.monotonic()
+        told: list[Desk] = []
+        for reading in readings:
+            age = calendar_age(reading, wall)
+            if age < 0:
+                continue
+            desk, amount = self._desk(reading.pool), units(reading.used)
+            desk.readings[key_of(reading)] = (amount, now - age)
+            if self._away_since is not None:
+                desk.own.learn(reading, now, age)
+            elif amount > desk.seen.get(key_of(reading), (-1, now))[0]:
+                desk.amendments.append(Amendment("used", reading, amount, int(age * 1000)))
+                told.append(desk)
+        for desk in dict.fromkeys(told):
+            await self._tell(desk)
+
+    async def ban(self, pool: str, seconds: float, reason: str) -> None:
+        """Close the gate of ``pool`` for everybody on this egress."""
+        self._enter()
+        desk = self._desk(pool)
+        desk.own.ban(time.monotonic() + seconds, reason)
+        milliseconds = max(1, math.ceil(seconds * 1000))
+        try:
+            left, why = await self._call(BAN.call([desk.state], [milliseconds, reason[:200]]))
+            desk.own.ban(time.monotonic() + left / 1000, why.decode(errors="replace"))
+        except CacheUnavailable as error:
+            self._lose(str(error))  # it is told when the server is back
+
+    async def nonce(self, key: str) -> int:
+        """Return the server's time in microseconds, or one more than the last; this machine's while it is away."""
+        self._enter()
+        least = self._nonces.get(key, 0) + 1
+        if self._away_since is None:
+            try:
+                number = int(await self._call(NONCE.call([self._names.nonce(key)], [least])))
+            except CacheUnavailable as error:
+                self._lose(str(error))
+                number = 0
+        else:
+            number = 0
+        # Of two calls that were under way at once, the later may be answered first where the server was lost between.
+        number = max(number or time.time_ns() // 1000, self._nonces.get(key, 0) + 1)
+        self._nonces[key] = number
+        return number
+
+    def _tell(self, desk: Desk) -> asyncio.Future[None]:
+        """Send the amendments of a desk; one call at a time, which takes all that have gathered."""
+        teller = self._tellers.get(desk)
+        if teller is None:
+            teller = self._tellers[desk] = asyncio.get_running_loop().create_task(self._send_amendments(desk))
+            teller.add_done_callback(lambda _: self._tellers.pop(desk, None))
+        return asyncio.shield(teller)
+
+    async def _send_amendments(self, desk: Desk) -> None:
+        while desk.amendments:
+            batch, desk.amendments = desk.amendments, []
+            try:
+                if self._away_since is not None:
+                    raise CacheUnavailable(f"{self._address.label} is away")
+                if not desk.synced:
+                    await self._sync(desk)
+                reply = await self._call(_amend_call(desk, batch))
+            except CacheUnavailable as error:
+                self._lose(str(error))
+                _keep(desk, batch)
+                return
+            if reply[0] == _LOST:
+                desk.synced = False
+                _keep(desk, batch)
+                return
+            for item in batch:
+                if item.flight is not None:
+                    item.flight.stamp = reply[1]
+
+    # Living with the server
+
+    async def _sync(self, desk: Desk) -> None:
+        """Say hello, and tell what the server does not know; after that its answers count."""
+        async with desk.syncing:
+            while not desk.synced:
+                lost = await self._hello(desk)
+                if lost or desk.unshared.counts or desk.own.banned_until > time.monotonic():
+                    reply = await self._call(restore_call(desk, lost, time.monotonic()))
+                    if reply[0] == _LOST:
+                        continue
+                desk.unshared.counts.clear()
+                desk.synced = True
+
+    async def _hello(self, desk: Desk) -> bool:
+        """Say that we live; return whether the server has lost what it knew of us."""
+        now = time.monotonic()
+        away = -1 if self._away_since is None or desk.epoch == b"" else int((now - self._answered_at) * 1000)
+        slots = desk.recent()
+        figures = [figure for slot in slots for figure in (slot.description, slot.limit, slot.keep, slot.step)]
+        told = (secrets.token_hex(8), desk.epoch, self._id, away, desk.known, *figures)
+        command = HELLO.call([desk.state, desk.members, *(slot.key for slot in slots)], told)
+        if now - desk.registered_at > _REGISTER_SECONDS:
+            await self._register(desk, now)
+        _, epoch, desk.known, ban, reason, *totals = await self._call(command)
+        now = self._answered_at = time.monotonic()
+        for slot, total in zip(slots, totals, strict=True):
+            desk.seen[slot.ledger_key] = (total, now)
+        if ban:
+            desk.own.ban(now + ban / 1000, reason.decode(errors="replace"))
+        lost = desk.epoch not in (b"", epoch)
+        desk.synced = desk.synced and not lost
+        desk.epoch = epoch
+        return lost
+
+    async def _register(self, desk: Desk, now: float) -> None:
+        """Have the pool found by who looks at all of them."""
+        member = f"{self._names.egress} {desk.name}"
+        await self._call((b"ZADD", self._names.pools, int(time.time()), member))
+        await self._call((b"EXPIRE", self._names.pools, _REGISTERED_SECONDS))
+        desk.registered_at = now
+
+    async def _live(self) -> None:
+        """Say hello every second, carry what is under way, and come back when the server is back."""
+        greeted, retry = time.monotonic(), _FIRST_RETRY
+        while True:
+            now = time.monotonic()
+            tick = min([_BEAT_SECONDS, *(desk.sweep(now) for desk in self._desks.values())])
+            if self._away_since is not None:
+                await asyncio.sleep(retry)
+                retry = min(2 * retry, _BEAT_SECONDS)
+            else:
+                retry = _FIRST_RETRY
+                await asyncio.sleep(max(tick, _SHORTEST_TICK))
+                if time.monotonic() - greeted < _BEAT_SECONDS:
+                    continue
+            greeted = time.monotonic()
+            try:
+                for desk in list(self._desks.values()):
+                    if desk.synced:
+                        await self._hello(desk)
+                    await self._sync(desk)
+            except CacheUnavailable as error:
+                self._lose(str(error))
+            else:
+                self._return()
+
+    def _lose(self, reason: str) -> None:
+        """Go on alone."""
+        if self._away_since is not None or self._closed:
+            return
+        now = self._away_since = time.monotonic()
+        known = max((desk.known for desk in self._desks.values()), default=0)
+        for desk in self._desks.values():
+            desk.synced = False
+            desk.own.fall_back(now, desk.known or known, desk.seen)
+            desk.ring()
+        share = next((desk.own.share for desk in self._desks.values()), 0.0)
+        _logger.warning(
+            "the shared budget is away (%s): this process goes on with %.3g of each window until it is back",
+            reason, share,
+        )  # fmt: skip
+
+    def _return(self) -> None:
+        if self._away_since is not None:
+            _logger.info("the budget is shared again, after %.1f s", time.monotonic() - self._away_since)
+            self._away_since = None
+            for desk in self._desks.values():
+                desk.ring()
+
+    async def _call(self, command: Command, abandoned: Abandoned | None = None) -> Any:
+        """Send one command and return its reply; an error reply counts as an outage."""
+        [reply] = await self._link.call([command], abandoned)
+        if isinstance(reply, hiredis.ReplyError):
+            if str(reply).startswith("NOSCRIPT"):
+                return await self._call(in_full(command), abandoned)
+            raise CacheUnavailable(f"{self._address.label} refused: {str(reply)[:200]}")
+        return reply
+
+    # Its own life
+
+    async def usage(self) -> list[PoolUsage]:
+        """Return the state of each pool that anybody on this egress has used in the past hour; two round trips."""
+        self._enter()
+        if self._away_since is None:
+            try:
+                for desk in self._desks.values():
+                    if desk.synced:
+                        await self._hello(desk)  # which writes down the windows that it charges
+                return await survey(self._call, self._names)
+            except CacheUnavailable as error:
+                self._lose(str(error))
+        now = time.monotonic()
+        return [
+            PoolUsage(
+                pool=name,
+                windows=desk.own.usage(now),
+                waiters=desk.waiters,
+                members=desk.known,
+                banned_for=max(0.0, desk.own.banned_until - now),
+                ban_reason=desk.own.ban_reason if desk.own.banned_until > now else "",
+                shared=False,
+            )
+            for name, desk in sorted(self._desks.items())
+        ]
+
+    async def aclose(self) -> None:
+        """Say goodbye and close the connection; once for each that was handed out by `default_budget`."""
+        self._users -= 1
+        if self._users > 0 or self._closed:
+            return
+        self._enter()
+        tasks = [task for task in (self._beat, *self._tellers.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for desk in self._desks.values():
+            if desk.synced and self._away_since is None:
+                try:
+                    await self._call((b"ZREM", desk.members, self._id))
+                except CacheUnavailable:
+                    break
+        self._closed = True
+        for desk in self._desks.values():
+            desk.ring()
+        await self._link.aclose()
+
+    def share(self) -> RedisBudget:
+        """Return this budget for one more user, each of whom closes it."""
+        self._users += 1
+        return self
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its last user has closed it."""
+        return self._closed
+
+    def _enter(self) -> None:
+        """Refuse a closed budget, and one that another event loop is using."""
+        if self._closed:
+            raise Closed(f"{self!r} was closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise UsageError("a shared budget belongs to the event loop that first used it; make one for each loop")
+            self._link.rebind()
+            self._beat = None
+            self._tellers.clear()
+            for desk in self._desks.values():
+                desk.rebind()
+        self._loop = loop
+
+    def _desk(self, pool: str) -> Desk:
+        if self._beat is None or self._beat.done():
+            self._beat = asyncio.get_running_loop().create_task(self._live(), name="tradeutils-budget")
+        desk = self._desks.get(pool)
+        if desk is None:
+            desk = self._desks[pool] = Desk(pool, self._names, self._tell)
+            if self._away_since is not None:
+                known = max((other.known for other in self._desks.values()), default=0)
+                desk.own.fall_back(time.monotonic(), known, desk.seen)
+        return desk
+
+
+def _address_of(url_or_cache: Any) -> Address:
+    if isinstance(url_or_cache, str):
+        return parse_address(url_or_cache)
+    address = getattr(url_or_cache, "address", None)
+    if not isinstance(address, Address):
+        raise UsageError(
+            f"url_or_cache was {url_or_cache!r}; write 'redis://localhost:6379/0', a cache that lies on Redis, or use "
+            "tu.LocalBudget() for one process"
+        )
+    return address
+
+
+def _amend_call(desk: Desk, batch: Sequence[Amendment]) -> Command:
+    keys: dict[bytes, int] = {desk.state: 1}
+    figures: list[bytes | str | int] = [desk.epoch]
+    for item in batch:
+        slot = desk.slot(item.line)
+        place = keys.setdefault(slot.key, len(keys) + 1)
+        figures += (place, slot.keep, slot.step, item.kind, item.amount, item.at)
+    return AMEND.call(list(keys), figures)
+
+
+def _keep(desk: Desk, batch: Sequence[Amendment]) -> None:
+    """Count charges that could not be carried on the server as ours, to be told when it is back."""
+    now = time.monotonic()
+    for item in batch:
+        if item.kind == "carry" and isinstance(item.line, Line):
+            desk.unshared.count(item.line).add(now, item.amount)
