@@ -428,4 +428,4 @@ def test_usage_is_counted_in_spans_of_the_wall_clock() -> None:
     assert meter.used("a") == {"1m": 0}
     for number in range(5_000):
         meter.charge(f"owner {number}")
-    assert len(meter._used) <= 4_096
+    assert len(meter._counts) <= 4_096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tradeutils.sim import SimulatedVenue
 
 __all__ = ["sim"]
+
+_LONGEST_BAN_S: Final = 259_200.0  # three days, as on the venue
 
 
 def sim(
@@ -37,27 +39,57 @@ def sim(
             "--speed", metavar="X", min=0, help="Seconds of the venue in a second of ours; 0: its clock stands still."
         ),
     ] = 1.0,
+    skew: Annotated[
+        int | None,
+        typer.Option("--skew", metavar="MS", help="Its clock runs with ours, so many ms ahead; in place of --speed."),
+    ] = None,
+    weight: Annotated[
+        int, typer.Option("--weight", metavar="N", min=1, help="What an address may ask in a window, by weight.")
+    ] = 6_000,
+    window: Annotated[float, typer.Option("--window", metavar="S", help="Seconds of that window.")] = 60.0,
+    orders: Annotated[
+        int, typer.Option("--orders", metavar="N", min=1, help="New orders of an account in 10 s.")
+    ] = 100,
+    sliding: Annotated[
+        bool,
+        typer.Option("--sliding", help="Count the last seconds at every moment, not from the minute on: stricter."),
+    ] = False,
+    ban: Annotated[
+        float,
+        typer.Option("--ban", metavar="S", help="Seconds of the first ban of an address; each further one doubles."),
+    ] = 120.0,
+    control: Annotated[
+        bool, typer.Option("--control/--no-control", help="Answer /sim/...: the clock, the log, faults and bans.")
+    ] = True,
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> None:
     """
     Serve a simulated venue on this machine: real HTTP, the venue's own routes, replies and errors.
 
-    Prints one line with its URL and serves until Ctrl-C. Point anything at it that speaks to the venue.
+    Prints one line with its URL and serves until Ctrl-C. Point anything at it that speaks to the venue. Who asks too
+    much is refused and then banned, as on the venue.
 
     Examples
     --------
     tradeutils sim --port 8080
     tradeutils sim --candles ./recordings --port 8080
+    tradeutils sim --weight 120 --window 6 --ban 2
     tradeutils fetch binance BTC/USDT --url http://127.0.0.1:8080
     """
-    from tradeutils.sim import run
+    from tradeutils.sim import Limits, run
+
+    limits = Limits(
+        weight=weight, window=window, orders=orders, sliding=sliding, ban=ban, longest_ban=max(ban, _LONGEST_BAN_S)
+    )
+    time: dict[str, Any] = {"speed": speed} if skew is None else {"skew": skew}
+    market: dict[str, Any] = {"candles": candles, "symbols": symbols, "seed": seed}
 
     def tell_url(venue: SimulatedVenue) -> None:
         show = _show_json if as_json else _show_line
         show(venue, seed, candles)
 
-    asyncio.run(run(venue, port=port, candles=candles, symbols=symbols, seed=seed, speed=speed, on_ready=tell_url))
+    asyncio.run(run(venue, port=port, limits=limits, control=control, on_ready=tell_url, **market, **time))
 
 
 def _show_line(venue: SimulatedVenue, seed: int, candles: pathlib.Path | None) -> None:

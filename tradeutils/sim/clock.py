@@ -15,6 +15,7 @@ from tradeutils.timeframe import Instant, to_ms
 __all__ = ["VirtualClock"]
 
 _AHEAD_MS = 1_000  # how far in the future a signed request may be, on every venue that says
+_MAX_SKEW_MS = 366 * 86_400_000
 
 
 def _wall_ms() -> int:
@@ -48,6 +49,13 @@ class VirtualClock:
         self._since = wall()
         # What a client that once read our time may believe: our time less its own, at the lowest and the highest.
         self._offsets = (self._base - self._since,) * 2
+
+    @classmethod
+    def skewed(cls, by: int) -> VirtualClock:
+        """Return a strict clock that runs with the wall clock, ``by`` ms ahead of it."""
+        if isinstance(by, bool) or not isinstance(by, int) or abs(by) > _MAX_SKEW_MS:
+            raise UsageError(f"skew was {by!r}; give whole milliseconds, up to a year ahead or behind")
+        return cls(_wall_ms() + by, speed=1.0, strict=True)
 
     def now(self) -> int:
         """Return the venue's time, ms UTC."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tradeutils.sim.clock import VirtualClock
 from tradeutils.sim.ledger import Ledger
+from tradeutils.sim.limits import Gate, Limits
 from tradeutils.sim.market import Market
 
 __all__ = ["Call", "Dialect", "Reply", "Venue"]
@@ -15,11 +16,12 @@ __all__ = ["Call", "Dialect", "Reply", "Venue"]
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """What is the same in every dialect: the market, its clock, and the accounts."""
+    """What is the same in every dialect: the market, its clock, the accounts, and who asks too much."""
 
     market: Market
     clock: VirtualClock
     ledger: Ledger
+    gate: Gate = field(default_factory=lambda: Gate(Limits.none()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; ``route`` is the pattern that the path matched and ``weight`` what the request cost."""
+    """
+    An answer.
+
+    ``route`` is the pattern that the path matched, ``weight`` what the request cost, and ``order`` the client id of
+    the order that it placed.
+    """
 
     status: int
     body: bytes
@@ -48,6 +55,7 @@ class Reply:
     content_type: str = "application/json;charset=UTF-8"
     weight: int = 0
     route: str = "unknown"
+    order: str | None = None
 
 
 class Dialect(Protocol):

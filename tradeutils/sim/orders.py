@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 from typing import Final, Literal, TypeAlias
@@ -91,7 +92,7 @@ class PlacedOrder:
 
 
 def take(
-    request: OrderRequest, instrument: Instrument, levels: list[tuple[Decimal, Decimal]]
+    request: OrderRequest, instrument: Instrument, levels: Iterable[tuple[Decimal, Decimal]]
 ) -> list[tuple[Decimal, Decimal]]:
     """Return what a request takes of the levels it meets: (price, amount)."""
     taken = []

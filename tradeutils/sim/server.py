@@ -8,13 +8,11 @@ limits) is aiohttp middleware.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any, Final
 
@@ -22,30 +20,34 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from tradeutils.errors import TradeutilsError, UnknownName, UsageError
+from tradeutils.errors import UnknownName, UsageError
 from tradeutils.logs import get_logger
 from tradeutils.model import Candles
 from tradeutils.sim.binance import BinanceDialect, read_exchange_info
 from tradeutils.sim.catalogue import generated_instruments
 from tradeutils.sim.clock import VirtualClock
+from tradeutils.sim.control import Control, may_control
+from tradeutils.sim.delivery import UNSEEN, deliver
 from tradeutils.sim.dialect import Call, Dialect, Reply, Venue
+from tradeutils.sim.faults import Faults, Strike
 from tradeutils.sim.generate import GeneratedMarket
 from tradeutils.sim.instruments import instruments_of_listing
+from tradeutils.sim.kraken import KrakenDialect
 from tradeutils.sim.ledger import DEFAULT_ACCOUNT, Ledger, SimulatedAccount
+from tradeutils.sim.limits import Gate, Limits
 from tradeutils.sim.market import Market
 from tradeutils.sim.replay import ReplayMarket, read_folder
 from tradeutils.sim.usage import RequestLog, RequestRecord
 from tradeutils.timeframe import Instant
 
-__all__ = ["VENUES", "SimulatedVenue", "run", "serve"]
+__all__ = ["VENUES", "SimulatedVenue"]
 
-VENUES: Final = ("binance",)
+VENUES: Final = ("binance", "kraken")
 """The venues whose dialect is spoken."""
 
 _MAX_BODY: Final = 1 << 20
 _MAX_LINE: Final = 1 << 16  # a request for the tickers of 2000 symbols is 40 kB of address
 _BODY_SECONDS: Final = 10.0
-_START_SECONDS: Final = 60.0
 
 ExchangeInfo = Mapping[str, Any] | bytes | str | os.PathLike[str]
 
@@ -68,7 +70,7 @@ class SimulatedVenue:
     Parameters
     ----------
     venue : str
-        Whose interface it speaks: ``"binance"`` (spot REST).
+        Whose interface it speaks: ``"binance"`` or ``"kraken"`` (spot REST).
     symbols : int or sequence of str
         Of a generated market: how many symbols, or which.
     seed : int
@@ -83,11 +85,19 @@ class SimulatedVenue:
         Seconds of the venue in a second of ours; 0 (default): the clock stands still until `clock` is stepped.
     strict_time : bool
         Judge the timestamps of signed requests by the venue's time alone; see `VirtualClock.freshness`.
+    skew : int, optional
+        Instead of the three before: the venue's clock runs with this machine's, so many ms ahead of it (behind,
+        where negative), and timestamps are judged by it alone.
     accounts : iterable of SimulatedAccount
         Who may sign requests.
     exchange_info : mapping, bytes or path, optional
-        A recorded ``exchangeInfo`` reply: it is served as it is, and the markets in it are generated, or are the rules
-        of those that are replayed.
+        A recorded ``exchangeInfo`` reply of Binance: it is served as it is, and the markets in it are generated, or
+        are the rules of those that are replayed.
+    limits : Limits, optional
+        What an address may ask and an account may order. Default: the venue's own figures.
+    control : bool
+        Answer ``/sim/...``, by which other processes on this machine step the clock, read the log and make faults;
+        see `tradeutils.sim.control`.
     host, port : str, int
         Where it listens; port 0 takes a free one. Only loopback addresses.
 
@@ -99,6 +109,10 @@ class SimulatedVenue:
         Set it, step it, let it run; from any thread.
     requests : RequestLog
         What was asked.
+    faults : Faults
+        What goes wrong; to be changed from any thread.
+    gate : Gate
+        Who asked too much; to be asked only from the thread that the venue runs in, or by ``/sim/bans``.
     market, ledger :
         Where the prices and the balances come from; to be asked only from the thread that the venue runs in.
 
@@ -119,8 +133,11 @@ class SimulatedVenue:
         now: Instant | None = None,
         speed: float = 0.0,
         strict_time: bool = False,
+        skew: int | None = None,
         accounts: Iterable[SimulatedAccount] = (DEFAULT_ACCOUNT,),
         exchange_info: ExchangeInfo | None = None,
+        limits: Limits | None = None,
+        control: bool = True,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -130,12 +147,23 @@ class SimulatedVenue:
         listing = None if exchange_info is None else read_exchange_info(exchange_info)
         self.name = venue
         self.market = _market(symbols, seed, candles, listing)
-        self.clock = VirtualClock(self.market.now if now is None else now, speed=speed, strict=strict_time)
+        if skew is None:
+            self.clock = VirtualClock(self.market.now if now is None else now, speed=speed, strict=strict_time)
+        else:
+            if now is not None or speed or strict_time:
+                raise UsageError(f"skew was {skew!r}, with now, speed or strict_time; a skewed clock has none of these")
+            self.clock = VirtualClock.skewed(skew)
         self.accounts = tuple(accounts)
         self.ledger = Ledger(self.market, self.accounts)
         self.requests = RequestLog()
-        state = Venue(self.market, self.clock, self.ledger)
-        self._dialect: Dialect = BinanceDialect(state, exchange_info=listing)
+        self.faults = Faults()
+        self.gate = Gate(Limits() if limits is None else limits)
+        self._controlled = control
+        self._desk = Control(self.clock, self.requests, self.faults, self.gate)
+        state = Venue(self.market, self.clock, self.ledger, self.gate)
+        self._dialect: Dialect = (
+            BinanceDialect(state, exchange_info=listing) if venue == "binance" else KrakenDialect(state)
+        )
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -190,62 +218,56 @@ class SimulatedVenue:
         if runner is not None:
             await runner.cleanup()
 
-    async def _serve(self, request: web.Request) -> web.Response:
-        """Read a request whatever it is, and send what the dialect answers."""
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """Read a request whatever it is, and send what the dialect answers, or what a fault makes of it."""
         path, _, query = request.raw_path.partition("?")
+        received = time.time()
+        strike = self.faults.strike(request.method, path)
+        if strike.before:
+            await asyncio.sleep(strike.before)
+        reply = await self._answer(request, path, query) if strike.processed else UNSEEN
+        self._log(request, path, reply, strike, received)
+        if strike.after:
+            await asyncio.sleep(strike.after)
+        date = formatdate(self.clock.now() / 1000, usegmt=True)
+        return await deliver(request, reply, strike, {"Date": date})
+
+    async def _answer(self, request: web.Request, path: str, query: str) -> Reply:
         try:
             body = await _read_body(request)
         except _BadBodyError as bad:
-            reply = self._dialect.refuse(bad.status)
+            return self._dialect.refuse(bad.status)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return self._dialect.respond(Call(request.method, path, query, body, headers, request.remote or ""))
+
+    def _log(self, request: web.Request, path: str, reply: Reply, strike: Strike, received: float) -> None:
+        record = RequestRecord(
+            time=self.clock.now(),
+            method=request.method,
+            path=path[:256],
+            weight=reply.weight,
+            status=reply.status,
+            remote=request.remote or "",
+            received=received,
+            fault=strike.name,
+        )
+        self.requests.add(record, reply.route, order=reply.order)
+
+    async def _control(self, request: web.Request) -> web.StreamResponse:
+        """Answer what is asked of the venue itself; where that is switched off, as of any path it does not know."""
+        if not self._controlled:
+            return await self._serve(request)
+        if not may_control(request.remote):
+            status, answer = 403, {"error": "only this machine may control the simulated venue"}
         else:
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            call = Call(request.method, path, query, body, headers, request.remote or "")
-            reply = self._dialect.respond(call)
-        self._log(request.method, path, reply)
-        response = web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
-        response.headers["Content-Type"] = reply.content_type
-        response.headers["Date"] = formatdate(self.clock.now() / 1000, usegmt=True)
-        return response
-
-    def _log(self, method: str, path: str, reply: Reply) -> None:
-        record = RequestRecord(self.clock.now(), method, path[:256], reply.weight, reply.status)
-        self.requests.add(record, reply.route)
-
-    async def _control(self, request: web.Request) -> web.Response:
-        """
-        Answer what other processes ask of the venue itself, under a path that no venue has.
-
-        ``GET /sim/clock`` tells the time; ``POST /sim/clock`` with ``{"set": ms}``, ``{"step": "1m"}`` or
-        ``{"speed": 1}`` changes it; ``GET /sim/requests`` tells what was asked.
-        """
-        try:
-            body = await _read_body(request)
-            answer, status = self._controlled(request.method, request.match_info["what"], body), 200
-        except _BadBodyError as bad:
-            answer, status = {"error": str(bad)}, bad.status
-        except (TradeutilsError, orjson.JSONDecodeError) as error:
-            answer, status = {"error": str(error)}, 400
+            try:
+                body = await _read_body(request)
+            except _BadBodyError as bad:
+                status, answer = bad.status, {"error": str(bad)}
+            else:
+                what, query = request.match_info["what"], request.query_string
+                status, answer = self._desk.respond(request.method, what, query, body)
         return web.Response(status=status, body=orjson.dumps(answer), content_type="application/json")
-
-    def _controlled(self, method: str, what: str, body: bytes) -> dict[str, Any]:
-        if (method, what) == ("POST", "clock"):
-            wanted = orjson.loads(body)
-            actions: dict[str, Callable[[Any], Any]] = {
-                "set": self.clock.set, "step": self.clock.step, "speed": self.clock.run,
-            }  # fmt: skip
-            if not isinstance(wanted, dict) or len(wanted) != 1 or not wanted.keys() <= actions.keys():
-                raise UsageError('send one of {"set": ms}, {"step": "1m"} and {"speed": 1}')
-            for name, value in wanted.items():
-                actions[name](value)
-        elif method != "GET" or what not in ("clock", "requests"):
-            raise UsageError(f"there is no {method} /sim/{what[:64]}; there are GET and POST clock, and GET requests")
-        if what == "clock":
-            return {"now": self.clock.now(), "speed": self.clock.speed}
-        log = self.requests
-        last = [{name: getattr(one, name) for name in one.__slots__} for one in log.last()]
-        return {
-            "total": log.total, "weight": log.weight, "errors": log.errors, "paths": log.paths, "last": last
-        }  # fmt: skip
 
 
 class _BadBodyError(Exception):
@@ -308,89 +330,3 @@ def _parsed(listing: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError as error:
         raise UsageError(f"exchange_info is not JSON: {error}") from error
     return parsed if isinstance(parsed, dict) else {}
-
-
-@contextlib.contextmanager
-def serve(venue: str = "binance", **options: Any) -> Iterator[SimulatedVenue]:
-    """
-    Run a venue in a thread of its own: ``with serve(symbols=10) as venue: ... venue.url, venue.clock.step("1m")``.
-
-    Parameters
-    ----------
-    venue, **options :
-        As of `SimulatedVenue`.
-
-    Yields
-    ------
-    SimulatedVenue : open; ``url``, ``clock`` and ``requests`` may be used from any thread.
-
-    Raises
-    ------
-    As `SimulatedVenue` does.
-    """
-    made = SimulatedVenue(venue, **options)
-    ready = threading.Event()
-    failure: list[BaseException] = []
-    stop: list[Callable[[], object]] = []
-
-    async def live() -> None:
-        finished = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        stop.append(lambda: loop.call_soon_threadsafe(finished.set))
-        async with made:
-            ready.set()
-            await finished.wait()
-
-    def work() -> None:
-        try:
-            asyncio.run(live())
-        except TradeutilsError as error:
-            failure.append(error)
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=work, name=f"simulated-{venue}", daemon=True)
-    thread.start()
-    if not ready.wait(_START_SECONDS):
-        raise UsageError(f"the simulated venue did not start in {_START_SECONDS:.0f} s")
-    if failure:
-        raise failure[0]
-    try:
-        yield made
-    finally:
-        stop[0]()
-        thread.join(_START_SECONDS)
-
-
-async def run(
-    venue: str = "binance", *, on_ready: Callable[[SimulatedVenue], None] | None = None, **options: Any
-) -> None:
-    """
-    Serve until cancelled, or until SIGINT or SIGTERM.
-
-    Parameters
-    ----------
-    on_ready : callable, optional
-        Called once with the open venue, to tell its URL.
-    venue, **options :
-        As of `SimulatedVenue`; the clock runs (``speed=1``) unless told otherwise.
-
-    Raises
-    ------
-    As `SimulatedVenue` does.
-    """
-    loop, finished = asyncio.get_running_loop(), asyncio.Event()
-    async with SimulatedVenue(venue, **{"speed": 1.0, **options}) as made:
-        handled = []
-        # Only the main thread may handle signals, and only on Unix through the loop.
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, finished.set)
-                handled.append(number)
-        try:
-            if on_ready is not None:
-                on_ready(made)
-            await finished.wait()
-        finally:
-            for number in handled:
-                loop.remove_signal_handler(number)

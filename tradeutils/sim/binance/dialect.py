@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ import orjson
 
 from tradeutils.sim.binance import parameters as p
 from tradeutils.sim.binance.account import NEW_ORDER, AccountData
-from tradeutils.sim.binance.errors import BinanceError
-from tradeutils.sim.binance.listing import RATE_LIMITS, describe_instrument
+from tradeutils.sim.binance.errors import BinanceError, of_refusal, spelt
+from tradeutils.sim.binance.listing import describe_instrument, describe_limits
 from tradeutils.sim.binance.market_data import MarketData, depth_weight, tickers_weight
 from tradeutils.sim.dialect import Call, Reply, Venue
 from tradeutils.sim.ledger import SimulatedAccount
-from tradeutils.sim.usage import UsageMeter, Window
+from tradeutils.sim.limits import Refusal
 
 __all__ = ["BinanceDialect"]
 
@@ -37,6 +38,8 @@ _REASONS: Final = {
     405: "405 Not Allowed",
     413: "413 Request Entity Too Large",
 }
+
+_NEW_ORDER: Final = ("POST", "/api/v3/order")
 
 Weight = int | Callable[[dict[str, Any]], int]
 
@@ -80,9 +83,8 @@ class BinanceDialect:
         self._account = AccountData(venue, self._data)
         self._recorded = exchange_info
         self._listed: dict[str, Any] | None = None
-        self._weights = UsageMeter(Window("1m", 6_000, 60))
-        self._sapi_weights = UsageMeter(Window("1m", 12_000, 60))
-        self._orders = UsageMeter(Window("10s", 100, 10), Window("1d", 200_000, 86_400))
+        self._gate = venue.gate
+        self._limits = describe_limits(venue.gate.limits)
         self._endpoints = {**self._public(), **self._signed(), **self._wallet(), **self._derivatives()}
         self._paths = {path for _, path in self._endpoints}
 
@@ -167,21 +169,44 @@ class BinanceDialect:
         if endpoint is None:
             return self.refuse(405 if call.path in self._paths else 404)
         weight = endpoint.weigh({"symbol": ""})
-        account: SimulatedAccount | None = None
-        headers: dict[str, str] = {}
-        status = 200
+        wrong: BinanceError | None = None
         try:
             values, account = self._admit(endpoint, call)
             weight = endpoint.weigh(values)
-            answer = endpoint.answer(values) if account is None else endpoint.answer(account, values)
+        except BinanceError as error:
+            wrong = error
+        headers, refusal = self._count(call, weight)  # what is wrong counts too
+        status, order = 200, None
+        try:
+            if refusal is not None:
+                headers["Retry-After"] = str(max(1, math.ceil(refusal.wait)))
+                raise of_refusal(refusal, self._venue.clock.now())
+            if wrong is not None:
+                raise wrong
+            if account is None:
+                answer = endpoint.answer(values)
+            elif (call.method, call.path) != _NEW_ORDER:
+                answer = endpoint.answer(account, values)
+            else:
+                answer = self._place(endpoint, account, values, headers)
+                order = answer["clientOrderId"]
         except BinanceError as error:
             status, answer = error.status, {"code": error.code, "msg": error.message}
-        if (call.method, call.path) == ("POST", "/api/v3/order") and account is not None and status == 200:
-            used = self._orders.charge(account.key)
-            headers |= {f"x-mbx-order-count-{window}": str(count) for window, count in used.items()}
         body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
-        headers |= self._count(call, weight)
-        return Reply(status, body, headers, weight=weight, route=call.path)
+        return Reply(status, body, headers, weight=weight, route=call.path, order=order)
+
+    def _place(
+        self, endpoint: _Endpoint, account: SimulatedAccount, values: dict[str, Any], headers: dict[str, str]
+    ) -> Any:
+        """Place an order of an account that may still place one, and tell in the headers how many it placed."""
+        window = self._gate.too_many_orders(account.key)
+        if window is not None:
+            message = f"Too many new orders; current limit is {window.limit} orders per {spelt(window)}."
+            raise BinanceError(-1015, message=message, status=429)
+        answer = endpoint.answer(account, values)
+        used = self._gate.order(account.key)
+        headers |= {f"x-mbx-order-count-{window}": str(count) for window, count in used.items()}
+        return answer
 
     def refuse(self, status: int) -> Reply:
         """Answer a call that no endpoint takes, as the web server before Binance does."""
@@ -216,17 +241,20 @@ class BinanceDialect:
             raise BinanceError(-1022)
         return values, account
 
-    def _count(self, call: Call, weight: int) -> dict[str, str]:
-        if call.path.startswith("/sapi/"):
-            return {"x-sapi-used-ip-weight-1m": str(self._sapi_weights.charge(call.remote, weight)["1m"])}
-        if not call.path.startswith("/api/"):
-            return {}
-        used = str(self._weights.charge(call.remote, weight)["1m"])
-        return {"x-mbx-used-weight": used, "x-mbx-used-weight-1m": used}
+    def _count(self, call: Call, weight: int) -> tuple[dict[str, str], Refusal | None]:
+        """Count a call towards what its address may ask; return the headers that tell, and the refusal if any."""
+        if not call.path.startswith(("/api/", "/sapi/")):
+            return {}, None
+        wallet = call.path.startswith("/sapi/")
+        used, refusal = self._gate.charge(call.remote, weight, "sapi" if wallet else "api")
+        name, count = next((name, str(count)) for name, count in used.items())
+        if wallet:
+            return {f"x-sapi-used-ip-weight-{name}": count}, refusal
+        return {"x-mbx-used-weight": count, f"x-mbx-used-weight-{name}": count}, refusal
 
     def _order_usage(self, account: SimulatedAccount, _values: dict[str, Any]) -> Any:
-        used = self._orders.used(account.key)
-        limits = [limit for limit in RATE_LIMITS if limit["rateLimitType"] == "ORDERS"]
+        used = self._gate.orders_of(account.key)
+        limits = [limit for limit in self._limits if limit["rateLimitType"] == "ORDERS"]
         return [{**limit, "count": count} for limit, count in zip(limits, used.values(), strict=True)]
 
     def _listing(self, values: dict[str, Any]) -> Any:
@@ -248,7 +276,7 @@ class BinanceDialect:
         return {
             "timezone": "UTC",
             "serverTime": 0,
-            "rateLimits": RATE_LIMITS,
+            "rateLimits": self._limits,
             "exchangeFilters": [],
             "symbols": [describe_instrument(instrument) for instrument in self._venue.market.instruments.values()],
         }

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-__all__ = ["BinanceError", "of_refused_order"]
+from tradeutils.sim.limits import Refusal
+from tradeutils.sim.usage import Window
+
+__all__ = ["BinanceError", "interval", "of_refusal", "of_refused_order", "spelt"]
 
 _MESSAGES: Final = {
     -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
@@ -33,6 +37,7 @@ _MESSAGES: Final = {
     -2014: "API-key format invalid.",
     -2015: "Invalid API-key, IP, or permissions for action.",
 }
+_USE_STREAMS: Final = "Please use WebSocket Streams for live updates to avoid {}."
 _STATUS: Final = {-1007: 408, -2014: 401, -2015: 401}
 _REFUSED: Final = {
     "balance": (-2010, "Account has insufficient balance for requested action."),
@@ -57,3 +62,30 @@ def of_refused_order(reason: str) -> BinanceError:
     """Return how Binance words the reason of an `OrderRefused`."""
     code, message = _REFUSED.get(reason, (-1013, f"Filter failure: {reason}"))
     return BinanceError(code, message=message)
+
+
+def of_refusal(refusal: Refusal, now: int) -> BinanceError:
+    """Return how Binance words that an address asks too much; ``now`` is the venue's time, in ms."""
+    if refusal.window is None:
+        until = now + math.ceil(refusal.wait * 1000)
+        message = f"Way too much request weight used; IP banned until {until}. " + _USE_STREAMS.format("bans")
+    else:
+        weighs = refusal.what == "weight"
+        much, what = ("much request weight used", "request weight") if weighs else ("many requests", "requests")
+        message = f"Too {much}; current limit is {refusal.window.limit} {what} per {spelt(refusal.window)}. "
+        message += _USE_STREAMS.format("polling the API")
+    return BinanceError(-1003, message=message, status=refusal.status)
+
+
+def spelt(window: Window) -> str:
+    """Return the length of a window in Binance's words: ``"1 MINUTE"``."""
+    number, unit = interval(window.seconds)
+    return f"{number:g} {unit}"
+
+
+def interval(seconds: float) -> tuple[float, str]:
+    """Return a length as Binance's list of limits has it: ``(5, "MINUTE")``."""
+    for length, unit in ((86_400, "DAY"), (60, "MINUTE")):
+        if seconds % length == 0:
+            return int(seconds // length), unit
+    return int(seconds) if seconds == int(seconds) else seconds, "SECOND"

@@ -12,23 +12,34 @@ from typing import Any, Final
 import orjson
 
 from tradeutils.errors import DataError
+from tradeutils.sim.binance.errors import interval
 from tradeutils.sim.instruments import Instrument
+from tradeutils.sim.limits import Limits
 
-__all__ = ["ORDER_TYPES", "RATE_LIMITS", "describe_instrument", "fixed", "read_exchange_info"]
+__all__ = ["ORDER_TYPES", "describe_instrument", "describe_limits", "fixed", "read_exchange_info"]
 
 ORDER_TYPES: Final = ("LIMIT", "LIMIT_MAKER", "MARKET")
-RATE_LIMITS: Final = (
-    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6_000},
-    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
-    {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
-    {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
-)
 _MAX_BYTES: Final = 1 << 28
 
 
 def fixed(value: Decimal) -> str:
     """Return a number as Binance writes it: with eight digits after the point."""
     return f"{value:.8f}"
+
+
+def describe_limits(limits: Limits) -> list[dict[str, Any]]:
+    """Return the limits as ``exchangeInfo`` tells them."""
+    told = (
+        ("REQUEST_WEIGHT", limits.window, limits.weight),
+        ("ORDERS", limits.orders_window, limits.orders),
+        ("ORDERS", 86_400, limits.orders_day),
+        ("RAW_REQUESTS", limits.requests_window, limits.requests),
+    )
+    rows = []
+    for kind, seconds, limit in told:
+        number, unit = interval(seconds)
+        rows.append({"rateLimitType": kind, "interval": unit, "intervalNum": number, "limit": limit})
+    return rows
 
 
 def describe_instrument(instrument: Instrument) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""``tradeutils sim`` with limits and faults: what another program meets there."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+_PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def started() -> Iterator[Any]:
+    """Return a function that starts the command and reads the JSON that it prints; it is stopped at the end."""
+    children: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "tradeutils.cli", "sim", "--symbols", "2", "--json", *options]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        children.append(child)
+        assert child.stdout is not None
+        return dict(json.loads(child.stdout.readline()))
+
+    yield start
+    for child in children:
+        child.send_signal(signal.SIGTERM)
+        _, errors = child.communicate(timeout=_PATIENCE_S)
+        assert (child.returncode, errors) == (0, "")
+
+
+def ask(url: str, body: Any = None, method: str = "GET") -> tuple[int, Any]:
+    """Return status and parsed body of a request."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def test_limits_of_the_command_line_are_enforced(started: Any) -> None:
+    """A small weight, a short ban, and a clock that runs a minute ahead of ours."""
+    options = ("--weight", "3", "--window", "3600", "--ban", "7", "--orders", "5", "--sliding", "--skew", "60000")
+    told = started(*options)
+    assert told["time"] == pytest.approx(time.time() * 1000 + 60_000, abs=30_000)
+    statuses = [ask(f"{told['url']}/api/v3/time")[0] for _ in range(16)]
+    assert statuses == [200] * 3 + [429] * 11 + [418] * 2
+    _, bans = ask(f"{told['url']}/sim/bans")
+    assert 0 < bans["bans"]["127.0.0.1"]["seconds"] <= 7
+
+
+def test_faults_are_made_from_another_program(started: Any) -> None:
+    """By a POST on the path of the venue itself."""
+    url = started()["url"]
+    assert ask(f"{url}/sim/faults", {"kind": "status", "status": 503, "count": 1}, "POST") == (200, {"ids": [1]})
+    assert [ask(f"{url}/api/v3/time")[0] for _ in range(2)] == [503, 200]
+
+
+def test_control_is_switched_off(started: Any) -> None:
+    """Then the paths are not there."""
+    url = started("--no-control")["url"]
+    with pytest.raises(json.JSONDecodeError):  # the page of a web server
+        ask(f"{url}/sim/log")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [(("--window", "0"), "window"), (("--ban", "nan"), "ban"), (("--skew", "1" * 12), "skew")]
+)
+def test_limits_that_cannot_be_are_told(options: tuple[str, ...], words: str) -> None:
+    """Exit code 2 and one line."""
+    command = [sys.executable, "-m", "tradeutils.cli", "sim", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
