@@ -332,10 +332,25 @@ class DuplicateOrder(InvalidOrder):
 
 
 class OrderUnknown(TradeutilsError):
-    """An order was sent and its outcome could not be learnt. ``client_id`` is the id to look it up by."""
+    """
+    An order was sent, and whether the venue has it could not be learnt in time.
 
-    def __init__(self, message: str, *, client_id: str) -> None:
+    It is not repeated: look it up before sending another one.
+
+    Parameters
+    ----------
+    message : str
+        What happened, and how to look the order up.
+    client_id : str
+        The id that the order bears; the venue is asked by it.
+    venue, symbol : str or None
+        Where the order was sent, and its market.
+    """
+
+    def __init__(self, message: str, *, client_id: str, venue: str | None = None, symbol: str | None = None) -> None:
         self.client_id = client_id
+        self.venue = venue
+        self.symbol = symbol
         super().__init__(message)
 
 

@@ -30,6 +30,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, 
 from tradeutils import balances as _balances
 from tradeutils import cache as _cache
 from tradeutils import exchange as _exchange
+from tradeutils.budget import Budget
 from tradeutils.errors import Closed, UsageError
 from tradeutils.settings import Account, ExchangeSettings
 
@@ -185,10 +186,13 @@ class Exchange(_Blocking[_exchange.Exchange]):
     ----------
     venue : str
         ccxt's id: ``"binance"``.
-    account, url, options, settings
+    account, url, options, settings, retries, deadline
         As for `tradeutils.Exchange`.
     cache : sync.Cache or None
         A blocking cache, shared with other blocking objects.
+    budget : Budget or None
+        As for `tradeutils.Exchange`; one that is used by asynchronous code too must be a `tradeutils.LocalBudget`,
+        which serves many event loops.
     """
 
     def __init__(
@@ -197,14 +201,25 @@ class Exchange(_Blocking[_exchange.Exchange]):
         *,
         account: Account | None = None,
         cache: Cache | None = None,
+        budget: Budget | None = None,
         url: str | None = None,
         options: Mapping[str, Any] | None = None,
         settings: ExchangeSettings | None = None,
+        retries: int = 3,
+        deadline: float = 30.0,
     ) -> None:
         shared = None if cache is None else cache._twin
         self._live(
             lambda: _exchange.Exchange(
-                venue, account=account, cache=shared, url=url, options=options, settings=settings
+                venue,
+                account=account,
+                cache=shared,
+                budget=budget,
+                url=url,
+                options=options,
+                settings=settings,
+                retries=retries,
+                deadline=deadline,
             )
         )
 
@@ -238,6 +253,12 @@ class Exchange(_Blocking[_exchange.Exchange]):
     fetch_trades = _blocking(_exchange.Exchange.fetch_trades)
     fetch_balance = _blocking(_exchange.Exchange.fetch_balance)
     fetch_open_orders = _blocking(_exchange.Exchange.fetch_open_orders)
+    create_order = _blocking(_exchange.Exchange.create_order)
+    cancel_order = _blocking(_exchange.Exchange.cancel_order)
+    fetch_order = _blocking(_exchange.Exchange.fetch_order)
+    fetch_orders = _blocking(_exchange.Exchange.fetch_orders)
+    fetch_closed_orders = _blocking(_exchange.Exchange.fetch_closed_orders)
+    fetch_my_trades = _blocking(_exchange.Exchange.fetch_my_trades)
 
 
 class Cache(_Blocking[_cache.Cache]):

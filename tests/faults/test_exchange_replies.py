@@ -14,6 +14,7 @@ from aiohttp import web
 
 import tradeutils as tu
 from tradeutils import errors
+from tradeutils.budget import LocalBudget
 from tradeutils.exchange.venue import CcxtVenue, venue_names
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -92,7 +93,7 @@ async def test_a_reply_that_is_none_is_a_typed_error(
 ) -> None:
     """Whatever comes back, the caller sees one of our errors, with its place and without a page of HTML."""
     host.answer = answer
-    async with tu.Exchange("binance", url=host.url) as exchange:
+    async with tu.Exchange("binance", url=host.url, retries=0) as exchange:
         with pytest.raises(expected, match=words) as caught:
             await exchange.fetch_time()
     assert "binance" in str(caught.value)
@@ -102,7 +103,7 @@ async def test_a_reply_that_is_none_is_a_typed_error(
 async def test_how_long_to_stay_silent_reaches_the_caller(host: Host) -> None:
     """Retry-After of a 418, in seconds."""
     host.answer = _say('{"code": -1003, "msg": "Way too many"}', 418, **{"Retry-After": "120"})
-    async with tu.Exchange("binance", url=host.url) as exchange:
+    async with tu.Exchange("binance", url=host.url, retries=0) as exchange:
         with pytest.raises(errors.RateLimited) as caught:
             await exchange.fetch_time()
     assert caught.value.retry_after == 120.0
@@ -122,7 +123,7 @@ async def test_a_redirect_to_another_host_is_not_followed(host: Host) -> None:
     target = "http://{}:{}/api/v3/time".format(*runner.addresses[0][:2])
     host.answer = _say("", 302, Location=target)
     try:
-        async with tu.Exchange("binance", url=host.url) as exchange:
+        async with tu.Exchange("binance", url=host.url, retries=0) as exchange:
             with pytest.raises(errors.RequestRefused, match="another host"):
                 await exchange.fetch_time()
     finally:
@@ -133,7 +134,7 @@ async def test_a_redirect_to_another_host_is_not_followed(host: Host) -> None:
 async def test_an_endpoint_left_elsewhere_is_refused_before_it_is_asked(host: Host) -> None:
     """With url= nothing may reach the real venue, not even through an endpoint that came back by an override."""
     host.answer = _say('{"serverTime": 1}')
-    venue = CcxtVenue("binance", url=host.url)
+    venue = CcxtVenue("binance", budget=LocalBudget, url=host.url)
     venue._ccxt.urls["api"]["public"] = "http://127.0.0.1:9/api/v3"
     try:
         with pytest.raises(errors.UsageError, match=r"127\.0\.0\.1:9"):
@@ -145,7 +146,7 @@ async def test_an_endpoint_left_elsewhere_is_refused_before_it_is_asked(host: Ho
 
 async def test_nobody_listening_is_unavailable() -> None:
     """A refused connection is the venue's trouble, worth another try."""
-    async with tu.Exchange("binance", url="http://127.0.0.1:1") as exchange:
+    async with tu.Exchange("binance", url="http://127.0.0.1:1", retries=0) as exchange:
         with pytest.raises(errors.VenueUnavailable):
             await exchange.load_markets()
 
@@ -158,7 +159,7 @@ async def test_a_venue_that_never_answers_times_out(host: Host) -> None:
         raise AssertionError
 
     host.answer = silence
-    venue = CcxtVenue("binance", url=host.url, timeout=0.2)
+    venue = CcxtVenue("binance", budget=LocalBudget, url=host.url, settings=tu.settings.ExchangeSettings(timeout=0.2))
     try:
         with pytest.raises(errors.VenueTimeout):
             await venue.time()
@@ -176,7 +177,11 @@ async def test_an_account_of_another_venue_is_refused() -> None:
 async def test_sandbox_keys_never_reach_the_real_venue(host: Host) -> None:
     """The endpoints are the sandbox's, and a venue that has none refuses the account."""
     keys = tu.Credentials(key="k" * 20, secret="s" * 20)
-    venue = CcxtVenue("binance", account=tu.Account(name="a", exchange="binance", credentials=keys, sandbox=True))
+    venue = CcxtVenue(
+        "binance",
+        budget=LocalBudget,
+        account=tu.Account(name="a", exchange="binance", credentials=keys, sandbox=True),
+    )
     assert "testnet" in venue._ccxt.urls["api"]["private"]
     await venue.aclose()
     without = tu.Account(name="a", exchange="kraken", credentials=keys, sandbox=True)
@@ -190,7 +195,7 @@ async def test_settings_of_a_venue_are_used_and_arguments_win(host: Host) -> Non
     async with tu.Exchange("binance", settings=told, options={"b": 3}) as exchange:
         inner = exchange._venue._ccxt
         assert host.url in inner.urls["api"]["public"]
-        assert (inner.timeout, inner.rateLimit, inner.options["a"], inner.options["b"]) == (1500, 500, 1, 3)
+        assert (inner.timeout, inner.options["a"], inner.options["b"]) == (1500, 1, 3)
     async with tu.Exchange("binance", settings=told, url="http://127.0.0.1:1") as exchange:
         assert "127.0.0.1:1/" in exchange._venue._ccxt.urls["api"]["public"]
 
@@ -201,7 +206,7 @@ async def test_a_traceback_shows_neither_key_nor_signature(name: str) -> None:
     key, secret = "PlantedKeyThatNobodyMaySee0123456789", "UGxhbnRlZFNlY3JldFRoYXROb2JvZHlNYXlTZWU="
     credentials = tu.Credentials(key=key, secret=secret, password="planted-pass-phrase", uid="planted-uid-7")
     account = tu.Account(name="a", exchange=name, credentials=credentials)
-    async with tu.Exchange(name, url="http://127.0.0.1:1", account=account) as exchange:
+    async with tu.Exchange(name, url="http://127.0.0.1:1", account=account, retries=0) as exchange:
         with pytest.raises(errors.TradeutilsError) as caught:
             await exchange.fetch_balance()
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
@@ -214,7 +219,7 @@ async def test_every_venue_opens_and_fails_in_our_words() -> None:
     """All of ccxt's classes: constructed, pointed at a closed port, asked, and closed without a stray warning."""
 
     async def ask(name: str) -> None:
-        async with tu.Exchange(name, url="http://127.0.0.1:1") as exchange:
+        async with tu.Exchange(name, url="http://127.0.0.1:1", retries=0) as exchange:
             assert exchange.origin.startswith(name)
             with pytest.raises(errors.TradeutilsError):
                 await exchange.fetch_tickers()
@@ -236,7 +241,7 @@ async def test_a_book_is_sorted_as_numbers(host: Host, name: str, symbol: str, r
     text = text.replace('"BIDS"', '[["99999.9", "1", 1], ["100000.1", "2", 1]]')
     text = text.replace('"ASKS"', '[["1000000.5", "1", 1], ["100000.2", "2", 1]]')
     host.answer = _say(text)
-    venue = CcxtVenue(name, url=host.url)
+    venue = CcxtVenue(name, budget=LocalBudget, url=host.url)
     base, quote = symbol.split("/")
     venue._ccxt.set_markets(
         [{"id": "XXBTZUSD", "symbol": symbol, "base": base, "quote": quote, "type": "spot", "spot": True}]

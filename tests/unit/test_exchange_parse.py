@@ -7,6 +7,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
+from tradeutils import codec
 from tradeutils.errors import BadReply
 from tradeutils.exchange import parse
 
@@ -90,3 +91,41 @@ def test_money_ignores_the_precision_that_the_application_has_set() -> None:
     with localcontext(prec=6):
         found = parse.balance(raw, "binance", None, 5)
     assert found["SHIB"].total == Decimal("1234567890124.123456789012345678")
+
+
+def test_fees_of_one_currency_are_summed_and_of_several_are_not() -> None:
+    """What was paid in two currencies has no sum."""
+    paid = [{"cost": Decimal("0.1"), "currency": "BNB"}, {"cost": Decimal("0.2"), "currency": "BNB"}]
+    assert parse.order({"symbol": "A/B", "fees": paid}).fee == Decimal("0.3")
+    mixed = parse.order({"symbol": "A/B", "fees": [*paid, {"cost": Decimal(1), "currency": "A"}]})
+    assert (mixed.fee, mixed.fee_currency) == (None, None)
+    alone = parse.order({"symbol": "A/B", "fees": [], "fee": {"cost": Decimal("-0.1"), "currency": "B"}})
+    assert (alone.fee, alone.fee_currency) == (Decimal("-0.1"), "B")
+    assert parse.order({"symbol": "A/B", "fee": {"cost": None, "currency": "B"}}).fee is None
+
+
+def test_an_order_that_lacks_its_symbol_has_the_one_that_was_asked_for() -> None:
+    """Some venues answer with nothing but an id."""
+    assert parse.order({"id": "7"}, "A/B").symbol == "A/B"
+
+
+def test_a_trade_of_an_account_is_exact_and_survives_the_codec() -> None:
+    """Price, amount and fee as the venue wrote them; one that lacks them is an error."""
+    raw = {
+        "id": 1, "order": "7", "timestamp": 5, "side": "sell", "price": Decimal("0.10"), "amount": "3", "cost": None,
+        "fee": {"cost": Decimal("0.001"), "currency": "B"}, "takerOrMaker": "maker",
+    }  # fmt: skip
+    found = parse.fill(raw, "A/B")
+    assert (found.id, found.order_id, found.side, found.maker) == ("1", "7", "sell", True)
+    assert (found.price, found.amount, found.cost, found.fee) == (Decimal("0.10"), Decimal(3), None, Decimal("0.001"))
+    assert codec.loads(codec.dumps([found, found])) == [found, found]
+    for lacking in ("price", "amount", "timestamp"):
+        with pytest.raises(BadReply):
+            parse.fill({**raw, lacking: None}, "A/B")
+
+
+def test_a_step_has_no_zeros_at_its_end() -> None:
+    """Venues write 0.00001000; multiples of it would have them too."""
+    raw = {"symbol": "A/B", "precision": {"amount": "0.00001000", "price": "10"}}
+    market = parse.market(raw, 4)
+    assert (str(market.amount_step), str(market.price_step)) == ("0.00001", "10")

@@ -5,13 +5,63 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tradeutils.model import Balance, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.exchange.order_checks import NewOrder
+from tradeutils.model import Balance, Fill, Market, Order, OrderBook, Ticker, Trade
 from tradeutils.timeframe import Timeframe
 
-__all__ = ["Row", "Venue"]
+__all__ = ["OrderVenue", "Row", "Venue"]
 
 Row = Sequence[Any]
 """One candle as venues send it: ``[time, open, high, low, close, volume]``, numbers or their text."""
+
+
+class OrderVenue(Protocol):
+    """
+    The orders of one account on one exchange.
+
+    Every method sends one request and raises `VenueError` classes. Those that read are repeated here; whether an
+    order or a cancel is, its caller decides (see `tradeutils.exchange.orders`).
+    """
+
+    @property
+    def name(self) -> str:
+        """The venue's id."""
+        ...
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether an order that `find_order` does not find is not there."""
+        ...
+
+    def check_client_id(self, client_id: str | None) -> str:
+        """Return an id that the venue takes: the one given, or a new one."""
+        ...
+
+    def check_digits(self, order: NewOrder) -> None:
+        """Raise `UsageError` where the venue would be sent another amount or price than was asked for."""
+        ...
+
+    def settles_after(self, order: NewOrder) -> float:
+        """Return the seconds after which the venue refuses the request of an order that was held up on its way."""
+        ...
+
+    async def create_order(self, order: NewOrder) -> Order:
+        """Send an order once; `Unsettled` where what came back does not tell whether the venue has it."""
+        ...
+
+    async def find_order(self, client_id: str, market: Market) -> Order | None:
+        """Return an order by our id; ``None`` where the venue knows none."""
+        ...
+
+    async def cancel_order(self, order_id: str, symbol: str) -> Order:
+        """Send a cancel once; `Unsettled` where the HTTP layer sent it twice and the order is not found."""
+        ...
+
+    async def fetch_order(self, order_id: str, symbol: str) -> Order: ...
+    async def fetch_open_orders(self, symbol: str | None) -> list[Order]: ...
+    async def fetch_orders(self, symbol: str, since: int | None, limit: int | None) -> list[Order]: ...
+    async def fetch_closed_orders(self, symbol: str, since: int | None, limit: int | None) -> list[Order]: ...
+    async def fetch_fills(self, symbol: str, since: int | None, limit: int | None) -> list[Fill]: ...
 
 
 class Venue(Protocol):
@@ -53,7 +103,11 @@ class Venue(Protocol):
     async def fetch_order_book(self, symbol: str, limit: int | None) -> OrderBook: ...
     async def fetch_trades(self, symbol: str, *, since: int | None, limit: int | None) -> list[Trade]: ...
     async def fetch_balance(self) -> Balance: ...
-    async def fetch_open_orders(self, symbol: str | None) -> list[Order]: ...
+    @property
+    def orders(self) -> OrderVenue:
+        """The orders of the account."""
+        ...
+
     async def time(self) -> int:
         """Return the venue's time now; a request only where its clock is not known yet."""
         ...

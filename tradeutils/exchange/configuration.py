@@ -9,7 +9,7 @@ from typing import Any, Final
 from tradeutils import errors
 from tradeutils.settings import Account
 
-__all__ = ["credentials_of", "defaults_of", "origin_of", "own_options_of"]
+__all__ = ["account_digest", "credentials_of", "defaults_of", "origin_of", "own_options_of"]
 
 _OPTIONS: Final[Mapping[str, Any]] = {
     # ccxt refuses to ask for open orders of all markets unless told that the cost is known; our docstring says it.
@@ -17,7 +17,9 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "warnOnFetchOpenOrdersWithoutSymbol": False,
 }
 # With keys set, binance's load_markets would make private calls too, so that a bad key hid public markets.
-_BINANCE_OPTIONS: Final[Mapping[str, Any]] = {"fetchCurrencies": False, "fetchMargins": False}
+# Ten seconds, as ccxt has it, is for clocks that are off; ours is the venue's. What was held up on its way is refused
+# after this, so that an order whose answer is lost is known the sooner not to be there.
+_BINANCE_OPTIONS: Final[Mapping[str, Any]] = {"fetchCurrencies": False, "fetchMargins": False, "recvWindow": 5_000}
 
 
 def defaults_of(name: str) -> dict[str, Any]:
@@ -41,6 +43,16 @@ def origin_of(name: str, host: str | None, sandbox: bool, options: Mapping[str, 
         told = repr(sorted(options.items(), key=lambda item: item[0])).encode()
         parts.append(f"~{hashlib.blake2b(told, digest_size=6).hexdigest()}")
     return "".join(parts)
+
+
+def account_digest(account: Account | None) -> str | None:
+    """Return a name for the key of an account, from which the key cannot be told; ``None``: nobody signs."""
+    if account is None:
+        return None
+    given = account.credentials
+    key = given.key or given.wallet_address or given.uid or given.private_key or given.token or given.secret
+    text = "" if key is None else key.reveal()
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def credentials_of(account: Account) -> dict[str, Any]:

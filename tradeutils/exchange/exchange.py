@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from tradeutils import timeframe as _timeframe
+from tradeutils.budget import Budget, default_budget
 from tradeutils.cache import Cache
-from tradeutils.errors import BadSymbol, UnknownName, UsageError
-from tradeutils.exchange.base import Venue
+from tradeutils.errors import UnknownName, UsageError
 from tradeutils.exchange.checks import candle_range, check_limit, several
 from tradeutils.exchange.gathering import all_or_first_error
-from tradeutils.exchange.paging import CandleRequest, fetch_candles
+from tradeutils.exchange.paging import CandleRequest
+from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.sharing import BOOK_TTL, TICKER_TTL, shared, shared_candles
+from tradeutils.exchange.trading import Trading
 from tradeutils.exchange.venue import CcxtVenue
-from tradeutils.model import Balance, Candles, Market, Order, OrderBook, Panel, Ticker, Trade
+from tradeutils.model import Candles, Market, OrderBook, Panel, Ticker, Trade
 from tradeutils.settings import Account, ExchangeSettings
 from tradeutils.timeframe import Instant, Timeframe, to_ms
 
@@ -23,24 +27,10 @@ __all__ = ["Exchange"]
 
 T = TypeVar("T")
 
-# Seconds for which an answer serves whoever asks again. Candles serve until the next one closes instead.
-_TICKER_TTL: Final = 1.0
-_BOOK_TTL: Final = 0.25
-_SHORTEST_TTL: Final = 0.05
-_PAST_TTL: Final = 3600.0  # a range that lay in the past does not change
-_SETTLED_BARS: Final = 3  # how far back that past begins: venues publish a bar some time after its close
 _PANEL_TASKS: Final = 32  # symbols in flight at once; the rate limit decides the pace, this only bounds memory
 
 
-class _NotKept(Exception):
-    """Carries candles past the cache: an error reaches all who wait, and is not remembered."""
-
-    def __init__(self, candles: Candles) -> None:
-        self.candles = candles
-        super().__init__("not kept")
-
-
-class Exchange:
+class Exchange(Trading):
     """
     One venue, seen by one account or by nobody.
 
@@ -53,6 +43,9 @@ class Exchange:
     cache : Cache or None
         Answers are shared through it with every process that uses the same one: tickers for 1 s, books for
         0.25 s, candles until the next one closes. ``None``: every call is a request.
+    budget : Budget or None
+        Pays for every request, so that the venue is never asked for more than it allows. ``None``: shared with
+        every process through the cache's Redis where it has one, else by all exchanges of this process.
     url : str or None
         ``"http://127.0.0.1:8080"``: scheme and host of every endpoint of the venue become this one, paths
         kept; a request to any other host is refused.
@@ -61,17 +54,28 @@ class Exchange:
     settings : ExchangeSettings or None
         What the settings say of this venue (``settings.exchanges.get(venue)``): timeout, rate limit, and
         ``url`` and ``options`` where they are not given here.
+    retries : int
+        How often a call that only reads is made again after an error that may pass (`TransientVenueError`), with
+        growing pauses; every attempt pays from the budget.
+    deadline : float
+        Seconds after its first failure within which a call is made again, and within which the outcome of an order
+        is found out.
 
     Raises
     ------
     UnknownName : no such venue; the nearest are named.
-    UsageError : ``url`` is not scheme and host, or ``account`` belongs to another venue.
+    UsageError : ``url`` is not scheme and host, or ``account`` belongs to another venue; ``retries`` < 0, or
+        ``deadline`` not above 0.
     NotSupportedByVenue : ``account`` is of a sandbox, and the venue has none.
 
     Notes
     -----
     Opens its connections on first use; ``async with`` closes them. ``since`` is inclusive and ``until``
-    exclusive everywhere, int milliseconds UTC or aware datetimes. Requests are paced by ccxt's limiter.
+    exclusive everywhere, int milliseconds UTC or aware datetimes.
+
+    A call waits for the budget up to ten minutes, one about orders up to ``deadline``, and raises `RateLimited` as
+    soon as it is known that it would take longer. The first signed request costs five more, which tell the venue's
+    clock.
 
     Examples
     --------
@@ -85,39 +89,41 @@ class Exchange:
         *,
         account: Account | None = None,
         cache: Cache | None = None,
+        budget: Budget | None = None,
         url: str | None = None,
         options: Mapping[str, Any] | None = None,
         settings: ExchangeSettings | None = None,
+        retries: int = 3,
+        deadline: float = 30.0,
     ) -> None:
         if cache is not None and not isinstance(cache, Cache):
             raise UsageError(f"cache was {type(cache).__name__}; give a Cache, as in Cache('redis://localhost:6379/0')")
         if options is not None and not isinstance(options, Mapping):
             raise UsageError(f"options was a {type(options).__name__}; give a mapping of ccxt's options")
         own = settings or ExchangeSettings()
-        self._venue: Venue = CcxtVenue(
+        patience = Patience(retries, deadline)
+        paying: list[Budget] = []
+
+        def pay() -> Budget:
+            paying.append(_default_budget(cache, own.egress) if budget is None else budget)
+            return paying[0]
+
+        opened = CcxtVenue(
             venue,
+            budget=pay,
+            windows=None if budget is None else budget.windows,
             account=account,
             url=own.url if url is None else url,
-            options={**own.options, **(options or {})},
-            timeout=own.timeout,
-            rate_limit_ms=own.rate_limit_ms,
+            settings=dataclasses.replace(own, options={**own.options, **(options or {})}),
+            patience=patience,
         )
-        self._account = account
+        super().__init__(opened, account, patience)
         self._cache = cache
+        self._borrowed = paying[0] if budget is None else None  # it ends with the last who closes it
 
     def __repr__(self) -> str:
         of = f" account {self._account.name}" if self._account else ""
         return f"<Exchange {self._venue.origin}{of}>"
-
-    @property
-    def venue(self) -> str:
-        """ccxt's id of the venue."""
-        return self._venue.name
-
-    @property
-    def account(self) -> Account | None:
-        """Whose keys sign private requests."""
-        return self._account
 
     @property
     def timeframes(self) -> Sequence[str]:
@@ -138,8 +144,11 @@ class Exchange:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections; a cache that was handed in stays open. Safe to call twice."""
+        """Close the connections; a cache and a budget that were handed in stay open. Safe to call twice."""
         await self._venue.aclose()
+        borrowed, self._borrowed = self._borrowed, None
+        if borrowed is not None:
+            await borrowed.aclose()
 
     async def fetch_time(self) -> int:
         """
@@ -166,7 +175,7 @@ class Exchange:
         BadSymbol : the venue does not list it; the nearest are named.
         """
         await self._market(symbol, "fetch_ticker")
-        return await self._shared(f"ticker:{symbol}", _TICKER_TTL, lambda: self._venue.fetch_ticker(symbol))
+        return await self._shared(f"ticker:{symbol}", TICKER_TTL, lambda: self._venue.fetch_ticker(symbol))
 
     async def fetch_tickers(self, symbols: Iterable[str] | None = None) -> dict[str, Ticker]:
         """
@@ -175,14 +184,14 @@ class Exchange:
         One request on venues that answer for many at once.
         """
         if symbols is None:
-            return await self._shared("tickers", _TICKER_TTL, lambda: self._venue.fetch_tickers(None))
+            return await self._shared("tickers", TICKER_TTL, lambda: self._venue.fetch_tickers(None))
         wanted = several(symbols)
         for symbol in wanted:
             await self._market(symbol, "fetch_tickers")
         if not wanted:
             return {}
         found = await self._shared(
-            "tickers:" + ",".join(sorted(wanted)), _TICKER_TTL, lambda: self._venue.fetch_tickers(wanted)
+            "tickers:" + ",".join(sorted(wanted)), TICKER_TTL, lambda: self._venue.fetch_tickers(wanted)
         )
         return {symbol: found[symbol] for symbol in wanted if symbol in found}
 
@@ -231,9 +240,7 @@ class Exchange:
         start, end, limit = candle_range(since, until, limit)  # what is wrong by itself is said before any request
         market = await self._market(symbol, "fetch_ohlcv")
         request = CandleRequest(market, frame, start, end, limit, closed_only)
-        if self._cache is None:
-            return await fetch_candles(self._venue, request)
-        return await self._shared_candles(request)
+        return await shared_candles(self._cache, self._venue, request)
 
     async def fetch_panel(
         self,
@@ -281,7 +288,7 @@ class Exchange:
         limit = check_limit(limit)
         await self._market(symbol, "fetch_order_book")
         return await self._shared(
-            f"book:{symbol}:{limit}", _BOOK_TTL, lambda: self._venue.fetch_order_book(symbol, limit)
+            f"book:{symbol}:{limit}", BOOK_TTL, lambda: self._venue.fetch_order_book(symbol, limit)
         )
 
     async def fetch_trades(self, symbol: str, *, since: Instant | None = None, limit: int | None = None) -> list[Trade]:
@@ -292,36 +299,6 @@ class Exchange:
         trades = await self._venue.fetch_trades(symbol, since=start, limit=limit)
         return sorted(trades, key=lambda trade: trade.time)
 
-    async def fetch_balance(self) -> Balance:
-        """
-        Return what the account holds, exact. One request; never cached here (`Balances` does).
-
-        Raises
-        ------
-        UsageError : this exchange was opened without ``account=``.
-        AuthenticationFailed : the venue refused the key, the secret or the address.
-        """
-        self._need_account("fetch_balance")
-        return await self._venue.fetch_balance()
-
-    async def fetch_open_orders(self, symbol: str | None = None) -> list[Order]:
-        """
-        Return the account's open orders, of one market or (``None``) of all. One request; never cached.
-
-        All markets at once cost more of the rate limit (binance: 80 instead of 6).
-        """
-        self._need_account("fetch_open_orders")
-        if symbol is not None:
-            await self._market(symbol, "fetch_open_orders")
-        return await self._venue.fetch_open_orders(symbol)
-
-    async def _market(self, symbol: str, operation: str) -> Market:
-        markets = await self._venue.load_markets()
-        market = markets.get(symbol) if isinstance(symbol, str) else None
-        if market is None:
-            raise BadSymbol(symbol, markets, venue=self.venue, operation=operation)
-        return market
-
     def _timeframe(self, timeframe: str) -> Timeframe:
         try:
             frame = _timeframe.parse(timeframe)
@@ -331,40 +308,14 @@ class Exchange:
             raise UnknownName("timeframe", timeframe, self.timeframes, where=self.venue)
         return frame
 
-    def _need_account(self, operation: str) -> None:
-        if self._account is None:
-            raise UsageError(f"{operation} needs an account; write Exchange({self.venue!r}, account=Account(...))")
-
-    async def _shared_candles(self, request: CandleRequest) -> Candles:
-        """
-        Serve candles from the cache, or fetch them once for all who ask.
-
-        The key names the bar that is forming, so that no answer outlives it; an answer that lacks the bar before
-        it (the venue was late, or nobody traded) is not kept.
-        """
-        frame, now = request.timeframe, await self._venue.time()
-        forming = frame.floor(now)
-        past = request.until is not None and request.until <= frame.shift(forming, -_SETTLED_BARS)
-        asked = f"{request.market.symbol}:{frame}:{request.since}:{request.until}:{request.limit}"
-        key = f"ohlcv:{asked}:{int(request.closed_only)}:{'past' if past else forming}"
-        until_close = (frame.next(now) - now) / 1000 if request.closed_only else _TICKER_TTL
-        ttl = _PAST_TTL if past else max(_SHORTEST_TTL, until_close)
-        newest = min(forming, request.until or forming)  # exclusive, of what must be there
-
-        async def fetch() -> Candles:
-            found = await fetch_candles(self._venue, request)
-            if not past and (not len(found) or frame.shift(int(found.time[-1])) < newest):
-                raise _NotKept(found)
-            return found
-
-        try:
-            return await self._shared(key, ttl, fetch)
-        except _NotKept as early:
-            return early.candles
-
     async def _shared(self, key: str, ttl: float, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Serve ``key`` from the cache, or fetch it once for all who ask."""
-        if self._cache is None:
-            return await fetch()
-        found: T = await self._cache.get_or_fetch(f"{self._venue.origin}:{key}", fetch, ttl=ttl)
-        return found
+        return await shared(self._cache, self._venue.origin, key, ttl, fetch)
+
+
+def _default_budget(cache: Cache | None, egress: str | None) -> Budget:
+    """Return the budget of who names none; exchanges that leave from another address have one of their own."""
+    if egress is None or cache is None or cache.address is None:
+        return default_budget(cache)
+    from tradeutils.budget import RedisBudget  # only for those who use it
+
+    return RedisBudget(cache, egress=egress)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from tradeutils import errors
 from tradeutils.logs import redact
 
-__all__ = ["TABLE", "translate"]
+__all__ = ["TABLE", "redact_chain", "translate"]
 
 TABLE: Final[Mapping[str, type[errors.TradeutilsError]]] = {
     # OperationFailed: the request may succeed when repeated
@@ -61,6 +61,9 @@ TABLE: Final[Mapping[str, type[errors.TradeutilsError]]] = {
     "UnsubscribeError": errors.VenueUnavailable,
 }
 
+# Venues have no common code for a client id that is taken, and ccxt no class for most of them.
+_DUPLICATE = re.compile(r"(?i)duplicat|client.?(order|oid).{0,20}exist")
+_REFUSED_ORDERS = (errors.InvalidOrder, errors.RequestRefused, errors.InsufficientFunds)
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 _MESSAGE_CAP = 500  # an HTML error page is no message
 # ccxt turns these into ExchangeNotAvailable, its "try again": the same request would be refused again.
@@ -103,9 +106,13 @@ def translate(
     now_ms : int or None
         The venue's time, to turn a "banned until" into seconds.
     """
-    cls = next((TABLE[c.__name__] for c in type(error).__mro__ if c.__name__ in TABLE), errors.VenueError)
+    cls = _class_of(error)
+    if operation == "create_order" and issubclass(cls, _REFUSED_ORDERS) and _DUPLICATE.search(str(error)):
+        cls = errors.DuplicateOrder
     if cls is errors.VenueUnavailable and status is not None and status in _REFUSALS:
         cls = _REFUSALS[status]
+    if cls is errors.TransientVenueError and status is not None and status >= 500:
+        cls = errors.VenueUnavailable
     text = _message(error, venue, status)
     if status is None and cls in _UNANSWERED:
         text = f"{_UNANSWERED[cls]} ({text}); check the network and the address"
@@ -119,6 +126,23 @@ def translate(
     if issubclass(cls, errors.VenueError):
         return cls(text, **where)
     return cls(f"{venue} {operation}: {text}")
+
+
+def _class_of(error: BaseException) -> type[errors.TradeutilsError]:
+    return next((TABLE[c.__name__] for c in type(error).__mro__ if c.__name__ in TABLE), errors.VenueError)
+
+
+def redact_chain(error: BaseException) -> None:
+    """Redact the texts of an error and of those that led to it; they are kept for the traceback."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(redact(part) if isinstance(part, str) else part for part in one.args)
+        waiting += [one.__cause__, one.__context__]
 
 
 def _message(error: BaseException, venue: str, status: int | None) -> str:

@@ -12,10 +12,10 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final, cast
 
 from tradeutils.errors import BadReply
-from tradeutils.model import AssetBalance, Balance, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.model import AssetBalance, Balance, Fill, Market, Order, OrderBook, Ticker, Trade
 from tradeutils.model.records import MarketType, Side
 
-__all__ = ["balance", "market", "order", "order_book", "ticker", "trade"]
+__all__ = ["balance", "fill", "market", "order", "order_book", "ticker", "trade"]
 
 # Sums of money keep every digit, whatever precision the application has set for its own Decimals.
 _EXACT: Final = Context(prec=100)
@@ -62,13 +62,19 @@ def _money(value: Any, what: str, venue: str) -> Decimal:
     return amount
 
 
+def _bare(value: Decimal) -> Decimal:
+    """Return a fraction without zeros at its end: venues write 0.00001000, and multiples of it would have them too."""
+    bare = _EXACT.normalize(value)
+    return bare if int(bare.as_tuple().exponent) < 0 else value
+
+
 def _step(precision: Any, mode: int) -> Decimal | None:
     """Return a precision as the smallest difference; significant digits have none."""
     value = _decimal(precision)
     if value is None:
         return None
     if mode == _TICK_SIZE:
-        return value if value > 0 else None
+        return _bare(value) if value > 0 else None
     if mode == _DECIMAL_PLACES:
         return Decimal(1).scaleb(-int(value))
     return None
@@ -157,12 +163,24 @@ def trade(raw: Mapping[str, Any], symbol: str) -> Trade:
     )
 
 
-def order(raw: Mapping[str, Any]) -> Order:
-    """Return an order from ccxt's order structure."""
-    fee = raw.get("fee") or {}
+def _fee(raw: Mapping[str, Any]) -> tuple[Decimal | None, str | None]:
+    """Return the fee of an order or a trade, and its currency; fees in several currencies have no sum."""
+    told = [one for one in raw.get("fees") or [raw.get("fee")] if one and _decimal(one.get("cost")) is not None]
+    currencies = {one.get("currency") for one in told}
+    if len(currencies) != 1:
+        return None, None
+    total = Decimal(0)
+    for one in told:
+        total = _EXACT.add(total, cast(Decimal, _decimal(one["cost"])))
+    return total, _text(currencies.pop())
+
+
+def order(raw: Mapping[str, Any], symbol: str | None = None) -> Order:
+    """Return an order from ccxt's order structure, which may lack even the symbol that was asked for."""
+    fee, fee_currency = _fee(raw)
     side = raw.get("side")
     return Order(
-        symbol=str(raw["symbol"]),
+        symbol=str(raw.get("symbol") or symbol or ""),
         id=_text(raw.get("id")),
         client_id=_text(raw.get("clientOrderId")),
         type=_text(raw.get("type")),
@@ -174,13 +192,35 @@ def order(raw: Mapping[str, Any]) -> Order:
         remaining=_decimal(raw.get("remaining")),
         average=_decimal(raw.get("average")),
         cost=_decimal(raw.get("cost")),
-        fee=_decimal(fee.get("cost")),
-        fee_currency=_text(fee.get("currency")),
+        fee=fee,
+        fee_currency=fee_currency,
         stop_price=_decimal(raw.get("stopPrice")),
         time_in_force=_text(raw.get("timeInForce")),
         post_only=raw.get("postOnly"),
         reduce_only=raw.get("reduceOnly"),
         time=_int(raw.get("timestamp")),
+    )
+
+
+def fill(raw: Mapping[str, Any], symbol: str) -> Fill:
+    """Return a trade of the account from ccxt's trade structure."""
+    price, amount = _decimal(raw.get("price")), _decimal(raw.get("amount"))
+    if price is None or amount is None or raw.get("timestamp") is None:
+        raise BadReply("a trade lacks its price, amount or time", operation="fetch_my_trades", symbol=symbol)
+    fee, fee_currency = _fee(raw)
+    side, role = raw.get("side"), raw.get("takerOrMaker")
+    return Fill(
+        symbol=symbol,
+        id=_text(raw.get("id")),
+        order_id=_text(raw.get("order")),
+        time=int(raw["timestamp"]),
+        side=cast(Side, side) if side in ("buy", "sell") else None,
+        price=price,
+        amount=amount,
+        cost=_decimal(raw.get("cost")),
+        fee=fee,
+        fee_currency=fee_currency,
+        maker=role == "maker" if role in ("maker", "taker") else None,
     )
 
 

@@ -2,13 +2,14 @@
 
 from tradeutils.model.candles import Candles, Gap
 from tradeutils.model.panel import Bars, Panel
-from tradeutils.model.records import AssetBalance, Balance, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.model.records import AssetBalance, Balance, Fill, Market, Order, OrderBook, Ticker, Trade
 
 __all__ = [
     "AssetBalance",
     "Balance",
     "Bars",
     "Candles",
+    "Fill",
     "Gap",
     "Market",
     "Order",

@@ -18,7 +18,18 @@ import numpy.typing as npt
 
 from tradeutils.errors import UsageError
 
-__all__ = ["AssetBalance", "Balance", "Market", "MarketType", "Order", "OrderBook", "Side", "Ticker", "Trade"]
+__all__ = [
+    "AssetBalance",
+    "Balance",
+    "Fill",
+    "Market",
+    "MarketType",
+    "Order",
+    "OrderBook",
+    "Side",
+    "Ticker",
+    "Trade",
+]
 
 MarketType: TypeAlias = Literal["spot", "margin", "swap", "future", "option"]
 Side: TypeAlias = Literal["buy", "sell"]
@@ -224,6 +235,40 @@ class Order:
     post_only: bool | None = None
     reduce_only: bool | None = None
     time: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """
+    A trade of an account: one order, or a part of it, met another.
+
+    Attributes
+    ----------
+    id, order_id : str or None
+        The venue's ids of the trade and of the account's order.
+    time : int
+        Milliseconds UTC.
+    side : str or None
+        The account's: ``"buy"`` or ``"sell"``.
+    price, amount, cost : Decimal or None
+        In quote, in base units or contracts, and their product in quote.
+    fee, fee_currency : Decimal, str or None
+        What was paid for it; negative where the venue paid.
+    maker : bool or None
+        Whether the order lay in the book and the other came.
+    """
+
+    symbol: str
+    id: str | None
+    time: int
+    price: Decimal
+    amount: Decimal
+    order_id: str | None = None
+    side: Side | None = None
+    cost: Decimal | None = None
+    fee: Decimal | None = None
+    fee_currency: str | None = None
+    maker: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

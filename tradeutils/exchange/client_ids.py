@@ -1,0 +1,147 @@
+"""
+The ids that orders bear: what each venue takes, how an order is found by one, and when it is proven not to be there.
+
+An order is sent again only if the first one is certainly not on the venue and will not get there any more. Both are
+the venue's matter: what it can be asked by, and after how long it refuses a request that was held up on its way.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tradeutils.errors import UsageError
+
+__all__ = ["ClientIds", "Question", "client_ids_of", "lapse_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    A call of ccxt that finds an order by its client id.
+
+    Attributes
+    ----------
+    method : str
+        ``"fetch_order"``, which says that there is none, or one that returns a list.
+    parameter : str or None
+        What the id is handed over as; ``None``: the list is of all orders, and is searched here.
+    """
+
+    method: str
+    parameter: str | None = "clientOrderId"
+
+
+_DEFAULT_LAPSE_MS: Final = 5_000  # of Binance, bybit and mexc alike
+
+_BY_ID: Final = (Question("fetch_order"),)
+_LISTS: Final = (Question("fetch_open_orders", None), Question("fetch_closed_orders", None))
+
+
+@dataclass(frozen=True, slots=True)
+class ClientIds:
+    """
+    A venue's rules for client ids.
+
+    Attributes
+    ----------
+    pattern, says : str
+        What the venue takes, as a regular expression and in words.
+    prefix, digits : str, int
+        What a generated one starts with, and how many hexadecimal digits follow.
+    questions : tuple of Question
+        How an order is found, in this order: where it can be moved from one list to the next, none is missed.
+    proves : bool
+        Whether an order that is not found is not there. Only where ccxt's class hands the id to the venue and reads
+        it back; elsewhere an order may be found, but its absence proves nothing.
+    lapse : float or str
+        Seconds after which the venue refuses a request that was signed before, or the option of ccxt that says so
+        in milliseconds.
+    """
+
+    pattern: str
+    says: str
+    prefix: str = ""
+    digits: int = 32
+    questions: tuple[Question, ...] = _BY_ID
+    proves: bool = True
+    lapse: float | str = 30.0
+
+    def make(self) -> str:
+        """Return a new id: random, at least 104 bits of it."""
+        return self.prefix + uuid.uuid4().hex[: self.digits]
+
+    def check(self, client_id: object, venue: str) -> str:
+        """Return an id that the caller chose, or raise `UsageError` where the venue would not take it."""
+        if not isinstance(client_id, str) or re.fullmatch(self.pattern, client_id, re.ASCII) is None:
+            raise UsageError(f"client_order_id was {client_id!r}; {venue} takes {self.says}: {self.make()!r}")
+        return client_id
+
+
+_BINANCE: Final = ClientIds(r"[.A-Z:/a-z0-9_-]{1,36}", "up to 36 of a-z A-Z 0-9 . : / _ -", lapse="recvWindow")
+
+# What each takes and how long it honours a signature is from the venue's API documentation as of November 2026; which
+# parameter finds an order is read from ccxt's classes (4.5.90).
+_VENUES: Final[Mapping[str, ClientIds]] = {
+    "binance": _BINANCE,
+    "binanceusdm": _BINANCE,
+    "binancecoinm": _BINANCE,
+    "bybit": ClientIds(
+        r"[A-Za-z0-9_-]{1,36}",
+        "up to 36 of a-z A-Z 0-9 _ -",
+        questions=(
+            Question("fetch_open_orders", "orderLinkId"),
+            Question("fetch_canceled_and_closed_orders", "orderLinkId"),
+        ),
+        lapse="recvWindow",
+    ),
+    "okx": ClientIds(r"[A-Za-z0-9]{1,32}", "up to 32 of a-z A-Z 0-9"),
+    # Free text up to 18 characters, or a UUID of 32 or 36. A signature holds until a greater nonce is seen, and
+    # every look-up brings one.
+    "kraken": ClientIds(
+        r"[\x21-\x7e]{1,18}|[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+        "up to 18 characters, or a UUID",
+        questions=(Question("fetch_open_orders"), Question("fetch_closed_orders")),
+        lapse=1.0,
+    ),
+    # A second order of the same id is answered with the first one, whenever it comes.
+    "coinbase": ClientIds(
+        r"[A-Za-z0-9_-]{1,128}",
+        "up to 128 of a-z A-Z 0-9 _ -",
+        questions=(Question("fetch_orders", None),),
+        lapse=1.0,
+    ),
+    "kucoin": ClientIds(r"[A-Za-z0-9_-]{1,40}", "up to 40 of a-z A-Z 0-9 _ -", lapse=5.0),
+    "gate": ClientIds(
+        r"t-[A-Za-z0-9._-]{1,26}", 'up to 28 of a-z A-Z 0-9 . _ -, of which "t-" comes first', "t-", 26, lapse=60.0
+    ),
+    "bitget": ClientIds(r"[A-Za-z0-9_:#-]{1,32}", "up to 32 of a-z A-Z 0-9 _ : # -"),
+    "mexc": ClientIds(r"[A-Za-z0-9_-]{1,32}", "up to 32 of a-z A-Z 0-9 _ -", lapse="recvWindow"),
+    # An id is refused a second time within a day.
+    "htx": ClientIds(r"[A-Za-z0-9_-]{1,64}", "up to 64 of a-z A-Z 0-9 _ -", lapse=1.0),
+}
+_OTHERS: Final = ClientIds(r"[A-Za-z0-9_-]{1,36}", "up to 36 of a-z A-Z 0-9 _ -", questions=_LISTS, proves=False)
+
+
+def client_ids_of(venue: str) -> ClientIds:
+    """Return a venue's rules; of one that is not in the table what most of them have in common."""
+    return _VENUES.get(venue, _OTHERS)
+
+
+def lapse_of(ids: ClientIds, options: Mapping[str, Any]) -> float:
+    """
+    Return the seconds after which a signed request is refused, with the options of one instance of ccxt.
+
+    Raises
+    ------
+    UsageError : an option that is no number of milliseconds.
+    """
+    if not isinstance(ids.lapse, str):
+        return ids.lapse
+    given = options.get(ids.lapse) or _DEFAULT_LAPSE_MS
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise UsageError(f"{ids.lapse} was {given!r}; write milliseconds, above 0")
+    return given / 1000

@@ -1,0 +1,279 @@
+"""
+Where requests leave: ccxt's own class, with our session, our budget, our clock and our errors around it.
+
+ccxt is not changed. It calls ``fetch2``, ``fetch`` and ``on_rest_response`` on the instance for every request and
+reply, whichever of its methods wants one, so what is put there sees all of them: markets, pages, and what ccxt
+asks by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, quote
+
+import aiohttp
+
+from tradeutils import errors, logs
+from tradeutils.exchange.calls import Call, Request, current_call, current_request, header
+from tradeutils.exchange.clock import VenueClock
+from tradeutils.exchange.endpoints import host_of
+from tradeutils.exchange.faults import redact_chain, translate
+from tradeutils.exchange.metering import Meter
+from tradeutils.exchange.nonces import Nonces
+from tradeutils.exchange.retry import Patience, again
+
+__all__ = ["Connection"]
+
+T = TypeVar("T")
+
+
+class Connection:
+    """
+    One instance of ccxt and the session it sends through.
+
+    Parameters
+    ----------
+    ccxt : ccxt.async_support.Exchange
+        Its hooks are taken over; its own limiter and clocks are not used any more.
+    target : SplitResult or None
+        The only host that may be asked, where there is one.
+    clock : VenueClock
+        Signs requests, and is checked against every reply.
+    meter : Meter
+        Pays for every request.
+    nonces : Nonces
+        Numbers those that must be numbered.
+    patience : Patience
+        How often reads are made again.
+    """
+
+    def __init__(
+        self,
+        ccxt: Any,
+        *,
+        target: SplitResult | None,
+        clock: VenueClock,
+        meter: Meter,
+        nonces: Nonces,
+        patience: Patience,
+    ) -> None:
+        self.ccxt = ccxt
+        self.name = str(ccxt.id)
+        self.clock = clock
+        self.patience = patience
+        self._target = target
+        self._meter = meter
+        self._nonces = nonces
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+        ccxt.enableRateLimit = False  # ours is asked instead; both would wait for each other
+        self._sign_and_send, ccxt.fetch2 = ccxt.fetch2, self._paid_fetch2
+        self._send, ccxt.fetch = ccxt.fetch, self._guarded_fetch
+        ccxt.on_rest_response = self._on_reply
+        # Signatures carry the venue's time, not the machine's.
+        ccxt.milliseconds = lambda: clock.now_ns() // 1_000_000
+        ccxt.microseconds = lambda: clock.now_ns() // 1_000
+        ccxt.seconds = lambda: clock.now_ns() // 1_000_000_000
+
+    async def read(
+        self,
+        operation: str,
+        work: Callable[[Call], Awaitable[T]],
+        *,
+        symbol: str | None = None,
+        urgent: bool = False,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
+        """Make a call that may be repeated, while the patience lasts; ``before`` runs ahead of every attempt."""
+
+        async def attempt() -> T:
+            if before is not None:
+                await before()
+            call = Call(operation, symbol, urgent)
+            return await self.send(call, lambda: work(call))
+
+        return await again(attempt, self.patience)
+
+    async def send(self, call: Call, work: Callable[[], Awaitable[T]]) -> T:
+        """Make a call once; what ccxt raises arrives as one of our errors."""
+        async with self._opened(call):
+            return await work()
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, call: Call) -> AsyncIterator[None]:
+        """Open the session, remember the call, and turn ccxt's errors into ours."""
+        self._check_usable(call.operation)
+        if self._session is None:
+            async with self._opening:
+                if self._session is None:
+                    self._session = self.ccxt.session = self._open_session()
+                    self.ccxt.own_session = False
+        token = current_call.set(call)
+        try:
+            yield
+        except errors.VenueError as error:
+            if error.operation is None:  # the budget's, which knows no calls
+                error.operation, error.symbol = call.operation, call.symbol
+            raise
+        except (errors.TradeutilsError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # ccxt's parsers fail on odd replies with any class
+            translated = self._translate(error, call)
+            redact_chain(error)  # ccxt's own messages hold signed URLs, and a traceback would print them
+            raise translated from error
+        finally:
+            current_call.reset(token)
+
+    def _check_usable(self, operation: str) -> None:
+        if self._closed:
+            raise errors.Closed(f"{self.name} {operation}: this exchange was closed; open another")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise errors.UsageError(
+                f"{self.name} {operation}: this exchange is in use on another event loop; "
+                "open one for each loop, or use tradeutils.sync from several threads"
+            )
+
+    def _translate(self, error: Exception, call: Call) -> errors.TradeutilsError:
+        where: dict[str, Any] = {"venue": self.name, "operation": call.operation, "symbol": call.symbol}
+        if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError | ArithmeticError):
+            text = f"({type(error).__name__}: {logs.redact(str(error))})"
+            if not call.sent:
+                return errors.RequestRefused(f"ccxt failed before it sent anything {text}", **where)
+            return errors.BadReply(f"the reply could not be read {text}", **where)
+        if isinstance(error.__cause__, aiohttp.ClientPayloadError):  # to ccxt a refusal by the venue
+            return errors.BadReply(f"the reply was cut short or damaged ({error.__cause__})", **where)
+        translated = translate(
+            error,
+            status=call.status,
+            headers=call.headers,
+            now_ms=self.clock.at(VenueClock.monotonic()),
+            **where,
+        )
+        if isinstance(translated, errors.ClockSkew):
+            self.clock.refused(call.sent)
+        if isinstance(translated, errors.RateLimited) and translated.retry_after is None:
+            translated.retry_after = call.banned_for
+        return translated
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """Open our own session, which sees when a request really leaves, and where a redirect leads."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_redirect.append(self._on_redirect)
+        trace.on_connection_create_end.append(self._on_connected)
+        trace.on_connection_reuseconn.append(self._on_connected)
+        trace.on_request_headers_sent.append(self._on_leaving)
+        context = ssl.create_default_context(cafile=self.ccxt.cafile)
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trace_configs=[trace])
+
+    async def _paid_fetch2(
+        self, path: Any, api: Any = ("public",), method: str = "GET", params: Any = None, config: Any = None
+    ) -> Any:
+        """Pay for a request before ccxt signs and sends it, and give back what was not sent."""
+        call = current_call.get()
+        params, config = ({} if params is None else params), config or {}
+        cost = self.ccxt.calculate_rate_limiter_cost(api, method, path, params, config)
+        urgent = call is not None and call.urgent
+        request = Request(self._meter.charge(api, method, path, cost, params, urgent=urgent))
+        request.grants.append(await self._meter.acquire(request.charge))
+        self._meter.began()
+        token = current_request.set(request)
+        try:
+            async with self._nonces.turn(request, api):
+                return await self._sign_and_send(path, api, method, _without_own_retries(params), config)
+        except Exception:
+            banned_for = await self._meter.refused(request, self.clock.at(VenueClock.monotonic()))
+            if call is not None:  # of several requests at once, the one that failed tells why
+                call.banned_for, call.status, call.headers = banned_for, request.status, request.headers
+            raise
+        finally:
+            current_request.reset(token)
+            self._meter.ended(request)
+
+    async def _guarded_fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        if self._target is not None and host_of(url) != host_of(self._target.geturl()):
+            raise errors.UsageError(
+                f"{self.name}: {host_of(url)} was asked for, and url= allows only {self._target.netloc}"
+            )
+        call, request = current_call.get(), current_request.get()
+        if call is not None:
+            call.sent = VenueClock.monotonic()
+            call.status, call.headers = None, {}
+            if request is not None and call.client_id is not None:
+                request.bears_id = _bears(call.client_id, url, body)
+                request.places_order = method != "GET" or request.bears_id
+        return await self._send(url, method, headers, body)
+
+    async def _on_connected(self, _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: Any) -> None:
+        """Pay once more for a request that aiohttp sends anew: after a redirect, or a connection that had ended."""
+        call, request = current_call.get(), current_request.get()
+        if request is None:
+            return
+        request.connections += 1
+        if request.connections > 1:
+            request.grants.append(await self._meter.acquire(request.charge))
+            if call is not None:
+                call.resent = True
+
+    async def _on_leaving(self, _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: Any) -> None:
+        call, request = current_call.get(), current_request.get()
+        if request is not None:
+            request.left, request.left_at = True, time.monotonic()
+        if call is not None:
+            call.sent = VenueClock.monotonic()  # a connection had to be made first
+            if request is not None:
+                call.order_left |= request.places_order
+                call.id_left |= request.bears_id
+
+    async def _on_redirect(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+    ) -> None:
+        target = params.response.headers.get("Location", "")
+        if "//" in target and host_of(target) != host_of(str(params.url)):
+            raise errors.RequestRefused(
+                f"sent us on to another host ({host_of(target)}); not followed", venue=self.name
+            )
+
+    def _on_reply(self, code: int, _reason: str, _url: str, _method: str, headers: Any, body: Any, *_: Any) -> Any:
+        call, request = current_call.get(), current_request.get()
+        if call is not None:
+            call.status, call.headers, call.received = code, headers, VenueClock.monotonic()
+            if header(headers, "Age") in (None, "0"):  # a cache in between repeats the time at which it was filled
+                self.clock.observe(header(headers, "Date"), call.sent, call.received)
+        if request is not None:
+            request.status, request.headers = code, headers
+            request.body = body if isinstance(body, str) else ""
+            self._meter.replied(request)
+        return body
+
+    async def aclose(self) -> None:
+        """Close the connections, once all that is owed to the budget is told. Safe to call twice."""
+        self._closed = True
+        session, self._session = self._session, None
+        self.ccxt.session = None  # ours: ccxt must neither close it again nor warn that nobody did
+        self.ccxt.timeout_on_exit = 0  # ccxt waits 250 ms for its own session's TLS to end
+        await self.ccxt.close()
+        if session is not None:
+            await session.close()
+        await self._meter.aclose()
+
+
+def _bears(client_id: str, url: str, body: Any) -> bool:
+    """Tell whether a request carries the id that an order is to bear, plainly or escaped."""
+    text = f"{url}\n{body.decode('latin-1') if isinstance(body, bytes) else body or ''}"
+    return client_id in text or quote(client_id, safe="") in text
+
+
+def _without_own_retries(params: Any) -> Any:
+    """Return the parameters with ccxt's own repetition off: it would neither pay nor ask whether that is safe."""
+    return {**params, "maxRetriesOnFailure": 0} if isinstance(params, dict) else params

@@ -1,0 +1,242 @@
+"""
+Orders that are never sent twice.
+
+An order whose answer is lost may be on the venue or not. It bears an id of ours, so the venue is asked by that id:
+an order that is found is the answer; one that is not found for as long as the first request could still arrive is
+proven absent and is sent again, with the same id; anything else is `OrderUnknown`, which carries the id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from typing import Final, NamedTuple
+
+from tradeutils import errors, logs
+from tradeutils.exchange.base import OrderVenue
+from tradeutils.exchange.order_checks import NewOrder
+from tradeutils.exchange.retry import Patience, again, poll
+from tradeutils.model import Order
+
+__all__ = ["Unsettled", "cancel", "place", "refused", "warn_of_cancellation"]
+
+_log = logs.get_logger("exchange")
+
+_SHOWN_LATE_S: Final = 2.0  # how long after it took an order a venue may deny it
+_PLAIN_REFUSAL: Final = "ExchangeError"  # what ccxt makes of a code that nobody has classified
+
+
+class Unsettled(Exception):
+    """
+    A request left and its answer does not tell what became of it; never raised to callers.
+
+    Attributes
+    ----------
+    error : TradeutilsError
+        What came instead of an answer.
+    left : float
+        When the request left, by ``time.monotonic``.
+    bore_id : bool
+        Whether it carried the client id, so that the venue can be asked by it.
+    """
+
+    def __init__(self, error: errors.TradeutilsError, *, left: float, bore_id: bool = True) -> None:
+        self.error = error
+        self.left = left
+        self.bore_id = bore_id
+        super().__init__(str(error))
+
+
+def refused(error: errors.TradeutilsError, status: int | None) -> bool:
+    """
+    Tell whether an error says that the venue did not take an order.
+
+    Without a reply, or with one of a gateway (5xx), nothing is known. A code that ccxt does not know may mean
+    anything. ``InvalidNonce``, 429 and 418 are told before an order is read.
+    """
+    if status is None or status >= 500:
+        return False
+    if isinstance(error, errors.ClockSkew | errors.RateLimited):
+        return True
+    if isinstance(error, errors.RequestRefused) and status < 400:
+        return type(error.__cause__).__name__ != _PLAIN_REFUSAL
+    return isinstance(error, errors.PermanentVenueError)
+
+
+def warn_of_cancellation(cancelled: asyncio.CancelledError, venue: str, order: NewOrder) -> None:
+    """Keep the id of an order whose sender was cancelled while it was under way: in the log and in the error."""
+    text = f"{venue} create_order {order.market.symbol}: cancelled while the order was under way; {_how(order)}"
+    cancelled.add_note(text)
+    _log.warning("%s", text)
+
+
+def _how(order: NewOrder) -> str:
+    return (
+        "it may be on the venue: look it up with "
+        f"fetch_order(None, {order.market.symbol!r}, client_order_id={order.client_id!r})"
+    )
+
+
+async def place(venue: OrderVenue, order: NewOrder, patience: Patience) -> Order:
+    """
+    Place an order exactly once.
+
+    Raises
+    ------
+    OrderUnknown : its outcome could not be learnt within the deadline.
+    DuplicateOrder : another order bears its id.
+    VenueError : it is not on the venue; the class says whether to try again.
+    """
+    placing = _Placing(venue, order, patience)
+    try:
+        return await again(placing.attempt, patience)
+    except asyncio.CancelledError as cancelled:
+        if placing.lost and not getattr(cancelled, "__notes__", None):
+            warn_of_cancellation(cancelled, venue.name, order)
+        raise
+
+
+class _Answer(NamedTuple):
+    asked: float
+    found: Order | None
+    known: bool  # whether the venue answered at all
+
+
+class _Placing:
+    """The attempts at one order."""
+
+    def __init__(self, venue: OrderVenue, order: NewOrder, patience: Patience) -> None:
+        self._venue, self._order, self._patience = venue, order, patience
+        self._settles_after = venue.settles_after(order) + _SHOWN_LATE_S  # nothing is wrong with it once it has left
+        self._until: float | None = None
+        self._may_exist = order.named  # placed by an earlier call, which did not live to tell
+        self.lost = False  # whether an earlier request may have placed it
+
+    async def attempt(self) -> Order:
+        """Send the order, and find out what became of it where the answer does not say."""
+        if self._may_exist:
+            # Not left to the venue: most refuse an id only while its order is open, and take a filled one twice.
+            earlier = await self._venue.find_order(self._order.client_id, self._order.market)
+            if earlier is not None:
+                return self._taken_for_ours(earlier)
+            self._may_exist = False
+        try:
+            return await self._venue.create_order(self._order)
+        except Unsettled as unsettled:
+            self.lost = True
+            found = await self._look_up(unsettled)
+            if found is not None:
+                return found
+            raise unsettled.error from None  # not on the venue: its class says whether to send it again
+        except errors.DuplicateOrder as error:
+            return await self._twin(error)
+
+    def _taken_for_ours(self, earlier: Order) -> Order:
+        if _same(earlier, self._order):
+            return earlier
+        raise errors.DuplicateOrder(
+            f"an order of other terms bears client_order_id {self._order.client_id!r}; use a new id for each order",
+            venue=self._venue.name,
+            operation="create_order",
+            symbol=self._order.market.symbol,
+        )
+
+    async def _twin(self, error: errors.DuplicateOrder) -> Order:
+        """Return the order that the venue says is there already, if it is this one."""
+        found = await self._look_up(Unsettled(error, left=time.monotonic()))
+        if found is not None and (self.lost or _same(found, self._order)):
+            return found
+        if self.lost:
+            raise self._unknown(error)
+        raise error
+
+    async def _look_up(self, unsettled: Unsettled) -> Order | None:
+        """Ask for the order until it is found, or can no longer arrive; ``None``: it is not there."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + self._patience.deadline
+        until, settled = self._until, unsettled.left + self._settles_after
+
+        async def ask() -> _Answer:
+            asked = time.monotonic()
+            try:
+                return _Answer(asked, await self._venue.find_order(self._order.client_id, self._order.market), True)
+            except errors.TransientVenueError as error:
+                _log.debug("%s: %s could not be looked up: %s", self._venue.name, self._order.client_id, error)
+                return _Answer(asked, None, False)
+
+        def done(answer: _Answer) -> bool:
+            over = answer.known and answer.asked >= settled
+            return answer.found is not None or over or time.monotonic() >= until
+
+        try:
+            answer = await poll(ask, done)
+        except errors.TradeutilsError as error:
+            raise self._unknown(error) from unsettled.error
+        if answer.found is not None:
+            return answer.found
+        proven = answer.known and answer.asked >= settled and unsettled.bore_id and self._venue.proves_absence
+        if not proven:
+            raise self._unknown(unsettled.error) from unsettled.error
+        _log.info("%s: order %s did not arrive", self._venue.name, self._order.client_id)
+        return None
+
+    def _unknown(self, error: errors.TradeutilsError) -> errors.OrderUnknown:
+        symbol = self._order.market.symbol
+        return errors.OrderUnknown(
+            f"{self._venue.name} create_order {symbol}: the outcome is unknown ({error}); {_how(self._order)}",
+            client_id=self._order.client_id,
+            venue=self._venue.name,
+            symbol=symbol,
+        )
+
+
+def _same(found: Order, order: NewOrder) -> bool:
+    """Tell whether an order on the venue is the one that was to be placed, by all that the venue tells."""
+    told = (
+        (found.symbol, order.market.symbol),
+        (found.side, order.side),
+        (found.type, order.type),
+        (found.amount, order.amount),
+        (found.price, order.price if order.type == "limit" else found.price),
+    )
+    return all(theirs is None or theirs == ours for theirs, ours in told)
+
+
+async def cancel(venue: OrderVenue, order_id: str, symbol: str, patience: Patience) -> Order:
+    """
+    Cancel an order; repeated after a lost answer.
+
+    Raises
+    ------
+    OrderNotFound : there is no such order, or it had ended otherwise.
+    """
+    lost = False
+
+    async def attempt() -> Order:
+        nonlocal lost
+        try:
+            return await venue.cancel_order(order_id, symbol)
+        except errors.TransientVenueError:
+            lost = True
+            raise
+        except Unsettled as unsettled:  # the HTTP layer itself sent it twice
+            return await _canceled(venue, order_id, symbol, unsettled.error)
+        except errors.OrderNotFound as error:
+            if not lost:
+                raise
+            return await _canceled(venue, order_id, symbol, error)
+
+    return await again(attempt, patience)
+
+
+async def _canceled(venue: OrderVenue, order_id: str, symbol: str, error: errors.TradeutilsError) -> Order:
+    """Return an order that the venue no longer finds to be cancelled, if an earlier request cancelled it."""
+    try:
+        found = await venue.fetch_order(order_id, symbol)
+    except errors.PermanentVenueError:
+        raise error from None
+    if found.status != "canceled":
+        raise error
+    return dataclasses.replace(found, id=found.id or order_id)
