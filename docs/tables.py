@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import typer.main
 from mkdocs.exceptions import PluginError
 
+if TYPE_CHECKING:
+    from tradeutils.indicators.declaration import Indicator
+
 
 def indicators() -> str:
-    """Return the registry as a table."""
-    from tradeutils.indicators.spec import REGISTRY
+    """Return the registry as a table for each family."""
+    from tradeutils.indicators.declared import FILES
 
-    rows = ["| call | what it is | results | source |", "|---|---|---|---|"]
-    for indicator in REGISTRY.values():
-        outputs = ", ".join(f"`{name}`" for name in indicator.outputs)
-        formula = f"{indicator.title}<br>{indicator.formula}".replace("|", "\\|")
-        rows.append(f"| `{indicator.signature}` | {formula} | {outputs} | {indicator.source} |")
-    return "\n".join(rows)
+    parts = []
+    for file in FILES:
+        title = file.__name__.rpartition(".")[2].capitalize()
+        rows = ["| call | what it is | outputs | source |", "|---|---|---|---|", *map(_row, file.DECLARED)]
+        parts.append("\n".join([f"### {title}", "", str(file.__doc__).strip(), "", *rows]))
+    return "\n\n".join(parts)
+
+
+def _row(indicator: Indicator) -> str:
+    outputs = ", ".join(f"`{name}`" for name in indicator.outputs)
+    first = indicator.lookback(*indicator.bind())
+    notes = f"First value after {first} bars." if first else "Known from the first bar on."
+    if indicator.tradingview is not None:
+        notes += ' `compat="tradingview"` differs.'
+    if indicator.aliases:
+        notes += f" In specs also {', '.join(f'`{alias}`' for alias in indicator.aliases)}."
+    cells = (
+        f"`{indicator.signature}`",
+        f"{indicator.title}<br>{indicator.formula}<br>{notes}",
+        outputs,
+        indicator.source,
+    )
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def commands() -> str:
@@ -36,7 +56,75 @@ def commands() -> str:
     return "\n\n".join(f"## {title}\n\n```text\n{text.rstrip()}\n```" for title, text in texts)
 
 
-TABLES: dict[str, Callable[[], str]] = {"commands": commands, "indicators": indicators}
+def windows() -> str:
+    """Return what is known of the venues' limits, a table a venue."""
+    from tradeutils.budget.rules import venues
+
+    parts = []
+    for venue in venues().values():
+        names = ", ".join(f"`{name}`" for name in venue.ids)
+        tiers = f" Tiers: {', '.join(f'`{tier}`' for tier in venue.tiers)}." if venue.tiers else ""
+        rows = [f"## {venue.name}", f"Classes of ccxt: {names}.{tiers}", ""]
+        rows += ["| pool | window | limit | of | counts | source |", "|---|---|---|---|---|---|"]
+        rows += [_window_row(pool.name, rule) for pool in venue.pools for rule in pool.rules]
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def _window_row(pool: str, rule: Any) -> str:
+    window = rule.window
+    tiers = "".join(f"<br>{tier}: {_limit(other)}" for tier, other in rule.tiers.items())
+    of = ("an address" if window.scope == "ip" else "an account") + (", each endpoint" if rule.per_endpoint else "")
+    counts = f"{rule.unit}: " + (", ".join(f"`{one}`" for one in rule.endpoints) or "all calls")
+    cells = [f"`{pool}`", f"`{window.name}`", f"{_limit(window)}{tiers}", of, counts, _linked(rule.source)]
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _linked(source: str) -> str:
+    return re.sub(r"https?://[^\s;,]*[^\s;,.:]", r"<\g<0>>", source)
+
+
+def _limit(window: Any) -> str:
+    return f"{window.limit:,.10g} in {window.seconds:,.10g} s"
+
+
+def weights() -> str:
+    """Return the endpoints that weigh something else than ccxt has."""
+    from tradeutils.budget.rules import venues
+
+    parts = []
+    for pool in (pool for venue in venues().values() for pool in venue.pools if pool.weights):
+        rows = [
+            f"### {pool.name}",
+            f"Source: {_linked(pool.weights_source)}.",
+            "",
+            "| endpoint | weight |",
+            "|---|---|",
+        ]
+        parts.append("\n".join(rows + [f"| `{name}` | {_weight(one)} |" for name, one in pool.weights.items()]))
+    return "\n\n".join(parts)
+
+
+def _weight(weight: Any) -> str:
+    if weight.each is not None:
+        return f"{weight.missing:.4g} an order"
+    if not weight.by:
+        return f"{weight.missing:g}"
+    if weight.given is not None:
+        return f"{weight.given:g} with `{weight.by}`, {weight.missing:g} without"
+    if weight.values:
+        told = ", ".join(f"{one:g} for {value}" for value, one in weight.values.items())
+        return f"by `{weight.by}`: {told}, else {weight.missing:g}"
+    told = ", ".join(f"{one:g} up to {most:g}" for most, one in weight.steps)
+    return f"by `{weight.by}`: {told}, {weight.above:g} beyond, {weight.missing:g} without"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "indicators": indicators,
+    "weights": weights,
+    "windows": windows,
+}
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

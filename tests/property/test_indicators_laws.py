@@ -1,210 +1,143 @@
-"""Laws that every indicator keeps on every panel and every parameter."""
-
-import math
+"""Laws that every indicator keeps on every panel and every parameter: whose value it is, and of which bars."""
 
 import numpy as np
 import pytest
-import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from panels import BARS, CASES, compute, inputs_of, panels, parameters_of, stacked, walk
 
 from tradeutils import indicators
-from tradeutils.indicators import REGISTRY
+from tradeutils.indicators import REGISTRY, cpu
 
-NAMES = sorted(REGISTRY)
-BARS = 90
-TALIB = {"bbands": lambda close, period, deviations: talib.BBANDS(close, period, deviations, deviations)}
-
-
-@st.composite
-def parameters_of(draw, name):
-    """Draw parameters of an indicator, short enough for BARS bars to reach well past the lookback."""
-    values = []
-    for parameter in REGISTRY[name].parameters:
-        if parameter.whole:
-            values.append(draw(st.integers(int(parameter.lowest), 20)))
-        else:
-            values.append(draw(st.floats(0.0, 4.0)))
-    return tuple(values)
+MODES = st.sampled_from(["restart", "propagate", "hold"])
+every_case = pytest.mark.parametrize(("name", "compat"), CASES)
 
 
-class Prices(dict):
-    """The columns of a panel, which show as how they were drawn and not as their numbers."""
-
-    drawn: dict
-
-    def __repr__(self):
-        return f"Prices({self.drawn})"
+def few(examples):
+    """Return the settings of a law that holds for a hundred indicators: few examples of each."""
+    return settings(deadline=None, max_examples=examples)
 
 
-@st.composite
-def panels(draw, symbols=3, *, gaps=True):
-    """Draw the high, low and close of a panel: walks of any scale, with flat stretches, jumps and missing bars."""
-    drawn = {
-        "seed": draw(st.integers(0, 2**32 - 1)),
-        "size": draw(st.sampled_from([1e-8, 1.0, 1e5])),
-        "moves": draw(st.sampled_from([1e-6, 1e-3, 0.05])),
-        "flat": draw(st.sampled_from([0.0, 0.3, 0.9])),
-        "leading": draw(st.integers(0, 40)) if gaps else 0,
-        "missing": draw(st.sampled_from([0.0, 0.02, 0.2])) if gaps else 0.0,
-        "as": draw(st.sampled_from([np.nan, np.inf, -np.inf])) if gaps else np.nan,
-    }
-    random = np.random.default_rng(drawn["seed"])
-    moves = random.normal(0, drawn["moves"], (BARS, symbols))
-    moves[random.random(moves.shape) < drawn["flat"]] = 0.0
-    close = drawn["size"] * np.exp(moves.cumsum(axis=0))
-    high, low = close * (1 + 0.01 * random.random(close.shape)), close * (1 - 0.01 * random.random(close.shape))
-    for column in (high, low, close):
-        column[random.random(close.shape) < drawn["missing"]] = drawn["as"]
-    close[: drawn["leading"], 0] = np.nan
-    made = Prices(high=high, low=low, close=close)
-    made.drawn = drawn
-    return made
-
-
-def compute(name, panel, parameters, rows=slice(None), columns=slice(None)):
-    """Return the outputs of an indicator, stacked, on part of a panel."""
-    inputs = [panel[column][rows][..., columns] for column in REGISTRY[name].inputs]
-    made = getattr(indicators, name)(*inputs, *parameters)
-    return np.stack(made if isinstance(made, tuple) else (made,))
-
-
-def scale_of(name, panel):
-    """Return the size that errors are measured against: 100 for RSI, else the largest price."""
-    finite = panel["close"][np.isfinite(panel["close"])]
-    return 100.0 if name == "rsi" else (np.abs(finite).max() if finite.size else 1.0)
-
-
-@pytest.mark.parametrize("name", NAMES)
+@every_case
 @given(data=st.data())
-@settings(deadline=None)
-def test_more_bars_never_change_earlier_values(name, data):
+@few(8)
+def test_more_bars_never_change_earlier_values(name, compat, data):
     """Prefix invariance: what is known at a bar has the same bits whatever comes later."""
     panel, parameters = data.draw(panels()), data.draw(parameters_of(name))
+    options = {"nan": data.draw(MODES), "compat": compat}
     cut = data.draw(st.integers(0, BARS))
-    whole = compute(name, panel, parameters)
-    np.testing.assert_array_equal(compute(name, panel, parameters, rows=slice(cut)), whole[:, :cut])
+    whole = compute(name, panel, parameters, **options)
+    np.testing.assert_array_equal(compute(name, panel, parameters, rows=slice(cut), **options), whole[:, :cut])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_case
 @given(data=st.data())
-@settings(deadline=None)
-def test_a_symbol_does_not_depend_on_its_neighbours(name, data):
+@few(8)
+def test_a_symbol_does_not_depend_on_its_neighbours(name, compat, data):
     """Column independence: alone, among a few, or beyond a vector's width, a symbol has the same bits."""
     panel, parameters = data.draw(panels(symbols=19)), data.draw(parameters_of(name))
-    whole = compute(name, panel, parameters)
+    options = {"nan": data.draw(MODES), "compat": compat}
+    whole = compute(name, panel, parameters, **options)
     low = data.draw(st.integers(0, 18))
     high = data.draw(st.integers(low + 1, 19))
-    np.testing.assert_array_equal(compute(name, panel, parameters, columns=slice(low, high)), whole[:, :, low:high])
-    np.testing.assert_array_equal(compute(name, panel, parameters, columns=low), whole[:, :, low])
+    some = compute(name, panel, parameters, columns=slice(low, high), **options)
+    np.testing.assert_array_equal(some, whole[:, :, low:high])
+    np.testing.assert_array_equal(compute(name, panel, parameters, columns=low, **options), whole[:, :, low])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.fixture(scope="module", name="wide")
+def _wide():
+    """Return a panel of more symbols than a block holds, worth several threads."""
+    return walk(64, 2200, moves=0.01, flat=0.2, traded=False, missing=0.01)
+
+
+@every_case
+def test_any_number_of_threads_gives_the_same_bits(name, compat, wide):
+    """Over several blocks of symbols, on one thread and on three, and for a few symbols alone."""
+    parameters = REGISTRY[name].bind([min(5, p.highest) for p in REGISTRY[name].parameters if p.whole][:1])
+    one = compute(name, wide, parameters, threads=1, compat=compat)
+    np.testing.assert_array_equal(compute(name, wide, parameters, threads=3, compat=compat), one)
+    for low in (0, 1021, 2190):
+        some = compute(name, wide, parameters, columns=slice(low, low + 9), threads=1, compat=compat)
+        np.testing.assert_array_equal(some, one[:, :, low : low + 9])
+
+
+@every_case
 @given(data=st.data())
-@settings(deadline=None)
-def test_a_bar_has_a_value_exactly_after_lookback_good_bars(name, data):
-    """A value is known where the bar and the lookback before it are good, and nowhere else, in every output."""
-    panel, parameters = data.draw(panels()), data.draw(parameters_of(name))
-    indicator = REGISTRY[name]
-    good = np.logical_and.reduce([np.isfinite(panel[column]) for column in indicator.inputs])
-    run = np.zeros(good.shape[1], dtype=int)
-    for t, output in enumerate(np.moveaxis(compute(name, panel, parameters), 0, 1)):
-        run = np.where(good[t], run + 1, 0)
-        want = run > indicator.lookback(*parameters)
-        np.testing.assert_array_equal(np.isfinite(output), np.broadcast_to(want, output.shape))
+@few(7)
+def test_bar_by_bar_equals_the_batch_to_the_bit(name, compat, data):
+    """A kept state fed some bars at a time gives what one call gives, and remembers the same."""
+    panel, parameters = data.draw(panels(symbols=5)), data.draw(parameters_of(name))
+    nan = data.draw(MODES)
+    columns = inputs_of(name, panel)
+    nodes = REGISTRY[name].expressions(parameters, compat=compat)
+    program = cpu.program_of(nodes, REGISTRY[name].inputs, nan)
+    whole = [np.empty((BARS, 5)) for _ in nodes]
+    batch = cpu.State(program, 5)
+    batch.feed(columns, whole)
+    np.testing.assert_array_equal(np.stack(whole), compute(name, panel, parameters, nan=nan, compat=compat))
+    stepped, at = cpu.State(program, 5), 0
+    for count in data.draw(st.permutations([1] * 30 + [2, 7, 20, 31])):
+        bars = slice(at, at + count)
+        part = [np.empty((count, 5)) for _ in nodes]
+        stepped.feed([column[bars] for column in columns], part)
+        for output, latest in zip(whole, part, strict=True):
+            np.testing.assert_array_equal(latest, output[bars])
+        at += count
+    assert at == BARS
+    np.testing.assert_array_equal(stepped.memory, batch.memory)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_case
 @given(data=st.data())
-@settings(deadline=None)
-def test_after_a_missing_bar_a_series_begins_anew(name, data):
-    """What follows a missing bar is what the bars after it give alone: to the bit if recursive, else to rounding."""
-    panel, parameters = data.draw(panels(gaps=False)), data.draw(parameters_of(name))
-    missing = data.draw(st.integers(0, BARS - 1))
-    tail = compute(name, panel, parameters, rows=slice(missing + 1, None))
-    panel["close"][missing] = np.nan
-    made = compute(name, panel, parameters)[:, missing + 1 :]
-    if name in ("sma", "bbands"):
-        np.testing.assert_allclose(made, tail, rtol=0, atol=1e-12 * scale_of(name, panel))
-    else:
-        np.testing.assert_array_equal(made, tail)
+@few(7)
+def test_inputs_of_any_layout_are_read_and_never_written(name, compat, data):
+    """Read-only, symbol-major, reversed, strided and shared arrays give the bits of contiguous ones, unchanged."""
+    panel, parameters = data.draw(panels(symbols=4)), data.draw(parameters_of(name))
+    want = compute(name, panel, parameters, compat=compat)
+    layouts = {
+        "read-only": lambda column: column.copy(),
+        "symbol-major": lambda column: np.ascontiguousarray(column.T).T,
+        "reversed": lambda column: column[::-1, ::-1].copy()[::-1, ::-1],
+        "strided": lambda column: np.repeat(np.repeat(column, 2, axis=0), 3, axis=1)[::2, ::3],
+    }
+    laid = data.draw(st.sampled_from(sorted(layouts)))
+    inputs = [layouts[laid](column) for column in inputs_of(name, panel)]
+    for column in inputs:
+        column.flags.writeable = False
+    before = [column.tobytes() for column in inputs]
+    np.testing.assert_array_equal(stacked(getattr(indicators, name)(*inputs, *parameters, compat=compat)), want)
+    assert [column.tobytes() for column in inputs] == before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_case
 @given(data=st.data())
-@settings(deadline=None)
-def test_prices_times_a_power_of_two_scale_exactly(name, data):
-    """No absolute threshold hides in a formula: prices of any size give the same digits."""
-    panel, parameters = data.draw(panels()), data.draw(parameters_of(name))
-    factor = 2.0 ** data.draw(st.integers(-60, 60))
-    scaled = compute(name, {column: prices * factor for column, prices in panel.items()}, parameters)
-    whole = compute(name, panel, parameters)
-    np.testing.assert_array_equal(scaled, whole if name == "rsi" else whole * factor)
+@few(5)
+def test_out_and_tail_have_the_bits_of_the_whole(name, compat, data):
+    """``out=`` is filled with the result, and tail=k is the end of it, for any parameters, missing bars and k."""
+    panel, parameters = data.draw(panels(symbols=4)), data.draw(parameters_of(name))
+    options = {"nan": data.draw(MODES), "compat": compat}
+    whole = compute(name, panel, parameters, **options)
+    given_ = tuple(np.full((BARS, 4), 7.0) for _ in whole)
+    made = getattr(indicators, name)(
+        *inputs_of(name, panel), *parameters, out=given_ if len(given_) > 1 else given_[0], **options
+    )
+    np.testing.assert_array_equal(stacked(made), whole)
+    np.testing.assert_array_equal(np.stack(given_), whole)
+    tail = data.draw(st.integers(0, BARS))
+    nodes = REGISTRY[name].expressions(parameters, compat=compat)
+    program = cpu.program_of(nodes, REGISTRY[name].inputs, options["nan"])
+    last = [np.empty((tail, 4)) for _ in nodes]
+    cpu.State(program, 4).feed(inputs_of(name, panel), last)
+    np.testing.assert_array_equal(np.stack(last), whole[:, BARS - tail :])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_case
 @given(data=st.data())
-@settings(deadline=None)
-def test_values_are_talibs(name, data):
-    """TA-Lib 0.8 on the same numbers: the same NaN prefix, equal to 1e-10 of the scale of the prices."""
-    panel, parameters = data.draw(panels(symbols=1, gaps=False)), data.draw(parameters_of(name))
-    leading = data.draw(st.integers(0, 40))
-    for column in panel.values():
-        column[:leading] = np.nan
-    ours = compute(name, panel, parameters, columns=0)
-    inputs = [np.ascontiguousarray(panel[column][:, 0]) for column in REGISTRY[name].inputs]
-    want = np.atleast_2d(TALIB.get(name, getattr(talib, name.upper()))(*inputs, *parameters))
-    np.testing.assert_array_equal(np.isnan(ours), np.isnan(want))
-    np.testing.assert_allclose(ours, want, rtol=0, atol=1e-10 * scale_of(name, panel))
-
-
-@given(panel=panels(symbols=2, gaps=False), period=st.integers(1, 40), deviations=st.floats(0, 4))
-@settings(deadline=None, max_examples=60)
-def test_bands_equal_exact_arithmetic(panel, period, deviations):
-    """Mean and deviation agree with sums in exact arithmetic to a few digits of the spread, not of the price."""
-    close = panel["close"][:, 0]
-    period = max(period, 2)
-    made = indicators.bbands(close, period, deviations)
-    for t in range(period - 1, BARS, 7):
-        window = close[t - period + 1 : t + 1]
-        mean = math.fsum(window) / period
-        deviation = math.sqrt(math.fsum((price - mean) ** 2 for price in window) / period)
-        assert made.middle[t] == pytest.approx(mean, rel=1e-15)
-        tolerance = 1e-13 * deviations * deviation + 1e-15 * mean  # as fine as a band can be stored
-        assert made.upper[t] - mean == pytest.approx(deviations * deviation, rel=0, abs=tolerance)
-        assert mean - made.lower[t] == pytest.approx(deviations * deviation, rel=0, abs=tolerance)
-        assert indicators.sma(close, period)[t] == made.middle[t]
-
-
-def test_deviation_keeps_its_digits_on_a_large_price():
-    """On 1e5 +- 1e-3, where a sliding sum of squares loses every digit, the band width keeps eleven."""
-    close = 1e5 + 1e-3 * np.random.default_rng(1).standard_normal(20_000)
-    made = indicators.bbands(close, 20, 1.0)
-    windows = np.lib.stride_tricks.sliding_window_view(close - 1e5, 20)
-    width = (made.upper - made.lower)[19:] / 2
-    np.testing.assert_allclose(width, windows.std(axis=1), rtol=0, atol=3e-11)
-
-
-def test_a_bad_tick_leaves_no_trace_in_the_windows_after_it():
-    """After a tick of 1e12 has left the window, means and bands are what they were without it."""
-    close = 1.0 + 1e-3 * np.random.default_rng(1).standard_normal(2000)
-    spoilt = close.copy()
-    spoilt[::137] = 1e12
-    clean, made = indicators.bbands(close, 20, 2.0), indicators.bbands(spoilt, 20, 2.0)
-    bad = np.convolve(np.arange(2000) % 137 == 0, np.ones(20))[:2000] > 0
-    for output, want in zip(made, clean, strict=True):
-        np.testing.assert_allclose(output[~bad], want[~bad], rtol=1e-13)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@given(data=st.data())
-@settings(deadline=None, max_examples=20)
-def test_tail_has_the_bits_of_the_whole(name, data):
-    """compute(tail=k) is the end of compute, for any parameters, missing bars and k."""
-    close = data.draw(panels())["close"]
-    name = "rsi" if name == "atr" else name
-    spec = REGISTRY[name].label(data.draw(parameters_of(name)))
-    tail = data.draw(st.integers(0, BARS + 5))
-    whole = indicators.compute(close, [spec])
-    for key, last in indicators.compute(close, [spec], tail=tail).items():
-        np.testing.assert_array_equal(last, whole[key][max(0, BARS - tail) :])
+@few(5)
+def test_single_precision_is_the_double_rounded(name, compat, data):
+    """float32 is computed in float64 and rounded once."""
+    panel, parameters = data.draw(panels(symbols=4)), data.draw(parameters_of(name))
+    single = compute(name, panel, parameters, dtype=np.float32, compat=compat)
+    assert single.dtype == np.float32
+    np.testing.assert_array_equal(single, compute(name, panel, parameters, compat=compat).astype(np.float32))

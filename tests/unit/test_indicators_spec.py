@@ -160,15 +160,17 @@ def test_function_and_method_tell_their_signature_and_document(name):
     indicator = REGISTRY[name]
     function, method = getattr(indicators, name), getattr(indicators.Indicators, name)
     arguments = inspect.signature(function).parameters
-    assert list(arguments) == [*indicator.inputs, *(p.name for p in indicator.parameters), "out", "threads"]
+    options = ["out", "threads", "nan", "compat", "dtype"]
+    assert list(arguments) == [*indicator.inputs, *(p.name for p in indicator.parameters), *options]
     assert list(inspect.signature(method).parameters) == ["self", *(p.name for p in indicator.parameters)]
+    ranges = [f"{parameter.lowest} to {parameter.highest}" for parameter in indicator.parameters]
     for parameter in indicator.parameters:
         assert arguments[parameter.name].default == parameter.default
     for made in (function, method):
         assert made.__name__ == name
         assert indicator.title in made.__doc__
         assert indicator.source in made.__doc__
-        assert f"{indicator.parameters[0].lowest} to {indicator.parameters[0].highest}" in made.__doc__
+        assert all(one in made.__doc__ for one in ranges)
     assert name in indicators.__all__
 
 

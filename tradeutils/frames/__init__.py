@@ -5,7 +5,7 @@ Times become a UTC ``DatetimeIndex`` in milliseconds, the unit of our own ``time
 """
 
 from tradeutils.frames._arrays import columns, is_frame, is_series, like, series_like
-from tradeutils.frames._candles import candles_from_frame, candles_to_frame, panel_to_frame
+from tradeutils.frames._candles import candles_from_frame, candles_to_frame, panel_to_frame, times
 from tradeutils.frames._parts import put_together, take_apart
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "put_together",
     "series_like",
     "take_apart",
+    "times",
 ]

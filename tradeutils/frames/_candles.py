@@ -108,6 +108,18 @@ def candles_from_frame(frame: pd.DataFrame, *, timeframe: str, exchange: str = "
     )
 
 
+def times(frame: pd.DataFrame) -> Times:
+    """
+    Return the opening times of a frame's rows in ms UTC, found as :func:`candles_from_frame` finds them.
+
+    Raises
+    ------
+    DataError : the frame has no times, one is missing, or they do not rise.
+    UsageError : a name in it stands for two columns.
+    """
+    return _frame_times(frame, _positions(frame))
+
+
 def _owned(array: Column) -> Column:
     """Return a column that is ours alone: pandas writes to its own through views that it hands out as read-only."""
     owned = array if array.flags.owndata else array.copy()

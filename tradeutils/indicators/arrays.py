@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tradeutils.errors import UsageError
 
-__all__ = ["Array", "as_prices", "check_out", "kernel_inputs"]
+__all__ = ["Array", "as_prices", "check_out", "check_shapes", "repeated", "spread_out"]
 
 Array: TypeAlias = npt.NDArray[np.float64]
 """Prices or results, float64: (T,) for one symbol, (T, S) for many, oldest bar first."""
@@ -26,6 +26,8 @@ def as_prices(values: Any, name: str) -> Array:
     UsageError : not numbers, ragged, or neither 1-D nor 2-D.
     """
     prices = values if type(values) is np.ndarray and values.dtype == np.float64 else _converted(values, name)
+    if not prices.flags.aligned:
+        prices = prices.copy()
     if prices.ndim not in (1, 2):
         raise UsageError(f"{name} had shape {prices.shape}; give (T,) for one symbol or (T, S) for many")
     return prices
@@ -45,52 +47,45 @@ def _converted(values: Any, name: str) -> Array:
         raise UsageError(f"{name} cannot be read as numbers ({error}); give an array (T,) or (T, S)") from error
 
 
-def kernel_inputs(columns: Sequence[Array], names: Sequence[str]) -> list[Array]:
-    """
-    Return columns of one shape as read-only, C-contiguous, aligned (T, S) arrays.
+def repeated(time: Array, like: Array) -> Array:
+    """Return times (T,) once for each symbol of ``like`` (T, S), without a copy; as they are for (T,)."""
+    if time.ndim == 1 and like.ndim == 2 and len(time) == len(like):
+        return np.broadcast_to(time[:, np.newaxis], like.shape)
+    return time
 
-    Raises
-    ------
-    UsageError : the shapes differ.
-    """
+
+def check_shapes(columns: Sequence[Array], names: Sequence[str]) -> None:
+    """Raise ``UsageError`` unless all columns have one shape."""
     for column, name in zip(columns, names, strict=True):
         if column.shape != columns[0].shape:
             raise UsageError(
                 f"{name} had shape {column.shape} and {names[0]} {columns[0].shape}; give columns of one shape"
             )
-    made = []
-    for column in columns:
-        rows = np.require(column, np.float64, ["C", "A"])
-        rows = rows.reshape(len(rows), -1 if rows.size else _symbols(rows)).view()
-        # Kernels are compiled for read-only inputs: one variant, and none can write to what it was given.
-        rows.flags.writeable = False
-        made.append(rows)
-    return made
 
 
-def _symbols(column: Array) -> int:
-    return column.shape[1] if column.ndim == 2 else 1
-
-
-def check_out(out: Any, outputs: tuple[str, ...], shape: tuple[int, ...]) -> list[Array]:
-    """
-    Return what the user gave to be filled, as one array for each output.
-
-    Raises
-    ------
-    UsageError : not float64, not writable, of another shape, too many or too few, or two that share memory.
-    """
+def spread_out(out: Any, outputs: tuple[str, ...]) -> list[Any]:
+    """Return what the user gave to be filled, one item for each output; too many or too few raise ``UsageError``."""
     several = len(outputs) > 1
     given = list(out) if several and isinstance(out, tuple | list) else [out]
     if len(given) != len(outputs):
         raise UsageError(f"out was {type(out).__name__}; give {len(outputs)} arrays, for {', '.join(outputs)}")
-    for array, name in zip(given, outputs, strict=True):
-        if not isinstance(array, np.ndarray) or array.dtype != np.float64 or array.shape != shape:
+    return given
+
+
+def check_out(given: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """
+    Check arrays to be filled, by the names of what they are for.
+
+    Raises
+    ------
+    UsageError : of another dtype, not writable, of another shape, or two that share memory.
+    """
+    for name, array in given.items():
+        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
             what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise UsageError(f"out for {name} was {what}; give a float64 array of shape {shape}")
+            raise UsageError(f"out for {name} was {what}; give a {dtype} array of shape {shape}")
         if not array.flags.writeable:
             raise UsageError(f"out for {name} is read-only; give an array that can be written to")
-    for one, other in combinations(given, 2):
+    for one, other in combinations(given.values(), 2):
         if np.shares_memory(one, other):
             raise UsageError("two arrays of out share memory; give each output its own")
-    return given

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar
 
+import numpy as np
+
 from tradeutils.errors import UsageError
 from tradeutils.indicators import documents
-from tradeutils.indicators.arrays import Array, as_prices
-from tradeutils.indicators.evaluate import Request, evaluate
+from tradeutils.indicators.arrays import Array, as_prices, repeated, spread_out
+from tradeutils.indicators.evaluate import Options, Request, evaluate
 from tradeutils.indicators.spec import REGISTRY, Indicator
 
 _Result = TypeVar("_Result")
@@ -53,18 +55,31 @@ def pack(indicator: Indicator, results: Sequence[Any]) -> Any:
 def _function(indicator: Indicator) -> Callable[..., Any]:
     count = len(indicator.inputs)
 
-    def function(*given: Any, out: Any = None, threads: int | None = None, **named: Any) -> Any:
+    def function(
+        *given: Any,
+        out: Any = None,
+        threads: int | None = None,
+        nan: str = "restart",
+        compat: str = "talib",
+        dtype: Any = np.float64,
+        **named: Any,
+    ) -> Any:
         if len(given) < count:
             raise UsageError(f"{indicator.name} takes {', '.join(indicator.inputs)} by position: {indicator.signature}")
         values = indicator.bind(given[count:], named)
+        options = Options(nan, compat, dtype)
         columns = [as_prices(value, name) for value, name in zip(given[:count], indicator.inputs, strict=True)]
-        (results,) = evaluate([Request(indicator, values, columns)], out=out, threads=threads)
+        if indicator.inputs[0] == "time":
+            columns[0] = repeated(columns[0], columns[-1])
+        names = indicator.outputs
+        given = {} if out is None else dict(zip(names, spread_out(out, names), strict=True))
+        (results,) = evaluate([Request(indicator, values, columns, names)], options, out=given, threads=threads)
         return pack(indicator, results)
 
     data = [_argument(name, inspect.Parameter.POSITIONAL_ONLY, "ArrayLike") for name in indicator.inputs]
     options = [
-        _argument("out", inspect.Parameter.KEYWORD_ONLY, "Array | None", None),
-        _argument("threads", inspect.Parameter.KEYWORD_ONLY, "int | None", None),
+        _argument(name, inspect.Parameter.KEYWORD_ONLY, kind, default)
+        for name, (kind, default) in documents.OPTIONS.items()
     ]
     several = len(indicator.outputs) > 1
     returned: Any = f"{documents.result_name(indicator)}[Array]" if several else Array
@@ -107,6 +122,8 @@ def _name(function: Callable[..., Any], name: str, qualified: str, document: str
     function.__qualname__ = qualified
     function.__doc__ = document
 
+
+__all__ = [*REGISTRY, *(made.__name__ for made in RESULTS.values())]
 
 for _indicator in REGISTRY.values():
     globals()[_indicator.name] = _function(_indicator)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from tradeutils.errors import UsageError
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tradeutils.errors import UnknownName, UsageError
 from tradeutils.indicators.arrays import Array
-from tradeutils.indicators.evaluate import Request, check_backend, check_tail, evaluate
+from tradeutils.indicators.evaluate import Options, Request, check_backend, check_tail, evaluate
 from tradeutils.indicators.generated import Methods, pack
 from tradeutils.indicators.sources import source_of
 from tradeutils.indicators.spec import Indicator, Spec, parse
@@ -36,15 +40,23 @@ class Indicators(Methods[_Result]):
         - DataFrame with a column close (or high and low), any case: OHLCV of one symbol; Series and DataFrames.
         - Any other DataFrame: each column is the closes of one symbol; results are DataFrames.
         - Series or array, (T,) or (T, S): closes.
+        - Arrow table with OHLCV columns, or Arrow array of closes: Arrow arrays and tables, NaN where unknown.
     backend : str
         ``"auto"`` or ``"cpu"``.
     threads : int, optional
         Default: TRADEUTILS_THREADS, else all cores this process may run on.
+    nan : str
+        After a missing bar inside a series, averages and sums since the start begin anew (``"restart"``), stay unknown
+        (``"propagate"``), or go on as if the bar were not there (``"hold"``). Windows recover in any case.
+    compat : str
+        Whose definition where they differ: ``"talib"`` or ``"tradingview"``.
+    dtype : float64 or float32
+        Of the results; they are computed in float64.
 
     Raises
     ------
-    UsageError : data of another kind, or ``threads`` below 1.
-    UnknownName : no such backend.
+    UsageError : data of another kind, ``threads`` below 1, or another dtype.
+    UnknownName : no such backend, ``nan`` or ``compat``.
     NotSupportedByBackend : ``"cuda"``, which this version does not have.
 
     Notes
@@ -62,7 +74,14 @@ class Indicators(Methods[_Result]):
 
     @overload
     def __init__(
-        self: Indicators[Array], data: Candles | Panel | Array, *, backend: str = "auto", threads: int | None = None
+        self: Indicators[Array],
+        data: Candles | Panel | Array,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+        nan: str = "restart",
+        compat: str = "talib",
+        dtype: DTypeLike = np.float64,
     ) -> None: ...
 
     @overload
@@ -72,22 +91,56 @@ class Indicators(Methods[_Result]):
         *,
         backend: str = "auto",
         threads: int | None = None,
+        nan: str = "restart",
+        compat: str = "talib",
+        dtype: DTypeLike = np.float64,
     ) -> None: ...
 
-    def __init__(self, data: Any, *, backend: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        data: Any,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+        nan: str = "restart",
+        compat: str = "talib",
+        dtype: DTypeLike = np.float64,
+    ) -> None:
         self.backend = check_backend(backend)
+        self._options = Options(nan, compat, dtype)
         if threads is not None:
             thread_count(threads)
         self.threads = threads
         self._source = source_of(data)
 
     @overload
-    def compute(self: Indicators[Array], specs: Iterable[str], *, tail: int | None = None) -> dict[str, Array]: ...
+    def compute(
+        self: Indicators[Array],
+        specs: Iterable[str],
+        *,
+        tail: int | None = None,
+        out: Mapping[str, Array] | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> dict[str, Array]: ...
 
     @overload
-    def compute(self: Indicators[Any], specs: Iterable[str], *, tail: int | None = None) -> Any: ...
+    def compute(
+        self: Indicators[Any],
+        specs: Iterable[str],
+        *,
+        tail: int | None = None,
+        out: Mapping[str, Array] | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> Any: ...
 
-    def compute(self, specs: Iterable[str], *, tail: int | None = None) -> Any:
+    def compute(
+        self,
+        specs: Iterable[str],
+        *,
+        tail: int | None = None,
+        out: Mapping[str, Any] | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> Any:
         """
         Compute many indicators.
 
@@ -97,6 +150,10 @@ class Indicators(Methods[_Result]):
             ``"rsi:14"``, ``"macd:12,26,9"``, ``"bbands"`` (parameters left out take their defaults).
         tail : int, optional
             Return only this many of the last rows; all earlier rows still count, but none of them is stored.
+        out : mapping of str to array, optional
+            Results to fill, by key; of the shape and dtype of the result. For other keys memory is found.
+        dtype : float64 or float32, optional
+            Of the results, where it is to be another than that of this object.
 
         Returns
         -------
@@ -106,13 +163,24 @@ class Indicators(Methods[_Result]):
 
         Raises
         ------
-        UnknownName : no such indicator.
-        UsageError : a parameter out of its range, or data without a column that an indicator needs.
+        UnknownName : no such indicator, or a key of ``out`` that is not asked for.
+        UsageError : a parameter out of its range, data without a column that an indicator needs, or an ``out`` that
+            does not fit.
+
+        Notes
+        -----
+        Everything is computed in one pass: each column is read once, and what several specs share (a true range, the
+        same average) is computed once.
         """
         check_tail(tail)
         asked = _parse_all(specs)
-        requests = [self._request(spec.indicator, spec.values) for spec in asked]
-        results = evaluate(requests, tail=tail, threads=self.threads)
+        options = self._options if dtype is None else replace(self._options, dtype=dtype)
+        requests = [
+            Request(spec.indicator, spec.values, self._source.columns(spec.indicator), spec.keys) for spec in asked
+        ]
+        if out is not None:
+            self._check_out(out, [key for spec in asked for key in spec.keys])
+        results = evaluate(requests, options, tail=tail, out=out or {}, threads=self.threads)
         return self._source.many(
             {
                 key: array
@@ -122,12 +190,18 @@ class Indicators(Methods[_Result]):
         )
 
     def _result(self, indicator: Indicator, values: tuple[float, ...]) -> Any:
-        (arrays,) = evaluate([self._request(indicator, values)], threads=self.threads)
+        request = Request(indicator, values, self._source.columns(indicator), indicator.outputs)
+        (arrays,) = evaluate([request], self._options, threads=self.threads)
         label = indicator.label(values)
         return pack(indicator, [self._source.one(label, array) for array in arrays])
 
-    def _request(self, indicator: Indicator, values: tuple[float, ...]) -> Request:
-        return Request(indicator, values, self._source.columns(indicator))
+    def _check_out(self, out: Mapping[str, Any], keys: list[str]) -> None:
+        if not isinstance(out, Mapping):
+            raise UsageError(
+                f'out was {type(out).__name__}; give a dict of arrays by key: {{"{(keys or ["rsi:14"])[0]}": array}}'
+            )
+        for name in out.keys() - set(keys):
+            raise UnknownName("key of out", name, keys)
 
 
 def _parse_all(specs: Iterable[str]) -> list[Spec]:
@@ -143,8 +217,12 @@ def compute(
     specs: Iterable[str],
     *,
     tail: int | None = None,
+    out: Mapping[str, Array] | None = None,
     backend: str = "auto",
     threads: int | None = None,
+    nan: str = "restart",
+    compat: str = "talib",
+    dtype: DTypeLike = np.float64,
 ) -> dict[str, Array]: ...
 
 
@@ -154,8 +232,12 @@ def compute(
     specs: Iterable[str],
     *,
     tail: int | None = None,
+    out: Mapping[str, Array] | None = None,
     backend: str = "auto",
     threads: int | None = None,
+    nan: str = "restart",
+    compat: str = "talib",
+    dtype: DTypeLike = np.float64,
 ) -> pd.DataFrame: ...
 
 
@@ -164,17 +246,21 @@ def compute(
     specs: Iterable[str],
     *,
     tail: int | None = None,
+    out: Mapping[str, Array] | None = None,
     backend: str = "auto",
     threads: int | None = None,
+    nan: str = "restart",
+    compat: str = "talib",
+    dtype: DTypeLike = np.float64,
 ) -> Any:
     """
     Compute many indicators of one set of data: ``Indicators(data).compute(specs)`` in one call.
 
     Parameters
     ----------
-    data, backend, threads
+    data, backend, threads, nan, compat, dtype
         As for :class:`Indicators`.
-    specs, tail
+    specs, tail, out
         As for :meth:`Indicators.compute`.
 
     Returns
@@ -187,4 +273,5 @@ def compute(
     >>> compute(np.array([1.0, 2.0, 3.0, 4.0]), ["sma:2", "ema:2"], tail=1)
     {'sma:2': array([3.5]), 'ema:2': array([3.5])}
     """
-    return Indicators(data, backend=backend, threads=threads).compute(specs, tail=tail)
+    asked: Indicators[Any] = Indicators(data, backend=backend, threads=threads, nan=nan, compat=compat, dtype=dtype)
+    return asked.compute(specs, tail=tail, out=out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from tradeutils import frames
 from tradeutils.errors import UsageError
-from tradeutils.indicators.arrays import Array, as_prices
+from tradeutils.indicators.arrays import Array, as_prices, repeated
 from tradeutils.indicators.spec import Indicator
 from tradeutils.model import Candles, Panel
 
@@ -37,23 +38,33 @@ def source_of(data: Any) -> Source:
 
     Raises
     ------
-    UsageError : not Candles, a Panel, an array, a DataFrame or a Series.
+    UsageError : not Candles, a Panel, an array, a DataFrame, a Series, or an Arrow table or array.
     """
     if isinstance(data, Candles | Panel):
-        return _Arrays({name: getattr(data, name) for name in _COLUMNS}, type(data).__name__)
+        columns = {name: getattr(data, name) for name in _COLUMNS}
+        return _Arrays({**columns, "time": repeated(data.time.astype(np.float64), data.close)}, type(data).__name__)
     if isinstance(data, np.ndarray):
-        return _Arrays({"close": np.ascontiguousarray(as_prices(data, "close"))}, "an array of closes")
+        return _Arrays({"close": as_prices(data, "close")}, "an array of closes")
     if frames.is_series(data):
         return _Line(data)
     if frames.is_frame(data):
-        columns = frames.columns(data)
+        found = frames.columns(data)
         # Not any one of the names: LOW and OPEN are symbols on some venue.
-        return (
-            _Table(data, columns) if "close" in columns or {"high", "low"} <= columns.keys() else _Wide(data, columns)
-        )
+        return _Table(data, found) if "close" in found or {"high", "low"} <= found.keys() else _Wide(data, found)
+    if _is_arrow(data, "Table", "RecordBatch"):
+        return _ArrowTable(data)
+    if _is_arrow(data, "Array", "ChunkedArray"):
+        return _ArrowColumn(data)
     raise UsageError(
-        f"data was {type(data).__name__}; give Candles, a Panel, a DataFrame, a Series or an array of closes"
+        f"data was {type(data).__name__}; give Candles, a Panel, a DataFrame, a Series, an Arrow table or an array of "
+        "closes"
     )
+
+
+def _is_arrow(data: object, *names: str) -> bool:
+    """Tell whether ``data`` is of one of these classes of pyarrow, without importing it: who holds one has."""
+    pyarrow = sys.modules.get("pyarrow")
+    return pyarrow is not None and isinstance(data, tuple(getattr(pyarrow, name) for name in names))
 
 
 def _pick(columns: Mapping[str, Array], indicator: Indicator, what: str) -> list[Array]:
@@ -91,7 +102,10 @@ class _Table:
         self._columns = columns
 
     def columns(self, indicator: Indicator) -> list[Array]:
-        return _pick(self._columns, indicator, "the frame")
+        if "time" not in indicator.inputs:
+            return _pick(self._columns, indicator, "the frame")
+        time = frames.times(self._frame).astype(np.float64)
+        return _pick({**self._columns, "time": time}, indicator, "the frame")
 
     def one(self, label: str, result: Array) -> Any:
         return self.many({label: result})[label]
@@ -113,9 +127,12 @@ class _Wide:
             )
         self._frame = frame
         self._symbols = list(frame.columns)
-        self._close = np.empty((len(frame), len(columns)))
-        for at, column in enumerate(columns.values()):
-            self._close[:, at] = column
+        values = frame.to_numpy()  # where it lies, if all columns are float64 in one piece, as those of our panels are
+        if values.dtype != np.float64:
+            values = np.empty((len(columns), len(frame))).T
+            for at, column in enumerate(columns.values()):
+                values[:, at] = column
+        self._close = values
 
     def columns(self, indicator: Indicator) -> list[Array]:
         return _pick({"close": self._close}, indicator, "a frame with a column for each symbol")
@@ -148,3 +165,58 @@ class _Line:
     def many(self, results: Mapping[str, Array]) -> Any:
         named: dict[Any, Array] = dict(results)
         return frames.like(self._series.to_frame(), named)
+
+
+class _ArrowColumn:
+    """An Arrow array of closes: results are Arrow arrays, or columns of a table. NaN, not null, where unknown."""
+
+    def __init__(self, column: Any) -> None:
+        self._close = as_prices(column, "close")
+
+    def columns(self, indicator: Indicator) -> list[Array]:
+        return _pick({"close": self._close}, indicator, "an Arrow array of closes")
+
+    def one(self, label: str, result: Array) -> Any:
+        return _arrow().array(result)
+
+    def many(self, results: Mapping[str, Array]) -> Any:
+        return _arrow().table(dict(results))
+
+
+class _ArrowTable:
+    """An Arrow table with OHLCV columns of one symbol, in any case: results are Arrow arrays, or a table."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._places: dict[str, int] = {}
+        for at, label in enumerate(table.schema.names):
+            name = label.strip().lower()
+            if name in (*_COLUMNS, "time") and self._places.setdefault(name, at) != at:
+                raise UsageError(f"the table has two columns that read as {name!r}; drop or rename one")
+        if not self._places.keys() & set(_COLUMNS):
+            there = ", ".join(table.schema.names[:8]) or "nothing"
+            raise UsageError(f"the table has no column open, high, low, close or volume (it has {there}); rename them")
+
+    def columns(self, indicator: Indicator) -> list[Array]:
+        # Only what is read is converted: a column of float64 in one piece lies where it lay.
+        wanted = {name: at for name, at in self._places.items() if name in indicator.inputs}
+        found = {name: as_prices(self._numbers(at), name) for name, at in wanted.items()}
+        return _pick(found, indicator, f"the table of {', '.join(self._places)}")
+
+    def _numbers(self, at: int) -> Any:
+        """Return a column; moments as milliseconds."""
+        arrow, column = _arrow(), self._table.column(at)
+        if arrow.types.is_timestamp(column.type):
+            return column.cast(arrow.timestamp("ms", column.type.tz), safe=False).cast(arrow.int64())
+        return column
+
+    def one(self, label: str, result: Array) -> Any:
+        return _arrow().array(result)
+
+    def many(self, results: Mapping[str, Array]) -> Any:
+        return _arrow().table(dict(results))
+
+
+def _arrow() -> Any:
+    """Return pyarrow, which is there: the data is of it."""
+    return sys.modules["pyarrow"]

@@ -22,7 +22,7 @@ _STUB_HEAD: Final = '''"""Made from the registry: python -m tradeutils.indicator
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tradeutils.indicators.arrays import Array
 from tradeutils.indicators.spec import Indicator
@@ -37,7 +37,8 @@ def pack(indicator: Indicator, results: Sequence[_Result]) -> Any: ...
 
 def stub() -> str:
     """Return the text of ``generated.pyi``."""
-    parts = [_STUB_HEAD]
+    names = sorted([*REGISTRY, *(result_name(one) for one in REGISTRY.values() if len(one.outputs) > 1)])
+    parts = [_STUB_HEAD, "\n__all__ = [\n", *(f'    "{name}",\n' for name in names), "]\n\n"]
     parts += [_function_stub(indicator) for indicator in REGISTRY.values()]
     parts += [_result_stub(indicator) for indicator in REGISTRY.values() if len(indicator.outputs) > 1]
     parts += ["\nclass Methods(Generic[_Result]):\n"]
@@ -61,6 +62,9 @@ def _function_stub(indicator: Indicator) -> str:
         "*",
         f"out: {'Sequence[Array]' if several else 'Array'} | None = None",
         "threads: int | None = None",
+        'nan: str = "restart"',
+        'compat: str = "talib"',
+        "dtype: DTypeLike = ...",
     ]
     returned = f"{result_name(indicator)}[Array]" if several else "Array"
     lines = "".join(f"    {argument},\n" for argument in arguments)

@@ -1,70 +1,130 @@
-"""Indicators on the CPU: numba kernels over panels in time-major order, on our own threads."""
+"""Indicators on the CPU: programs of numba kernels over panels in time-major order, on our own threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Final
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import pairwise
+from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
-from tradeutils.indicators.cpu import recursive, windows
-from tradeutils.indicators.cpu.compiling import Kernel, cache_folder
+from tradeutils.indicators.cpu import driver
+from tradeutils.indicators.cpu.chunks import Span, join, lanes_of, settling
+from tradeutils.indicators.cpu.compiling import MODES, Kernel, cache_folder
+from tradeutils.indicators.cpu.program import Program, State, kernel_of, make_program
+from tradeutils.indicators.expression import Node
 
-__all__ = ["KERNELS", "Kernel", "cache_folder", "plan"]
+__all__ = [
+    "MODES",
+    "Kernel",
+    "Plan",
+    "Program",
+    "State",
+    "cache_folder",
+    "driver",
+    "kernel_of",
+    "make_program",
+    "plan",
+    "program_of",
+]
 
-KERNELS: Final[dict[str, Kernel]] = {
-    kernel.function.__name__: kernel
-    for kernel in (windows.sma, windows.bbands, recursive.ema, recursive.macd, recursive.rsi, recursive.atr)
-}
-"""Every kernel, by the name of its indicator."""
-
-_Array = npt.NDArray[np.float64]
+_Array = npt.NDArray[Any]
 
 # The state of a block should stay in the second-level cache; columns narrower than a few cache lines waste reads.
 _STATE_BYTES: Final = 1 << 20
 _NARROWEST, _WIDEST, _LINE = 64, 4096, 8
-# Part of a row is read slower than a whole one, as prefetching starts anew in every row: halves of 500 columns took
-# 2.4 times as long one after the other as the whole, so two threads lost to one; from 1000 columns each they gain.
+# Part of a row is read slower than a whole one, as each row is then on a page of its own: two halves of 500 columns
+# one after the other took 2.2 times as long as the whole (EMA, 10,000 bars). So threads share out the time where the
+# program forgets soon enough what was before, and else the symbols, if each gets so many of them;
 _WORTH_A_THREAD: Final = 1024
+# or so many where all data fit in the caches: there the halves took 1.2 times as long.
+_WORTH_A_THREAD_IN_CACHE, _CACHED_BYTES = 128, 1 << 23
+# A thread that begins early repeats so many of the bars of another at most.
+_REPEATED: Final = 0.25
+# Fewer symbols than this do not fill the lanes of vectors, and a long series of each is cut into chunks that do.
+_FEW: Final = 8
+# Symbol-major data are turned block by block. Of 16 .. 512 symbols at once this many were the fastest.
+_TURNED: Final = 64
 
 
-def plan(
-    name: str, inputs: Sequence[_Array], outputs: Sequence[_Array], parameters: tuple[float, ...], parts: int
-) -> list[Callable[[], None]]:
+@lru_cache(maxsize=256)
+def program_of(outputs: tuple[Node, ...], inputs: tuple[str, ...], nan: str = "restart") -> Program:
+    """Return the program of these expressions; kept, as most programs ask for the same again and again."""
+    return make_program(outputs, inputs, MODES[nan])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
     """
-    Return the tasks that compute one indicator from its first bar; they may run in any order, side by side.
+    Tasks that may run in any order, side by side, and what is to be done when all have ended.
+
+    The result has the same bits whatever the number of tasks.
+    """
+
+    tasks: list[Callable[[], None]]
+    finish: Callable[[], None] = lambda: None
+
+
+def plan(program: Program, columns: Sequence[_Array], results: Sequence[_Array], parts: int) -> Plan:
+    """
+    Return how to run a program from its first bar.
 
     Parameters
     ----------
-    name : str
-        A key of ``KERNELS``.
-    inputs : arrays, float64, shape (T, S), C-contiguous, read-only
-    outputs : arrays, float64, shape (K, S), C-contiguous, 1 <= K <= T
-        Receive the last K rows. None may share memory with an input or with another output.
-    parameters : tuple of int or float
-        Checked already.
+    program : Program
+    columns : float64 arrays, shape (T, S), aligned
+    results : float64 or float32 arrays, shape (K, S), aligned, K <= T
+        Receive the last K rows. None may share memory with a column or with another result.
     parts : int
-        How many tasks there should be at least, where there are symbols enough. The result has the same bits on
-        any number.
+        How many tasks there should be, where there is enough to do.
     """
-    kernel = KERNELS[name]
-    function = kernel.compiled(len(inputs), len(outputs), parameters)
-    rows, symbols = inputs[0].shape
-    first = rows - outputs[0].shape[0]
-    width = _block_width(symbols, kernel.rows(*parameters), parts)
+    bars, symbols = columns[0].shape
+    whole = all(len(result) == bars for result in results)
+    if symbols <= _FEW and whole:
+        lanes = lanes_of(program, bars)
+        if lanes is not None:
+            return Plan([partial(lanes.run, program, *_part(columns, results, k, k + 1)) for k in range(symbols)])
+    turned = not all(abs(array.strides[1]) in (0, array.itemsize) for array in (*columns, *results))
+    if parts > 1 and whole and not turned and symbols < parts * _WORTH_A_THREAD:
+        spans = _spans(program, columns, results, parts)
+        if spans:
+            return Plan([span.run for span in spans], partial(join, spans))
+    cached = 8 * bars * symbols * (len(columns) + len(results)) <= _CACHED_BYTES
+    width = _block_width(symbols, program.rows, parts, _WORTH_A_THREAD_IN_CACHE if cached else _WORTH_A_THREAD)
+    if turned:
+        width = min(width, _TURNED)
 
-    def advance(low: int) -> None:
-        high = min(low + width, symbols)
-        state = kernel.state(high - low, parameters)
-        function(*inputs, *outputs, state, 0, 0, first, low, high, *parameters)
+    def run(low: int) -> None:
+        own, made = _part(columns, results, low, min(low + width, symbols))
+        State(program, own[0].shape[1], bars, turned=turned).feed(own, made)
 
-    return [partial(advance, low) for low in range(0, symbols, width)]
+    return Plan([partial(run, low) for low in range(0, symbols, width)])
 
 
-def _block_width(symbols: int, rows: int, parts: int) -> int:
+def _part(
+    columns: Sequence[_Array], results: Sequence[_Array], low: int, high: int
+) -> tuple[list[_Array], list[_Array]]:
+    """Return the columns of some symbols."""
+    return [column[:, low:high] for column in columns], [result[:, low:high] for result in results]
+
+
+def _spans(program: Program, columns: Sequence[_Array], results: Sequence[_Array], parts: int) -> list[Span]:
+    """Share out the time; none where parts would be too short for what each repeats."""
+    bars = len(columns[0])
+    found = settling(program)
+    if found is None or found[0] * parts > _REPEATED * bars:
+        return []
+    early, _ = found
+    # Each but the first repeats bars, so the first gets more of them.
+    length = (bars - early) // parts
+    cuts = [0, *(early + length * k for k in range(1, parts)), bars]
+    return [Span(program, columns, results, start, stop, early) for start, stop in pairwise(cuts)]
+
+
+def _block_width(symbols: int, rows: int, parts: int, worth: int) -> int:
     """Return how many symbols to take at once: the state small, each part worth a thread, whole cache lines."""
-    widest = min(_WIDEST, max(_NARROWEST, _STATE_BYTES // (8 * rows)))
-    share = max(-(-symbols // parts), _WORTH_A_THREAD)
+    widest = min(_WIDEST, max(_NARROWEST, _STATE_BYTES // (8 * max(rows, 1))))
+    share = max(-(-symbols // parts), worth)
     return -(-min(widest, share, symbols) // _LINE) * _LINE

@@ -1,145 +1,200 @@
 """
-Compiling the kernels: on first use, for one signature each, kept on disk between processes.
+Compiling kernels: on first use, each into machine code of one uniform signature, kept on disk between processes.
 
-numba's own cache is keyed by the file that holds a kernel and misses a change in a step that the kernel calls
-from another file. So the cache lies in a folder named for the content of every file of this package.
+numba's own cache is keyed by the file that holds a function and misses a change in a step that the function calls
+from another file. So what is kept of a file lies in a folder named for its content and that of every file of this
+package that it imports.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import os
+import re
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final, TypeVar
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from tradeutils.indicators.cpu.machine import arguments_of
 from tradeutils.logs import get_logger
 
-__all__ = ["Kernel", "cache_folder", "kernel", "step"]
+__all__ = ["HOLD", "MODES", "PROPAGATE", "RESTART", "Kernel", "Matrix", "cache_folder", "compiled", "kernel", "step"]
 
 logger: Final = get_logger("indicators")
+
+Matrix = npt.NDArray[np.float64]
+"""What a kernel reads and writes: (rows, at least ``width``), C-contiguous."""
+
+RESTART, PROPAGATE, HOLD = 0, 1, 2
+MODES: Final = {"restart": RESTART, "propagate": PROPAGATE, "hold": HOLD}
+"""What a recursive kernel does at a missing bar, by the name in ``nan=``."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Division by zero is NaN or infinity as in numpy; no fast-math (see steps.py); no parallel=True, whose workqueue
-# aborts the process when two Python threads call at once (numba 10565).
-_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
+# aborts the process when two Python threads call at once (numba 10565). Without the run-time's reference counts,
+# which cost 20 ns a call for arrays that own nothing.
+_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _lock: Final = threading.RLock()
-_PAGE, _LINE = 512, 8  # float64 in 4096 bytes and in a cache line
+_IMPORTED: Final = re.compile(rb"^from tradeutils\.indicators\.cpu\.(\w+) import", re.MULTILINE)
 
 
 def step(function: _Function) -> _Function:
-    """Make a scalar step that kernels may call."""
-    compiled: _Function = numba.njit(**_OPTIONS)(function)
-    return compiled
+    """Make a scalar step that kernels may call; it is inlined."""
+    made: _Function = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return made
 
 
 def kernel(
-    *, rows: Callable[..., int], fill: float, reach: Callable[..., int] = lambda *parameters: 0
+    *,
+    rows: Callable[..., int] = lambda *parameters: 0,
+    fill: float = 0.0,
+    counts: int | None = None,
+    cycle: Callable[..., int] | None = None,
 ) -> Callable[[Callable[..., None]], Kernel]:
     """
-    Declare a kernel.
+    Declare a kernel: the function of an operator's name, in the file of ``cpu/`` that bears its file's name.
 
     Parameters
     ----------
     rows : callable
-        From the indicator's parameters to the number of state rows it keeps for each symbol.
+        From the operator's parameters to the number of state rows it keeps for each symbol.
     fill : float
         What the state holds before the first bar.
-    reach : callable
-        From the indicator's parameters to the number of bars it reads back from the bar it is at.
+    counts : int, optional
+        How many of the first rows of the state are counts of good bars, of which nothing beyond the operator's
+        lookback and a few bars matters. Declare it (0 where there is none) for a kernel that takes no ``seen`` and
+        whose state fades: a long series is then computed in chunks side by side.
+    cycle : callable, optional
+        From the operator's parameters to the period of what depends on ``seen``. Declare it for a kernel whose state
+        is that of the last two periods, for the same reason.
 
     Notes
     -----
-    The kernel is ``f(*inputs, *outputs, state, start, seen, first, low, high, *parameters)``. Inputs are read-only
-    (T, S) arrays, oldest bar first. It advances the columns ``[low, high)`` by the rows ``[start, T)``; ``seen`` bars
-    of the series came before row ``start``, and the last ``reach`` of them must stand in the rows before it.
-    ``state`` (rows, at least high - low) is left as the next bar needs it, so all bars at once, or one at a time,
-    give the same bits. Row ``t`` goes to row ``max(t - first, 0)`` of the outputs: rows before ``first`` all fall on
-    row 0, where the next one overwrites them, so a tail costs no memory traffic.
-
-    Each kernel begins with a test of ``low`` that never holds: it tells LLVM that no column index is negative,
-    without which it does not vectorise (EMA 2.4 ns an element, not 0.4). Rows sliced to ``[low, high)`` first
-    vectorise as well, but their reference counts cost 20 ns a bar, which is most of the time on one symbol.
+    The kernel is ``f(*inputs, *outputs, state, seen, width, mode, *parameters)``; ``state``, ``seen`` and ``mode`` are
+    left out where they are not needed. Inputs and outputs are (n, at least width) matrices of the same n bars, oldest
+    first; ``seen`` bars of the series came before them. The columns ``[0, width)`` count; those beyond are not to be
+    touched. ``state`` (rows, at least width) is left as the next bar needs it: all bars at once, or one at a time,
+    give the same bits. A kernel reads nothing but these rows and its state. ``mode`` is RESTART, PROPAGATE or HOLD,
+    known when the kernel is compiled. Parameters are annotated ``int`` or ``float``.
     """
 
     def declare(function: Callable[..., None]) -> Kernel:
-        return Kernel(function, rows, fill, reach)
+        return Kernel(function, rows, fill, counts, cycle)
 
     return declare
 
 
 class Kernel:
-    """The kernel of one indicator, compiled when it is first asked for. Made by :func:`kernel`."""
+    """The kernel of one operator, compiled for each mode when that is first asked for. Made by :func:`kernel`."""
 
     def __init__(
-        self, function: Callable[..., None], rows: Callable[..., int], fill: float, reach: Callable[..., int]
+        self,
+        function: Callable[..., None],
+        rows: Callable[..., int],
+        fill: float,
+        counts: int | None,
+        cycle: Callable[..., int] | None,
     ) -> None:
         self.function = function
         self.rows = rows
         self.fill = fill
-        self.reach = reach
-        self._compiled: Callable[..., None] | None = None
+        self.counts = counts
+        self.cycle = cycle
+        names = list(inspect.signature(function).parameters)
+        at = names.index("width")
+        self.takes = tuple(name for name in ("state", "seen", "mode") if name in names)
+        self.matrices = at - len({"state", "seen"} & set(names))
+        annotations = inspect.get_annotations(function)
+        named = names[at + 1 + ("mode" in names) :]
+        self.kinds = tuple({"int": int, "float": float}[str(annotations[name])] for name in named)
+        self._addresses: dict[int, tuple[int, Any]] = {}
 
-    def state(self, width: int, parameters: tuple[float, ...]) -> npt.NDArray[np.float64]:
-        """Return the state of at least ``width`` symbols before their first bar, float64 (rows, width or more)."""
-        # Rows that lie a multiple of 4096 bytes apart evict one another and stall loads behind stores: up to 15 %.
-        spare = _LINE if width % _PAGE == 0 else 0
-        return np.full((self.rows(*parameters), width + spare), self.fill)
+    @property
+    def name(self) -> str:
+        """The operator's name."""
+        return self.function.__name__
 
-    def compiled(self, inputs: int, outputs: int, parameters: tuple[float, ...]) -> Callable[..., None]:
+    def address(self, mode: int = RESTART) -> int:
         """
-        Return machine code for this many input and output arrays; safe from any thread.
+        Return the address of machine code for this mode; safe from any thread.
 
-        Takes about a second the first time on a machine, which is logged, and milliseconds once it is on disk.
+        Takes a fraction of a second the first time on a machine, which is logged, and milliseconds once it is on disk.
         """
-        if self._compiled is None:
+        mode = mode if "mode" in self.takes else RESTART
+        found = self._addresses.get(mode)
+        if found is None:
             with _lock:
-                if self._compiled is None:
-                    self._compiled = _compile(self.function, _signature(inputs, outputs, parameters))
-        return self._compiled
+                found = self._addresses.get(mode)
+                if found is None:
+                    found = self._addresses[mode] = self._compile(mode)
+        return found[0]
+
+    def _compile(self, mode: int) -> tuple[int, Any]:
+        suffix = "" if mode == RESTART else f"_{next(name for name, number in MODES.items() if number == mode)}"
+        values = {
+            "_kernel": numba.njit(forceinline=True, **_OPTIONS)(self.function),
+            "_arguments": arguments_of(self.matrices, self.takes, self.kinds, mode),
+        }
+        # numba keeps what a function's globals were when it was compiled; the folder's name changes with them.
+        module = self.function.__module__.rpartition(".")[2]
+        entry = FunctionType(_entry.__code__, {**_entry.__globals__, **values}, _entry.__name__)
+        entry.__qualname__ = f"{module}.{self.name}{suffix}"
+        entry.__module__ = __name__
+        made = compiled(entry, f"the {self.name}{suffix} kernel", 3, module)
+        return made.address, made
 
 
-def _signature(inputs: int, outputs: int, parameters: tuple[float, ...]) -> tuple[Any, ...]:
-    read = numba.types.Array(numba.float64, 2, "C", readonly=True)
-    written = numba.types.Array(numba.float64, 2, "C")
-    kinds = tuple(numba.int64 if isinstance(value, int) else numba.float64 for value in parameters)
-    return (read,) * inputs + (written,) * (outputs + 1) + (numba.int64,) * 5 + kinds
+def _kernel(*arguments: Any) -> None:
+    """Stand in for a kernel in :func:`_entry`."""
 
 
-def _compile(function: Callable[..., None], signature: tuple[Any, ...]) -> Callable[..., None]:
-    folder, name = cache_folder(), function.__name__
+def _arguments(table: int, rows: int, width: int) -> tuple[Any, ...]:
+    """Stand in for the arguments of a kernel in :func:`_entry`."""
+    return (table, rows, width)
+
+
+def _entry(table: int, rows: int, width: int) -> None:
+    """Call a kernel with what its part of a program's table says; every kernel is compiled inside a copy of this."""
+    _kernel(*_arguments(table, rows, width))
+
+
+def compiled(function: Callable[..., None], what: str, words: int, module: str) -> Any:
+    """
+    Return machine code of a function that takes so many int64: numba's ``CFunc``, with ``address`` and ``ctypes``.
+
+    ``what`` names it in the log; it is made of what ``cpu/<module>.py`` holds and imports.
+    """
+    folder = cache_folder(module)
+    signature = numba.void(*[numba.int64] * words)
     began = time.perf_counter()
     kept = "not kept: no folder can be written, set NUMBA_CACHE_DIR"
-    dispatcher = None
+    made = None
     if folder is not None:
         kept = f"kept in {folder}"
         try:
             with _numba_cache(folder):
-                dispatcher = numba.njit(cache=True, **_OPTIONS)(function)
-            dispatcher.compile(signature)
+                made = numba.cfunc(signature, cache=True, **_OPTIONS)(function)
         except Exception:  # damaged files raise whatever unpickling them raises; a fault of the kernel is raised below
-            logger.warning("the kernel cache %s is damaged or full; compiling %s anew", folder, name, exc_info=True)
-            _forget(folder, name)
-            kept, dispatcher = "not kept this time", None
-    if dispatcher is None:
-        dispatcher = numba.njit(**_OPTIONS)(function)
-        dispatcher.compile(signature)
-    if dispatcher.stats.cache_misses:
-        logger.info("compiled the %s kernel in %.1f s (%s)", name, time.perf_counter() - began, kept)
-    # A caller's slip in a dtype must fail, not compile a second variant.
-    dispatcher.disable_compile()
-    machine_code: Callable[..., None] = dispatcher
-    return machine_code
+            logger.warning("the kernel cache %s is damaged or full; compiling %s anew", folder, what, exc_info=True)
+            _forget(folder, function.__qualname__)
+            kept = "not kept this time"
+    if made is None:
+        made = numba.cfunc(signature, **_OPTIONS)(function)
+    if not made.cache_hits:
+        logger.info("compiled %s in %.1f s (%s)", what, time.perf_counter() - began, kept)
+    return made
 
 
 @contextmanager
@@ -163,17 +218,16 @@ def _forget(folder: Path, name: str) -> None:
 
 
 @functools.cache
-def cache_folder() -> Path | None:
+def cache_folder(module: str) -> Path | None:
     """
-    Return the folder that compiled kernels are kept in, ``None`` where none can be written.
+    Return the folder that what is compiled of ``cpu/<module>.py`` is kept in, ``None`` where none can be written.
 
     NUMBA_CACHE_DIR where it is set, else ``__pycache__`` beside the kernels, else the user's cache folder
     (XDG_CACHE_HOME or ``~/.cache``). Not a temporary folder: what is kept is executed, and others could write there.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.read_bytes())
+    for source in _sources(module):
+        digest.update(source)
     for base in _bases():
         folder = base / f"tradeutils-{digest.hexdigest()[:16]}"
         try:
@@ -183,6 +237,18 @@ def cache_folder() -> Path | None:
         except OSError:
             continue
     return None
+
+
+def _sources(module: str) -> list[bytes]:
+    """Return the source of a file of this package and of those it imports, and this one's."""
+    found: dict[str, bytes] = {}
+    waiting = [module, "compiling"]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = (Path(__file__).parent / f"{name}.py").read_bytes()
+            waiting += [match.decode() for match in _IMPORTED.findall(found[name])]
+    return [found[name] for name in sorted(found)]
 
 
 def _bases() -> Iterator[Path]:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 
-from tradeutils.indicators.cpu.compiling import step
+from tradeutils.indicators.cpu.compiling import HOLD, PROPAGATE, step
 
-__all__ = ["advance", "bands", "exponential", "known", "seed", "true_range", "wilder", "within"]
+__all__ = ["advance", "exponential", "held", "known", "seed", "true_range", "wilder", "within"]
 
 
 @step
@@ -25,14 +25,28 @@ def known(value: float) -> float:
 
 
 @step
-def advance(count: float, evidence: float) -> float:
+def advance(count: float, evidence: float, mode: int) -> float:
     """
     Return the number of good bars in a row, this one included.
 
-    ``evidence`` is finite on a good bar; a bad one starts the count again. The count is a float so that it fills
-    vector lanes of the width of the prices.
+    ``evidence`` is finite on a good bar. A bad one starts the count again; with PROPAGATE it makes it -1 for ever once
+    a bar has been good, and with HOLD it is passed over. The count is a float so that it fills vector lanes of the
+    width of the prices.
     """
-    return count + 1.0 if evidence - evidence == 0.0 else 0.0
+    good = evidence - evidence == 0.0
+    if mode == HOLD:
+        return count + 1.0 if good else count
+    if mode == PROPAGATE:
+        ended = -1.0 if count != 0.0 else 0.0
+        going = count + 1.0 if count >= 0.0 else -1.0
+        return going if good else ended
+    return count + 1.0 if good else 0.0
+
+
+@step
+def held(after: float, before: float, evidence: float, mode: int) -> float:
+    """Return what a state is after a bar: ``after``, but ``before`` where the bar is missing and the mode is HOLD."""
+    return before if mode == HOLD and evidence - evidence != 0.0 else after
 
 
 @step
@@ -76,17 +90,3 @@ def true_range(high: float, low: float, previous: float) -> float:
 def within(value: float, age: float, period: float) -> float:
     """Return ``value`` once ``age`` has reached ``period``, NaN before."""
     return value if age >= period else math.nan
-
-
-@step
-def bands(anchor: float, mean: float, mean_of_squares: float, deviations: float) -> tuple[float, float, float]:
-    """
-    Return mean + deviations * standard deviation (ddof 0), the mean, and mean - deviations * standard deviation.
-
-    ``mean`` and ``mean_of_squares`` are of distances from ``anchor``. Rounding may leave a variance just below zero,
-    which is zero; NaN stays NaN.
-    """
-    variance = mean_of_squares - mean * mean
-    reach = deviations * math.sqrt(variance if variance > 0.0 else variance * 0.0)
-    middle = anchor + mean
-    return middle + reach, middle, middle - reach

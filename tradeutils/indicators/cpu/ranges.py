@@ -1,0 +1,26 @@
+"""Kernels of the ranges of bars, computed in one pass."""
+
+from __future__ import annotations
+
+from tradeutils.indicators.cpu.compiling import Matrix, kernel
+from tradeutils.indicators.cpu.steps import advance, held, known, true_range, wilder, within
+
+__all__ = ["atr"]
+
+
+@kernel(rows=lambda period: 3, counts=1)
+def atr(
+    high: Matrix, low: Matrix, close: Matrix, out: Matrix, state: Matrix, width: int, mode: int, period: int
+) -> None:
+    """Wilder average of the true range. State: count, previous close, average."""
+    size, scale = float(period), 1.0 / period
+    for t in range(close.shape[0]):
+        for s in range(width):
+            top, bottom, price = high[t, s], low[t, s], close[t, s]
+            good = known((top - top) + (bottom - bottom) + price)
+            count = advance(state[0, s], good, mode)
+            age = count - 1.0  # the first good bar has no previous close
+            average = wilder(true_range(top, bottom, state[1, s]), state[2, s], age, size, scale)
+            state[0, s], state[1, s] = count, held(price, state[1, s], good, mode)
+            state[2, s] = held(average, state[2, s], good, mode)
+            out[t, s] = within(average + (good - good), age, size)

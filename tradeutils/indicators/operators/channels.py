@@ -1,0 +1,26 @@
+"""Operators that say where a price stands in a range of prices."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tradeutils.indicators.expression import Operator
+
+__all__ = ["distance", "position", "supertrend"]
+
+position: Final = Operator(__name__, "position", inputs=3)
+"""``position(x, highest, lowest)``: 100 * (x - lowest) / (highest - lowest); 0 where the range is 0."""
+distance: Final = Operator(__name__, "distance", inputs=3, parameters=(float, float))
+"""``distance(x, middle, spread, scale, noise)``: (x - middle) / (scale * spread); 0 where the spread is at most
+``noise`` times the middle: rounding."""
+supertrend: Final = Operator(
+    __name__,
+    "supertrend",
+    inputs=4,
+    outputs=2,
+    parameters=(float,),
+    memory=lambda multiplier, tolerance: None,
+    recursive=True,
+)
+"""``supertrend(high, low, close, range, multiplier)``: the band that trails the price, and 1 while the trend rises,
+-1 while it falls. It begins falling, as TradingView's does."""
