@@ -33,6 +33,9 @@ class Operator:
     memory : callable, optional
         From the parameters and a tolerance to the bars after which whatever came before weighs less than the
         tolerance; the lookback where it is left out, as for windows. ``None`` from it: never.
+    settles : int, optional
+        Bars after which the state is, more often than not, the same whatever came before, where ``memory`` cannot
+        say so: a long series is then tried in chunks.
     recursive : bool
         Whether what is done at a missing bar depends on the mode (``nan=``): its kernel then takes ``mode``.
     """
@@ -47,6 +50,7 @@ class Operator:
         parameters: tuple[type, ...] = (),
         lookback: Callable[..., int] = lambda *parameters: 0,
         memory: Callable[..., int | None] | None = None,
+        settles: int | None = None,
         recursive: bool = False,
     ) -> None:
         self.module = module.rpartition(".")[2]
@@ -55,6 +59,7 @@ class Operator:
         self.outputs = outputs
         self.parameters = parameters
         self.lookback = lookback
+        self.settles = settles
         self.recursive = recursive
         self._memory = memory
 

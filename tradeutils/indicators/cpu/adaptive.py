@@ -10,7 +10,7 @@ from tradeutils.indicators.cpu.steps import known
 __all__ = ["adaptive", "pace"]
 
 
-@kernel(rows=lambda period, slow, fast: 2 * period + 2, fill=math.nan)
+@kernel(rows=lambda period, slow, fast: 2 * period + 2, fill=math.nan, cycle=lambda period, slow, fast: period)
 def pace(x: Matrix, out: Matrix, state: Matrix, seen: int, width: int, period: int, slow: float, fast: float) -> None:
     """Rate of a bar. State: a ring of values; suffix sums and distances as for a total, their sum; the last value."""
     total, last = 2 * period, 2 * period + 1
@@ -48,7 +48,7 @@ def pace(x: Matrix, out: Matrix, state: Matrix, seen: int, width: int, period: i
                 out[t, s] = known(rate * rate)
 
 
-@kernel(rows=lambda slowest: 2, fill=math.nan)
+@kernel(rows=lambda slowest: 2, fill=math.nan, counts=0)
 def adaptive(x: Matrix, rate: Matrix, out: Matrix, state: Matrix, width: int, mode: int, slowest: float) -> None:
     """Recursive average with a rate for each bar. State: previous value; average, NaN before it has begun."""
     for t in range(x.shape[0]):

@@ -28,7 +28,7 @@ def distance(x: Matrix, middle: Matrix, spread: Matrix, out: Matrix, width: int,
             out[t, s] = known(part if wide > noise * abs(middle[t, s]) else (away - away) + (wide - wide))
 
 
-@kernel(rows=lambda multiplier: 5, counts=1)
+@kernel(rows=lambda multiplier, first: 5, counts=1)
 def supertrend(
     high: Matrix,
     low: Matrix,
@@ -40,6 +40,7 @@ def supertrend(
     width: int,
     mode: int,
     multiplier: float,
+    first: float,
 ) -> None:
     """Trailing band. State: count, upper and lower band, previous close, direction."""
     for t in range(high.shape[0]):
@@ -57,7 +58,7 @@ def supertrend(
             turned = 1.0 if price > upper else -1.0
             kept = -1.0 if price < lower else 1.0
             following = turned if state[4, s] < 0.0 else kept
-            direction = following if count > 1.0 else -1.0
+            direction = following if count > 1.0 else first
             state[0, s] = count
             state[1, s], state[2, s] = held(upper, above, good, mode), held(lower, below, good, mode)
             state[3, s] = held(price, before, good, mode)

@@ -197,7 +197,8 @@ def settling(program: Program) -> tuple[int, int] | None:
             own = 2 * kernel.cycle(*parameters)
             cycle = math.lcm(cycle, kernel.cycle(*parameters))
         elif kernel.counts is not None:
-            own = instruction.operator.memory(parameters, _FORGOTTEN)
+            forgotten = instruction.operator.memory(parameters, _FORGOTTEN)
+            own = instruction.operator.settles if forgotten is None else forgotten
         elif kernel.takes:
             own = None
         if own is None:

@@ -17,7 +17,11 @@ def moved(high: float, low: float, high_before: float, low_before: float) -> tup
 
 @step
 def decayed(value: float, sum_: float, age: float, period: float, scale: float) -> float:
-    """Return TA-Lib's decaying sum after ``value``, the ``age``-th in a row, ``period - 1`` of which are summed (``scale`` = 1 / period)."""
+    """
+    Return TA-Lib's decaying sum after ``value``, the ``age``-th in a row.
+
+    The first ``period - 1`` are summed; ``scale`` = 1 / period.
+    """
     before = sum_ if age > 1.0 else 0.0
     fading = before - before * scale
     return (fading if age >= period else before) + value
@@ -60,7 +64,7 @@ def directional_index(plus: Matrix, minus: Matrix, out: Matrix, state: Matrix, w
         for s in range(width):
             both = known(plus[t, s] + minus[t, s])
             count = advance(state[0, s], both, mode)
-            index = 100.0 * (abs(plus[t, s] - minus[t, s]) / both)
+            index = 100.0 * (abs(plus[t, s] - minus[t, s]) / (both if both != 0.0 else 1.0))
             last = state[1, s] if count > 1.0 else 0.0
             index = last if both == 0.0 else index
             state[0, s], state[1, s] = count, held(index, state[1, s], both, mode)
@@ -82,7 +86,7 @@ def adx(
             age = count - 1.0  # the first good bar has no movement
             plus, minus = decayed(up, state[3, s], age, size, fade), decayed(down, state[4, s], age, size, fade)
             both = plus + minus
-            index = 100.0 * (abs(plus - minus) / both)
+            index = 100.0 * (abs(plus - minus) / (both if both != 0.0 else 1.0))
             indices, average = age - (size - 1.0), state[5, s]
             seeded = seed(index if both != 0.0 else 0.0, average, indices, length, scale)
             going = (average * (length - 1.0) + index) * scale

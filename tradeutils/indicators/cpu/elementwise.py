@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tradeutils.indicators.cpu.compiling import Matrix, kernel
+from tradeutils.indicators.cpu.logarithms import logarithm as natural
 from tradeutils.indicators.cpu.steps import known
 
 __all__ = [
@@ -111,8 +112,7 @@ def logarithm(a: Matrix, out: Matrix, width: int) -> None:
     """Natural logarithm; unknown at 0 and below."""
     for t in range(a.shape[0]):
         for s in range(width):
-            value = a[t, s]
-            out[t, s] = known(math.log(value)) if value > 0.0 and value < math.inf else math.nan
+            out[t, s] = natural(a[t, s])
 
 
 @kernel()

@@ -13,7 +13,7 @@ import math
 from tradeutils.indicators.cpu.compiling import Matrix, kernel, step
 from tradeutils.indicators.cpu.steps import known
 
-__all__ = ["bars_since_highest", "bars_since_lowest", "highest", "lowest"]
+__all__ = ["bars_since_highest", "bars_since_lowest", "channel", "highest", "lowest"]
 
 
 @step
@@ -80,6 +80,49 @@ def lowest(x: Matrix, out: Matrix, state: Matrix, seen: int, width: int, period:
                 running = smaller(value, state[period, s])
                 out[t, s] = smaller(running, state[phase + 1, s])
                 state[period, s], state[phase, s] = running, value
+
+
+@kernel(rows=lambda period: 2 * period + 2, fill=math.nan, cycle=lambda period: period)
+def channel(
+    high: Matrix,
+    low: Matrix,
+    upper_out: Matrix,
+    middle_out: Matrix,
+    lower_out: Matrix,
+    state: Matrix,
+    seen: int,
+    width: int,
+    period: int,
+) -> None:
+    """Highest of one, lowest of the other, and their mean. State: as :func:`highest`, then as :func:`lowest`."""
+    top, bottom = 2 * period, 2 * period + 1
+    for t in range(high.shape[0]):
+        phase = (seen + t) % period
+        last = phase == period - 1
+        if last:
+            for s in range(width):
+                state[phase, s], state[period + phase, s] = known(high[t, s]), known(low[t, s])
+            for back in range(1, period):
+                for s in range(width):
+                    state[phase - back, s] = larger(state[phase - back, s], state[phase - back + 1, s])
+                for s in range(width):
+                    state[2 * period - 1 - back, s] = smaller(
+                        state[2 * period - 1 - back, s], state[2 * period - 1 - back + 1, s]
+                    )
+        else:
+            for s in range(width):
+                first, second = known(high[t, s]), known(low[t, s])
+                state[phase, s], state[period + phase, s] = first, second
+                state[top, s] = first if phase == 0 else larger(first, state[top, s])
+                state[bottom, s] = second if phase == 0 else smaller(second, state[bottom, s])
+        following = 0 if last else phase + 1
+        for s in range(width):
+            above, below = state[following, s], state[period + following, s]
+            upper = above if last else larger(state[top, s], above)
+            lower = below if last else smaller(state[bottom, s], below)
+            unknown = (upper - upper) + (lower - lower)
+            upper_out[t, s], middle_out[t, s] = upper + unknown, 0.5 * (upper + lower)
+            lower_out[t, s] = lower + unknown
 
 
 @kernel(rows=lambda period: 2 * period + 2, fill=math.nan, cycle=lambda period: period)

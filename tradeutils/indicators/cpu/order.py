@@ -10,7 +10,7 @@ from tradeutils.indicators.cpu.steps import known
 __all__ = ["ranked", "share_below"]
 
 
-@kernel(rows=lambda period, low, high: 2 * period + 2, fill=math.inf)
+@kernel(rows=lambda period, low, high: 2 * period + 2, fill=math.inf, cycle=lambda period, low, high: period)
 def ranked(x: Matrix, out: Matrix, state: Matrix, seen: int, width: int, period: int, low: int, high: int) -> None:
     """
     Values by rank. State: the window as it came, the window in order, the value that leaves, the last one placed.
@@ -40,7 +40,7 @@ def ranked(x: Matrix, out: Matrix, state: Matrix, seen: int, width: int, period:
             out[t, s] = middle if state[last, s] < math.inf else math.nan
 
 
-@kernel(rows=lambda period, ties: period, fill=math.nan)
+@kernel(rows=lambda period, ties: period, fill=math.nan, cycle=lambda period, ties: period)
 def share_below(x: Matrix, out: Matrix, state: Matrix, seen: int, width: int, period: int, ties: int) -> None:
     """Share of smaller values. State: the values before this bar."""
     size = float(period)

@@ -16,7 +16,7 @@ from tradeutils.indicators.cpu.steps import known
 __all__ = ["angle", "covariance", "line", "standing"]
 
 
-@kernel(rows=lambda period: 2 * period + 3, fill=math.nan)
+@kernel(rows=lambda period: 2 * period + 3, fill=math.nan, cycle=lambda period: period)
 def line(x: Matrix, mean_out: Matrix, slope_out: Matrix, state: Matrix, seen: int, width: int, period: int) -> None:
     """Mean and slope. State: suffix sums, suffix sums of these, anchor, sum, sum of places times distances."""
     anchor, total, moment = 2 * period, 2 * period + 1, 2 * period + 2
@@ -51,7 +51,7 @@ def line(x: Matrix, mean_out: Matrix, slope_out: Matrix, state: Matrix, seen: in
                 slope_out[t, s] = known((state[period, s] - middle * state[0, s]) * spread)
 
 
-@kernel(rows=lambda period: 5 * period + 9, fill=math.nan)
+@kernel(rows=lambda period: 5 * period + 9, fill=math.nan, cycle=lambda period: period)
 def covariance(
     x: Matrix,
     y: Matrix,
@@ -125,7 +125,7 @@ def covariance(
                 y_out[t, s] = known(state[yy, s] * scale - mean_y * mean_y)
 
 
-@kernel(rows=lambda period: 2 * period + 3, fill=math.nan)
+@kernel(rows=lambda period: 2 * period + 3, fill=math.nan, cycle=lambda period: period)
 def standing(x: Matrix, out: Matrix, state: Matrix, seen: int, width: int, period: int) -> None:
     """Distance from the mean in deviations. State: suffix sums, those of squares, anchor, sum, sum of squares."""
     anchor, total, squares = 2 * period, 2 * period + 1, 2 * period + 2

@@ -212,32 +212,30 @@ def spread(x: Matrix, middle_out: Matrix, out: Matrix, state: Matrix, seen: int,
     distances from a mean that moves cannot be carried over. So the mean is added up anew as well, in TA-Lib's order.
     """
     size = float(period)
-    eights = period // 8 * 8
+    fours = period // 4 * 4
     for t in range(x.shape[0]):
         at = (seen + t) % period
         for s in range(width):
             state[at, s] = known(x[t, s])
         for s in range(width):
             state[period, s] = 0.0
-        # Eight rows at a time: the sum at work is then read and written an eighth as often.
-        for k in range(0, eights, 8):
+        # Four rows at a time: the sum at work is then read and written a quarter as often. Eight were no faster.
+        for k in range(0, fours, 4):
             for s in range(width):
-                some = state[period, s] + state[k, s] + state[k + 1, s] + state[k + 2, s] + state[k + 3, s]
-                state[period, s] = some + state[k + 4, s] + state[k + 5, s] + state[k + 6, s] + state[k + 7, s]
-        for k in range(eights, period):
+                some = state[period, s] + state[k, s] + state[k + 1, s]
+                state[period, s] = some + state[k + 2, s] + state[k + 3, s]
+        for k in range(fours, period):
             for s in range(width):
                 state[period, s] += state[k, s]
         for s in range(width):
             middle_out[t, s] = state[period, s] / size
             state[period, s] = 0.0
-        for k in range(0, eights, 8):
+        for k in range(0, fours, 4):
             for s in range(width):
                 middle = middle_out[t, s]
                 some = state[period, s] + abs(state[k, s] - middle) + abs(state[k + 1, s] - middle)
-                some = some + abs(state[k + 2, s] - middle) + abs(state[k + 3, s] - middle)
-                some = some + abs(state[k + 4, s] - middle) + abs(state[k + 5, s] - middle)
-                state[period, s] = some + abs(state[k + 6, s] - middle) + abs(state[k + 7, s] - middle)
-        for k in range(eights, period):
+                state[period, s] = some + abs(state[k + 2, s] - middle) + abs(state[k + 3, s] - middle)
+        for k in range(fours, period):
             for s in range(width):
                 state[period, s] += abs(state[k, s] - middle_out[t, s])
         for s in range(width):

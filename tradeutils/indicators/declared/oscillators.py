@@ -115,8 +115,7 @@ def _cci(high: op.Node, low: op.Node, close: op.Node, period: int) -> op.Node:
 
 
 def _mfi(high: op.Node, low: op.Node, close: op.Node, volume: op.Node, period: int) -> op.Node:
-    rising, falling = flows.money_flow(flows.typical(high, low, close), volume)
-    made: op.Node = flows.share(op.total(rising, period), op.total(falling, period))
+    made: op.Node = flows.money_flow_index(flows.typical(high, low, close), volume, period)
     return made
 
 
@@ -286,6 +285,6 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         parameters=(bars("period", 14, "Moves in the sums.", 2),),
         outputs=("mfi",),
         build=_mfi,
-        source="TA-Lib ``MFI``, equal to 1e-10 but for its threshold of 1; G. Quong, A. Soudack, 1989",
+        source="TA-Lib ``MFI``, equal to 1e-10; G. Quong, A. Soudack, 1989",
     ),
 )

@@ -137,11 +137,18 @@ def _dx(high: op.Node, low: op.Node, close: op.Node, period: int) -> op.Node:
     return made
 
 
-def _supertrend(high: op.Node, low: op.Node, close: op.Node, period: int, multiplier: float) -> tuple[op.Node, op.Node]:
-    made: tuple[op.Node, op.Node] = channels.supertrend(
-        high, low, close, ranges.atr(high, low, close, period), multiplier
-    )
+def _supertrend(
+    high: op.Node, low: op.Node, close: op.Node, period: int, multiplier: float, first: float = 1.0
+) -> tuple[op.Node, op.Node]:
+    reach = ranges.atr(high, low, close, period)
+    made: tuple[op.Node, op.Node] = channels.supertrend(high, low, close, reach, multiplier, first)
     return made
+
+
+def _supertrend_tradingview(
+    high: op.Node, low: op.Node, close: op.Node, period: int, multiplier: float
+) -> tuple[op.Node, op.Node]:
+    return _supertrend(high, low, close, period, multiplier, -1.0)
 
 
 _DIRECTIONAL: Final = "J. W. Wilder, New Concepts in Technical Trading Systems, 1978"
@@ -346,7 +353,8 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         title="Supertrend: a band that trails the price at a number of ATRs, and the side the price is on.",
         formula=(
             "Bands (high + low) / 2 +- multiplier * ATR(period) that only ever close in until the price crosses them; "
-            "supertrend is the lower while the trend rises (direction 1), the upper while it falls (-1), as at first."
+            "supertrend is the lower while the trend rises (direction 1), as at first, the upper while it falls (-1). "
+            "TradingView: falling at first."
         ),
         inputs=("high", "low", "close"),
         parameters=(
@@ -355,6 +363,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         ),
         outputs=("supertrend", "direction"),
         build=_supertrend,
-        source="O. Seban; TradingView's ``ta.supertrend`` on TA-Lib's ATR, with the opposite sign of the direction",
+        tradingview=_supertrend_tradingview,
+        source="TA-Lib ``SUPERTREND``, equal to 1e-10; O. Seban. ``ta.supertrend`` has the opposite direction",
     ),
 )

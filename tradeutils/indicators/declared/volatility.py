@@ -7,7 +7,7 @@ from typing import Final
 
 from tradeutils.indicators import operators as op
 from tradeutils.indicators.declaration import Indicator, Parameter, bars
-from tradeutils.indicators.operators import Node, carried, flows, ranges, regression, returns, windows
+from tradeutils.indicators.operators import Node, carried, extremes, flows, ranges, regression, returns, windows
 from tradeutils.indicators.operators.averages import ema_from_first
 
 __all__ = ["DECLARED"]
@@ -84,12 +84,6 @@ def _garman_klass(open_: Node, high: Node, low: Node, close: Node, period: int, 
 def _chaikin(high: Node, low: Node, period: int, roc_period: int) -> Node:
     average = op.ema(high - low, period)
     return 100.0 * op.ratio(op.change(average, roc_period), op.lag(average, roc_period))
-
-
-def _donchian(high: Node, low: Node, period: int) -> tuple[Node, Node, Node]:
-    upper, lower = op.highest(high, period), op.lowest(low, period)
-    # Each side needs its own column only; the three begin together.
-    return op.together(upper, lower), 0.5 * (upper + lower), op.together(lower, upper)
 
 
 DECLARED: Final[tuple[Indicator, ...]] = (
@@ -248,7 +242,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         inputs=("high", "low"),
         parameters=(bars("period", 20, "Bars, the last included."),),
         outputs=("upper", "middle", "lower"),
-        build=_donchian,
+        build=extremes.channel,
         source="R. Donchian; TA-Lib ``MAX`` of high and ``MIN`` of low, equal exactly",
     ),
 )

@@ -18,9 +18,10 @@ supertrend: Final = Operator(
     "supertrend",
     inputs=4,
     outputs=2,
-    parameters=(float,),
-    memory=lambda multiplier, tolerance: None,
+    parameters=(float, float),
+    memory=lambda multiplier, first, tolerance: None,
+    settles=1000,  # after a turn or two: bands start anew where the price crosses them
     recursive=True,
 )
-"""``supertrend(high, low, close, range, multiplier)``: the band that trails the price, and 1 while the trend rises,
--1 while it falls. It begins falling, as TradingView's does."""
+"""``supertrend(high, low, close, range, multiplier, first)``: the band that trails the price, and its direction: 1 while
+the trend rises, -1 while it falls, and ``first`` at first."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from tradeutils.indicators.expression import Operator
 
-__all__ = ["bars_since_highest", "bars_since_lowest", "highest", "lowest"]
+__all__ = ["bars_since_highest", "bars_since_lowest", "channel", "highest", "lowest"]
 
 
 def _before(period: int) -> int:
@@ -21,3 +21,5 @@ bars_since_highest: Final = Operator(__name__, "bars_since_highest", parameters=
 """``bars_since_highest(x, period)``: 0 .. period - 1; of equal values the newest counts."""
 bars_since_lowest: Final = Operator(__name__, "bars_since_lowest", parameters=(int,), lookback=_before)
 """``bars_since_lowest(x, period)``: 0 .. period - 1; of equal values the newest counts."""
+channel: Final = Operator(__name__, "channel", inputs=2, outputs=3, parameters=(int,), lookback=_before)
+"""``channel(high, low, period)``: the highest of the one, the middle, the lowest of the other; they begin together."""
