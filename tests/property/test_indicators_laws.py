@@ -88,6 +88,25 @@ def test_bar_by_bar_equals_the_batch_to_the_bit(name, compat, data):
     np.testing.assert_array_equal(stepped.memory, batch.memory)
 
 
+@pytest.fixture(scope="module", name="long")
+def _long():
+    """Return one long series and a second: flat stretches, and gaps far apart."""
+    return walk(30_000, 2, moves=0.01, flat=0.2, traded=False, missing=1e-4)
+
+
+@every_case
+def test_a_long_series_cut_into_chunks_has_the_bits_of_one_pass(name, compat, long):
+    """However a long series is cut, into vector lanes or for threads, it gives what bar after bar gives."""
+    parameters = REGISTRY[name].bind([min(7, p.highest) for p in REGISTRY[name].parameters if p.whole][:1])
+    nodes = REGISTRY[name].expressions(parameters, compat=compat)
+    whole = [np.empty((30_000, 2)) for _ in nodes]
+    state = cpu.State(cpu.program_of(nodes, REGISTRY[name].inputs), 2)
+    state.feed(inputs_of(name, long), whole)
+    want = np.stack(whole)
+    np.testing.assert_array_equal(compute(name, long, parameters, columns=0, threads=1, compat=compat), want[..., 0])
+    np.testing.assert_array_equal(compute(name, long, parameters, threads=4, compat=compat), want)
+
+
 @every_case
 @given(data=st.data())
 @few(7)

@@ -32,8 +32,7 @@ def is_nearly_scaled(made, scaled, factor):
     """Return the same, to 1e-5 of the largest value."""
     size = np.nanmax(np.abs(made), initial=0.0)
     return any(
-        np.allclose(scaled / factor**degree, made, rtol=0, atol=1e-5 * size, equal_nan=True)
-        for degree in range(-3, 4)
+        np.allclose(scaled / factor**degree, made, rtol=0, atol=1e-5 * size, equal_nan=True) for degree in range(-3, 4)
     )
 
 

@@ -101,6 +101,14 @@ def ppo_tradingview(close, fast, slow):
 
 
 @by_runs
+def macd_tradingview(close, fast, slow, signal):
+    """Return that difference, its average begun with its first value, and the difference of the two."""
+    line = ema_from_first(close, min(fast, slow)) - ema_from_first(close, max(fast, slow))
+    smooth = ema_from_first(line, signal)
+    return line, smooth, line - smooth
+
+
+@by_runs
 def kst(close, *parameters):
     """Return four smoothed rates of change weighted 1 to 4, and the mean of that."""
     changes, means, signal = parameters[:4], parameters[4:8], parameters[8]

@@ -48,6 +48,14 @@ def natr(high, low, close, period):
 
 
 @by_runs
+def atr_tradingview(high, low, close, period):
+    """As TradingView's ``ta.atr``: the first true range is high - low."""
+    true_range = _true_range(high, low, close)
+    true_range[0] = high[0] - low[0]
+    return wilder(true_range, period)
+
+
+@by_runs
 def keltner(high, low, close, period, atr_period, multiplier):
     """Return the EMA of the typical price, and average true ranges about it, both seeded before the first value."""
     first = max(period - 1, atr_period)  # the bar at which both can be known

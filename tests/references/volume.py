@@ -36,6 +36,21 @@ def adosc(high, low, close, volume, fast, slow):
 
 
 @by_runs
+def adosc_tradingview(high, low, close, volume, fast, slow):
+    """As TradingView's Chaikin Oscillator: the same, shown from the first bar on."""
+    line = np.cumsum(_flow(high, low, close, volume))
+    return average(line, 1, np.longdouble(2) / (fast + 1)) - average(line, 1, np.longdouble(2) / (slow + 1))
+
+
+@by_runs
+def obv_tradingview(close, volume):
+    """As TradingView's ``ta.obv``: the volumes of rises less those of falls, from 0."""
+    moves = np.sign(close - later(close, 1))
+    moves[0] = 0
+    return np.cumsum(moves * np.asarray(volume, np.longdouble))
+
+
+@by_runs
 def cmf(high, low, close, volume, period):
     """Return the sum of the money flow volumes over the sum of the volumes; 0 where there was no volume."""
     flow, total = windows(np.sum, _flow(high, low, close, volume), period), windows(np.sum, volume, period)
@@ -77,6 +92,18 @@ def nvi(close, volume):
 def pvi(close, volume):
     """Return 1000 compounded by the changes of close on bars whose volume rose."""
     return _index(close, volume, lambda now, before: now > before)
+
+
+@by_runs
+def nvi_tradingview(close, volume):
+    """As TradingView's ``ta.nvi``: from 1."""
+    return _index(close, volume, lambda now, before: now < before) / 1000
+
+
+@by_runs
+def pvi_tradingview(close, volume):
+    """As TradingView's ``ta.pvi``: from 1."""
+    return _index(close, volume, lambda now, before: now > before) / 1000
 
 
 @by_runs

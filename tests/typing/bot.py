@@ -53,6 +53,31 @@ async def money(exchange: tu.Exchange, order: tu.Order) -> None:
     _ = balance["BTC"].free * 0.5  # type: ignore[operator]
 
 
+async def trading(exchange: tu.Exchange) -> None:
+    amount, price = Decimal("0.01"), Decimal(50_000)
+    try:
+        order = await exchange.create_order("BTC/USDT", "limit", "buy", amount, price, client_order_id="strategy-7")
+    except errors.OrderUnknown as unknown:
+        order = await exchange.fetch_order(None, "BTC/USDT", client_order_id=unknown.client_id)
+    assert_type(order, tu.Order)
+    assert_type(order.filled, Decimal | None)
+    assert_type(await exchange.cancel_order(order.id or "", "BTC/USDT"), tu.Order)
+    assert_type(await exchange.fetch_orders("BTC/USDT", since=0), list[tu.Order])
+    assert_type(await exchange.fetch_closed_orders("BTC/USDT"), list[tu.Order])
+    assert_type((await exchange.fetch_my_trades("BTC/USDT"))[0].price, Decimal)
+    await exchange.create_order("BTC/USDT", "limit", "buy", 0.01, price)  # type: ignore[arg-type]
+    await exchange.create_order("BTC/USDT", "limit", "hold", amount, price)  # type: ignore[arg-type]
+
+
+async def paid_for() -> None:
+    window = tu.Window("weight", limit=3000, seconds=60)
+    async with tu.Exchange("binance", budget=tu.LocalBudget([window])) as exchange:
+        assert_type(await exchange.fetch_ticker("BTC/USDT"), tu.Ticker)
+    async with tu.Cache("redis://localhost:6379/0") as cache:
+        tu.Exchange("binance", budget=tu.RedisBudget(cache))
+    tu.Exchange("binance", budget="redis://localhost:6379/0")  # type: ignore[arg-type]
+
+
 async def cached(cache: tu.Cache, exchange: tu.Exchange) -> None:
     async def count() -> int:
         return 1
@@ -79,6 +104,8 @@ def blocking() -> None:
         assert_type(exchange.fetch_ohlcv("BTC/USDT", "1h", limit=10), tu.Candles)
         assert_type(exchange.fetch_tickers(), dict[str, tu.Ticker])
         assert_type(sync.Balances(exchange).total("alice"), tu.Valuation)
+        assert_type(exchange.create_order("BTC/USDT", "market", "sell", Decimal(1)), tu.Order)
+        exchange.create_order("BTC/USDT", "market", "sell", 1.0)  # type: ignore[arg-type]
         exchange.fetch_ohlcv("BTC/USDT", limits=10)  # type: ignore[call-arg]
     with sync.Cache() as cache:
         assert_type(cache.get_or_fetch("count", lambda: 1, ttl=5.0), int)

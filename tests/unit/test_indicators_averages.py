@@ -131,6 +131,11 @@ def test_parameters_of_the_bell_are_those_of_its_definition():
         np.testing.assert_allclose(indicators.alma(close, 9, offset, sigma), want, rtol=1e-14)
 
 
+def test_narrowest_bell_between_two_bars_is_their_mean():
+    """Weights that are next to nothing at every bar still add up: half way between two bars both count alike."""
+    np.testing.assert_array_equal(indicators.alma([1.0, 3.0, 7.0], 2, 0.5, 1000.0), [np.nan, 2, 5])
+
+
 def test_adaptive_average_stands_still_with_the_price():
     """Where nothing has moved the efficiency ratio is 1, and the average is the price."""
     np.testing.assert_array_equal(indicators.kama(np.full(9, 0.1), 3), [np.nan] * 3 + [0.1] * 6)

@@ -1,26 +1,22 @@
 """The CPU side: states and steps, threads, and the cache of compiled kernels."""
 
-import logging
+import ctypes
 import os
-import shutil
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
-import tradeutils
 from tradeutils import indicators
 from tradeutils.indicators import REGISTRY, cpu
 from tradeutils.indicators import operators as op
 from tradeutils.indicators import threads as pool
-from tradeutils.indicators.cpu import chunks, compiling
-from tradeutils.indicators.cpu.machine import load, store
+from tradeutils.indicators.cpu import chunks, compiling, driver
 from tradeutils.indicators.expression import column
+from tradeutils.indicators.operators import windows
 from tradeutils.indicators.warm import _below, compile_all
 
 NAMES = ["sma", "ema", "bbands", "rsi", "macd", "atr", "adx", "stoch", "cci", "obv", "mfi", "supertrend"]
@@ -240,13 +236,12 @@ def test_blocks_cover_every_symbol_once():
     for symbols in (1, 7, 64, 1023, 1024, 1025, 5000, 20_001):
         for rows in (0, 2, 43, 20_003):
             for parts in (1, 2, 7, 64):
-                width = cpu._block_width(symbols, rows, parts, 1024)
+                width = cpu._block_width(symbols, rows, parts)
                 assert width % 8 == 0
                 assert width * rows * 8 <= max(2 << 20, 64 * rows * 8)
                 assert width >= min(symbols, 64)
-    assert cpu._block_width(500, 2, 64, 1024) == 504
-    assert cpu._block_width(500, 2, 2, 128) == 256
-    assert cpu._block_width(5000, 2, 2, 1024) == 2504
+    assert cpu._block_width(500, 2, 64) == 504
+    assert cpu._block_width(5000, 2, 2) == 2504
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -350,158 +345,6 @@ def test_thread_count_follows_argument_setting_and_affinity(monkeypatch):
     assert pool.thread_count(None) == os.cpu_count()
 
 
-class Installed:
-    """A copy of the package whose own folder takes no cache, as in a read-only site-packages."""
-
-    CODE = (
-        "import logging, sys, numba\n"
-        "logging.basicConfig(level='INFO', format='%(levelname)s %(message)s', stream=sys.stdout)\n"
-        "from tradeutils import indicators\n"
-        "print(indicators.sma([1.0, 2.0, 4.0], 2).tolist(), repr(numba.config.CACHE_DIR))\n"
-    )
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        package = Path(tradeutils.__file__).parent
-        shutil.copytree(package, folder / "tradeutils", ignore=shutil.ignore_patterns("__pycache__"))
-        # A file where the folder should be keeps everyone out, root included.
-        (folder / "tradeutils" / "indicators" / "cpu" / "__pycache__").touch()
-
-    def run(self, **environment: str) -> str:
-        """Compute one indicator in a new process; return what it logged and printed."""
-        ours = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "COV")  # coverage would count the copy as missed
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        done = subprocess.run(
-            [sys.executable, "-c", self.CODE],
-            cwd=self.folder,
-            env={**kept, "PYTHONPATH": str(self.folder), **environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert "[nan, 1.5, 3.0]" in done.stdout
-        return done.stdout
-
-
-@pytest.fixture(name="installed", scope="module")
-def _installed(tmp_path_factory):
-    return Installed(tmp_path_factory.mktemp("site-packages"))
-
-
-def test_read_only_package_keeps_kernels_in_the_users_cache(installed, tmp_path):
-    """Where the package folder takes no files, the user's cache folder does; the next process loads from it."""
-    first = installed.run(HOME=str(tmp_path))
-    folder = tmp_path / ".cache" / "tradeutils"
-    assert first.count("INFO compiled the mean kernel in") == 1
-    assert f"kept in {folder}" in first
-    assert list(folder.glob("tradeutils-*/*/*.nbc"))
-    assert "compiled" not in installed.run(HOME=str(tmp_path))
-
-
-def test_nowhere_to_write_still_computes(installed, tmp_path):
-    """Without any folder to write to, kernels are compiled in each process and the log says what to set."""
-    (tmp_path / "file").touch()
-    logged = installed.run(HOME=str(tmp_path / "file"))
-    assert "not kept: no folder can be written, set NUMBA_CACHE_DIR" in logged
-
-
-def test_users_numba_setting_is_used_and_kept(tmp_path, monkeypatch):
-    """NUMBA_CACHE_DIR is where kernels go if it is set, and is left as it was."""
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    folder = compiling.cache_folder.__wrapped__("averages")
-    assert folder is not None
-    assert folder.parent == tmp_path
-    monkeypatch.setattr(compiling, "cache_folder", lambda module: folder)
-    compile_twice()
-    setting = numba.config.CACHE_DIR
-    assert setting == str(tmp_path)
-    assert len(list(folder.glob("*/*twice*.nbc"))) == 1
-
-
-def test_home_that_is_unknown_leaves_the_package_folder(monkeypatch):
-    """Without NUMBA_CACHE_DIR, XDG_CACHE_HOME and a home, the only place is beside the kernels."""
-
-    def unknown():
-        raise RuntimeError("no home")
-
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", unknown)
-    assert list(compiling._bases()) == [Path(compiling.__file__).parent / "__pycache__"]
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert list(compiling._bases())[1] == Path("/somewhere/tradeutils")
-
-
-def twice(address):
-    """Serve as a kernel in the tests of the cache."""
-    store(address, load(address) * 2.0)
-
-
-def compile_twice():
-    """Return the machine code of :func:`twice`, compiled or found."""
-    return compiling.compiled(twice, "the twice kernel", 1, "machine")
-
-
-def test_kernel_is_compiled_once_and_logged_once(tmp_path, monkeypatch, caplog):
-    """Compiling says so on one line at INFO; loading what is kept says nothing."""
-    monkeypatch.setattr(compiling, "cache_folder", lambda module: tmp_path)
-    with caplog.at_level(logging.INFO, logger="tradeutils.indicators"):
-        compile_twice()
-        assert [record.getMessage().partition(" in ")[0] for record in caplog.records] == ["compiled the twice kernel"]
-        caplog.clear()
-        compile_twice()
-        assert caplog.records == []
-        monkeypatch.setattr(compiling, "cache_folder", lambda module: None)
-        compile_twice()
-        assert "set NUMBA_CACHE_DIR" in caplog.text
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x80damaged", None])
-def test_damaged_cache_mends_itself(tmp_path, monkeypatch, caplog, damage):
-    """With empty, foreign or unreadable files in the cache a kernel is compiled anew, and kept by the next process."""
-    monkeypatch.setattr(compiling, "cache_folder", lambda module: tmp_path)
-    compile_twice()
-    (index,) = tmp_path.rglob("*.nbi")
-    if damage is None:
-        index.unlink()
-        index.mkdir()
-    else:
-        index.write_bytes(damage)
-    out = np.ones(1)
-    compile_twice().ctypes(out.ctypes.data)
-    assert out.tolist() == [2.0]
-    assert "is damaged or full; compiling the twice kernel anew" in caplog.text
-    if damage is not None:
-        caplog.clear()
-        for _ in range(2):
-            compile_twice()
-        assert "damaged" not in caplog.text
-
-
-def test_cache_folder_is_named_for_the_sources(tmp_path, monkeypatch):
-    """An edit of a file, or of one that it imports, makes its old machine code unreachable; that of others stays."""
-    copy = tmp_path / "cpu"
-    shutil.copytree(Path(compiling.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(compiling, "__file__", str(copy / "compiling.py"))
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-
-    def folders():
-        return {name: compiling.cache_folder.__wrapped__(name) for name in ("averages", "elementwise", "driver")}
-
-    before = folders()
-    assert before == folders()
-    assert before["averages"].parent == copy / "__pycache__"
-    with (copy / "averages.py").open("a") as file:
-        file.write("# another average")
-    assert [name for name, folder in folders().items() if folder != before[name]] == ["averages"]
-    with (copy / "steps.py").open("a") as file:
-        file.write("# another step")
-    assert [name for name, folder in folders().items() if folder != before[name]] == ["averages", "elementwise"]
-    with (copy / "compiling.py").open("a") as file:
-        file.write("# another option")
-    assert all(folder != before[name] for name, folder in folders().items())
-
-
 def test_everything_can_be_compiled_ahead():
     """compile_all compiles every kernel, in every mode it has, and tells how far it is."""
     told = []
@@ -533,3 +376,90 @@ def test_kernels_and_operators_agree():
         assert kernel.matrices == operator.inputs + operator.outputs, operator
         assert kernel.kinds == operator.parameters, operator
         assert ("mode" in kernel.takes) == operator.recursive, operator
+
+
+def view(address, *shape, kind=np.float64):
+    """Return the memory at an address as an array, as compiled code sees it."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    return np.frombuffer((ctypes.c_char * max(size, 1)).from_address(address), kind, int(np.prod(shape))).reshape(shape)
+
+
+def turned(source, source_step, target, target_step, soon, soon_step):
+    """Transpose 8 x 8 as the instructions of :func:`machine.turn` do."""
+    lines = [view(source + k * source_step, 8).copy() for k in range(8)]
+    for j in range(8):
+        view(target + j * target_step, 8)[:] = [line[j] for line in lines]
+
+
+def put(address, value, kind=np.float64):
+    """Write one number at an address."""
+    view(address, 1, kind=kind)[0] = value
+
+
+@pytest.fixture(name="interpreted")
+def _interpreted(monkeypatch):
+    """Have the loop over tiles run as Python: its steps, and memory and calls at bare addresses."""
+    kernels = {}
+
+    def called(address, table, rows, width):
+        kernel = kernels[address]
+        slots = view(table, 2 * kernel.matrices + 3 + len(kernel.kinds), kind=np.int64)
+        matrices = [
+            np.lib.stride_tricks.as_strided(view(int(slots[2 * k]), 1), (rows, width), (8 * int(slots[2 * k + 1]), 8))
+            for k in range(kernel.matrices)
+        ]
+        kernel.function(*matrices, width)  # those of this test take neither state nor mode
+
+    for name in ("_gather", "_scatter"):
+        monkeypatch.setattr(driver, name, getattr(driver, name).py_func)
+    stands_in = {
+        "words": lambda address, length: view(int(address), int(length), kind=np.int64),
+        "matrix": lambda address, rows, length: view(int(address), int(rows), int(length)),
+        "load": lambda address: view(int(address), 1)[0],
+        "store": lambda address, value: put(int(address), value),
+        "store_single": lambda address, value: put(int(address), value, np.float32),
+        "turn": lambda *given: turned(*map(int, given)),
+        "call": lambda address, table, rows, width: called(int(address), int(table), int(rows), int(width)),
+    }
+    for name, stand_in in stands_in.items():
+        monkeypatch.setattr(driver, name, stand_in)
+    return kernels
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kept", [70, 45, 1])
+def test_loop_over_tiles_is_the_same_interpreted(interpreted, layout, dtype, kept):
+    """Gathering, moving, calling and storing, run as Python, fill results as the compiled loop does."""
+    data = LAYOUTS[layout](np.random.default_rng(2).normal(0, 1, (70, 21)))
+    program = program_of(-(2.0 + column("x")), column("x"), -(2.0 + column("x")))
+    for instruction, address in zip(program.instructions, program.addresses, strict=True):
+        interpreted[address] = instruction.kernel
+    want, made = ([LAYOUTS[layout](np.zeros((kept, 21), dtype)) for _ in range(3)] for _ in range(2))
+    cpu.State(program, 21).feed([data], want)
+    state = cpu.State(program, 21)
+    state._tile = 32
+    table = state._table([data], made)
+    driver._drive(table.ctypes.data)
+    assert_same(made, want)
+    np.testing.assert_array_equal(want[0], (-(2.0 + data[-kept:])).astype(dtype))
+    assert table[driver.SEEN] == 70
+
+
+@pytest.mark.parametrize("mode", [compiling.RESTART, compiling.PROPAGATE, compiling.HOLD])
+def test_machine_code_made_anew_is_that_which_is_kept(tmp_path, monkeypatch, mode):
+    """What an empty cache makes gives the bits of what a full one holds, in every mode."""
+    data = panel("bbands", 200, 30)[0]
+    x = column("x")
+    nodes = (op.smooth(x, 0.1, 3), *windows.bands(x, 5, 2.0), op.together(x, op.ema(x, 9)))
+    nan = next(name for name, number in compiling.MODES.items() if number == mode)
+    want, made = ([np.zeros(data.shape, order="F") for _ in nodes] for _ in range(2))
+    cpu.State(program_of(*nodes, nan=nan), 30).feed([data], want)
+    monkeypatch.setattr(compiling, "cache_folder", lambda module: tmp_path)
+    program = cpu.make_program(nodes, ("x",), mode)
+    for instruction in program.instructions:
+        monkeypatch.setattr(instruction.kernel, "_addresses", {})
+    monkeypatch.setattr(driver, "drive", driver.drive.__wrapped__)
+    cpu.State(program, 30).feed([data], made)
+    assert_same(made, want)
+    assert len(list(tmp_path.rglob("*.nbc"))) >= 5

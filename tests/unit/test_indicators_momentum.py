@@ -67,6 +67,19 @@ def test_price_oscillators_of_tradingview_worked_by_hand():
     close_to(indicators.ppo([1, 2, 4], 2, 3, compat="tradingview"), [0, 100 / 9, 1700 / 99])
 
 
+def test_macd_of_tradingview_worked_by_hand():
+    """The line 0, 1/6, 17/36 above; its average over 2 from 0: 0, 1/9, 1/9 + (17/36 - 1/9) 2/3 = 19/54."""
+    made = indicators.macd([1, 2, 4], 2, 3, 2, compat="tradingview")
+    close_to(made, [[0, 1 / 6, 17 / 36], [0, 1 / 9, 19 / 54], [0, 1 / 18, 17 / 36 - 19 / 54]])
+
+
+def test_willr_stays_within_its_range_when_a_close_does_not():
+    """Closes above the highest high and below the lowest low: 0 and -100, as in TA-Lib."""
+    made = indicators.willr([5, 6, 7, 9], [4, 5, 5, 6], [9, 9, 1, 0], 2)
+    close_to(made, [NAN, 0, -100, -100])
+    close_to(made, talib.WILLR(*np.array([[5, 6, 7, 9], [4, 5, 5, 6], [9, 9, 1, 0]], float), 2))
+
+
 def test_willr_worked_by_hand():
     """Within 8 .. 12, 11 lies a quarter below the top; within 9 .. 12, 10.5 lies half below it."""
     close_to(indicators.willr([10, 12, 11], [8, 9, 10], [9, 11, 10.5], 2), [NAN, -25, -50])
@@ -250,7 +263,7 @@ TALIB = [
     ("eri", ("high", "low", "close"), (13,)),
     ("eri", ("high", "low", "close"), (1,)),
 ]
-IN_PRICES = ("mom", "apo", "ao", "eri")
+IN_PRICES = ("mom", "macd", "apo", "ao", "eri")
 
 
 @pytest.mark.parametrize("size", [1e5, 1e-9])
@@ -280,6 +293,7 @@ CASES = [
     ("stochrsi", "tradingview", ("close",), (period(2), period(), period())),
     ("apo", "tradingview", ("close",), (period(2), period(2))),
     ("ppo", "tradingview", ("close",), (period(2), period(2))),
+    ("macd", "tradingview", ("close",), (period(2), period(2), period())),
     ("kst", "", ("close",), (period(),) * 9),
     ("fisher", "", ("high", "low"), (period(),)),
     ("eri", "tradingview", ("high", "low", "close"), (period(),)),

@@ -100,6 +100,26 @@ def test_keltner_worked_by_hand():
     assert made._fields == ("upper", "middle", "lower")
 
 
+def test_atr_of_tradingview_counts_the_first_range():
+    """Ranges 2, 3, 2, 5, the first high - low: (2 + 3) / 2, (2.5 + 2) / 2, (2.25 + 5) / 2 (ta.atr)."""
+    made = indicators.atr(HIGH, LOW, CLOSE, 2, compat="tradingview")
+    np.testing.assert_allclose(made, [NAN, 2.5, 2.25, 3.625], rtol=1e-15)
+
+
+@given(market=markets(), period=st.integers(1, 25))
+@settings(deadline=None, max_examples=20)
+def test_atr_of_tradingview_is_the_reference(market, period):
+    """On any market, after each gap anew."""
+    inputs = [market[column] for column in ("high", "low", "close")]
+    assert_close(indicators.atr(*inputs, period, compat="tradingview"), volatility.atr_tradingview(*inputs, period))
+
+
+def test_true_range_after_a_bar_without_a_high_is_that_of_a_first_bar():
+    """A bar of which anything is missing is missing: its close is no previous close."""
+    made = indicators.atr([10, NAN, 13, 12], [8, 9, 11, 7], [9, 11, 12, 8], 1, compat="tradingview")
+    np.testing.assert_array_equal(made, [2, NAN, 2, 5])
+
+
 def test_keltner_of_tradingview_worked_by_hand():
     """
     Centres on close from the first bar: 9, 9 + 2/3 * 2 = 31/3, 31/3 + 2/3 * 8/3 = 109/9.

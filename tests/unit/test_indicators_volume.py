@@ -39,6 +39,29 @@ def test_values_are_the_textbooks(name, data):
     assert_close(getattr(indicators, name)(*inputs, *values), getattr(volume, name)(*inputs, *values))
 
 
+@pytest.mark.parametrize("name", ["adosc", "nvi", "pvi", "obv"])
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_values_of_tradingview_are_its_manuals(name, data):
+    """The same lines with TradingView's beginnings."""
+    columns, parameters = CASES.get(name, (("close", "volume"), st.tuples()))
+    market, values = data.draw(markets()), data.draw(parameters)
+    inputs = [market[column] for column in columns]
+    made = getattr(indicators, name)(*inputs, *values, compat="tradingview")
+    assert_close(made, getattr(volume, f"{name}_tradingview")(*inputs, *values))
+
+
+def test_volume_lines_of_tradingview_worked_by_hand():
+    """The lines above and below from TradingView's beginnings: obv from 0, indices from 1, the oscillator at once."""
+    close, volumes = [10, 12, 9, 18], [100, 200, 150, 150]
+    options = {"compat": "tradingview"}
+    np.testing.assert_array_equal(indicators.obv(close, volumes, **options), [0, 200, 50, 200])
+    np.testing.assert_allclose(indicators.pvi(close, volumes, **options), [1, 1.2, 1.2, 1.2], rtol=1e-15)
+    np.testing.assert_allclose(indicators.nvi(close, volumes, **options), [1, 1, 0.75, 0.75], rtol=1e-15)
+    made = indicators.adosc(HIGH, LOW, CLOSE, VOLUME, 2, 3, **options)
+    np.testing.assert_allclose(made, [0, 200 / 3 - 50, 800 / 9 - 75, 2240 / 27 - 77.5], rtol=1e-13)
+
+
 def test_ad_worked_by_hand():
     """
     Where close stands in its bar: (1 - 1) / 2 = 0, (3 - 1) / 4 = 1/2, no range 0, (1 - 3) / 4 = -1/2.
@@ -126,6 +149,16 @@ def test_session_of_a_week_begins_on_monday():
     time, price = [monday - HOUR, monday, monday + HOUR], [1, 5, 7]
     made = indicators.session_vwap(time, price, price, price, [1, 1, 1], 168)
     np.testing.assert_array_equal(made, [1, 5, 6])
+
+
+@pytest.mark.parametrize("hours", [1 / 60, 0.1, 1 / 3, 1.1, 2.2, 7.7])
+def test_session_of_any_hours_begins_on_time(hours):
+    """1.1 hours are 3,960,000 ms and not 2e-16 more of them: the bar at which a session begins is its first."""
+    length = round(hours * HOUR)
+    begins = 4 * 24 * HOUR + length * np.arange(10_000_000, 10_000_500, dtype=float)
+    time, price = np.ravel(np.column_stack([begins, begins + length - 1])), np.arange(1000.0)
+    made = indicators.session_vwap(time, price, price, price, np.ones(1000), hours)
+    np.testing.assert_array_equal(made, price - 0.5 * (np.arange(1000) % 2))
 
 
 @pytest.mark.parametrize("name", ["ad", "adosc", "cmf", "efi", "pvt", "rvol"])

@@ -127,6 +127,17 @@ def test_rolling_vwap_worked_by_hand():
     np.testing.assert_allclose(made, [NAN, 3, 16 / 3], rtol=1e-15)
 
 
+def test_supertrend_of_tradingview_begins_falling_on_its_own_atr():
+    """
+    Ranges 2, 3, 2, the first high - low; ATRs of one bar are these. Middles 9, 10.5, 12.
+
+    Bar 0 falls, at 9 + 2 = 11. Bar 1: 13.5 is farther than 11, whose close of 11 is not above it: falling, 11. Bar 2:
+    close 12 is above 11: rising, at the nearer of 12 - 2 = 10 and 7.5, the highest so far (ta.supertrend).
+    """
+    made = indicators.supertrend(HIGH[:3], LOW[:3], LAST[:3], 1, 1.0, compat="tradingview")
+    np.testing.assert_array_equal(made, [[11, 11, 10], [-1, -1, 1]])
+
+
 def test_supertrend_worked_by_hand():
     """
     ATRs of 2 bars: 5/2, 15/4, 43/8. Bands of one ATR around 12, 19/2, 25/2.

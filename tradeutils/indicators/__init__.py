@@ -4,15 +4,15 @@ Indicators for one symbol or thousands, with TA-Lib's definitions.
 Plain functions on arrays, ``Indicators`` on Candles, Panels and DataFrames, ``compute`` for many at once. All come
 from one registry (``spec.REGISTRY``); numba is imported when the first of them is computed.
 
-What a bar's value depends on: NaN and infinity are missing values. A missing bar has no value, and a bar has one for
-certain once it and the ``lookback`` bars before it are good. After a missing bar windows recover and averages begin
-anew, unless ``nan=`` says otherwise. Empty, short and all-NaN input gives NaN of its shape, without a warning.
+What a bar's value depends on: NaN and infinity are missing values. A bar has a value at the latest when it and the
+``lookback`` bars before it are all good. After a missing value windows recover, and averages begin anew (``nan=`` has
+them stay unknown or go on instead). Empty, short and all-NaN input gives NaN of its shape, without a warning.
 """
 
 from __future__ import annotations
 
 from tradeutils.indicators import generated
-from tradeutils.indicators.generated import *
+from tradeutils.indicators.generated import *  # noqa: F403  # the names are those of the registry
 from tradeutils.indicators.indicators import Indicators, compute
 from tradeutils.indicators.memory import release_memory
 from tradeutils.indicators.spec import REGISTRY, Indicator, Parameter, Spec, parse

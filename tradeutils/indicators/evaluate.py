@@ -21,8 +21,9 @@ from tradeutils.indicators.threads import run_all, thread_count
 
 __all__ = ["DEFAULTS", "Options", "Request", "check_backend", "check_tail", "evaluate"]
 
-# Elements times kernels. Less work than this (about 0.1 ms) is not worth waking a thread for, which takes 20 to 50 us.
-_ELEMENTS_A_THREAD: Final = 400_000
+# Elements times kernels. Less work than this, about 0.3 ms, is not worth waking a thread for: 20 to 50 us, and more
+# where the other core is busy.
+_ELEMENTS_A_THREAD: Final = 1_000_000
 
 NAN_MODES: Final = ("restart", "propagate", "hold")
 COMPATS: Final = ("talib", "tradingview")

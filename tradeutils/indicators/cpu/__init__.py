@@ -35,14 +35,12 @@ _Array = npt.NDArray[Any]
 # The state of a block should stay in the second-level cache; columns narrower than a few cache lines waste reads.
 _STATE_BYTES: Final = 1 << 20
 _NARROWEST, _WIDEST, _LINE = 64, 4096, 8
-# Part of a row is read slower than a whole one, as each row is then on a page of its own: two halves of 500 columns
-# one after the other took 2.2 times as long as the whole (EMA, 10,000 bars). So threads share out the time where the
-# program forgets soon enough what was before, and else the symbols, if each gets so many of them;
+# Part of a row is read slower than a whole one, as each row is then on a page of its own: two threads with half of 500
+# columns each took 2.2 times as long as one (EMA, 10,000 bars), and 1.2 times with 504 bars, which are in the caches.
+# So threads share out the time where the program soon forgets what was before, else symbols, if each gets so many.
 _WORTH_A_THREAD: Final = 1024
-# or so many where all data fit in the caches: there the halves took 1.2 times as long.
-_WORTH_A_THREAD_IN_CACHE, _CACHED_BYTES = 128, 1 << 23
-# A thread that begins early repeats so many of the bars of another at most.
-_REPEATED: Final = 0.25
+# Threads that begin early repeat so many bars in all at most, of those there are: two then gain 1.33 times at least.
+_REPEATED: Final = 0.5
 # Fewer symbols than this do not fill the lanes of vectors, and a long series of each is cut into chunks that do.
 _FEW: Final = 8
 # Symbol-major data are turned block by block. Of 16 .. 512 symbols at once this many were the fastest.
@@ -91,8 +89,7 @@ def plan(program: Program, columns: Sequence[_Array], results: Sequence[_Array],
         spans = _spans(program, columns, results, parts)
         if spans:
             return Plan([span.run for span in spans], partial(join, spans))
-    cached = 8 * bars * symbols * (len(columns) + len(results)) <= _CACHED_BYTES
-    width = _block_width(symbols, program.rows, parts, _WORTH_A_THREAD_IN_CACHE if cached else _WORTH_A_THREAD)
+    width = _block_width(symbols, program.rows, parts)
     if turned:
         width = min(width, _TURNED)
 
@@ -114,7 +111,10 @@ def _spans(program: Program, columns: Sequence[_Array], results: Sequence[_Array
     """Share out the time; none where parts would be too short for what each repeats."""
     bars = len(columns[0])
     found = settling(program)
-    if found is None or found[0] * parts > _REPEATED * bars:
+    if found is None:
+        return []
+    parts = min(parts, 1 + int(_REPEATED * bars) // max(found[0], 1))
+    if parts < 2:
         return []
     early, _ = found
     # Each but the first repeats bars, so the first gets more of them.
@@ -123,8 +123,8 @@ def _spans(program: Program, columns: Sequence[_Array], results: Sequence[_Array
     return [Span(program, columns, results, start, stop, early) for start, stop in pairwise(cuts)]
 
 
-def _block_width(symbols: int, rows: int, parts: int, worth: int) -> int:
+def _block_width(symbols: int, rows: int, parts: int) -> int:
     """Return how many symbols to take at once: the state small, each part worth a thread, whole cache lines."""
     widest = min(_WIDEST, max(_NARROWEST, _STATE_BYTES // (8 * max(rows, 1))))
-    share = max(-(-symbols // parts), worth)
+    share = max(-(-symbols // parts), _WORTH_A_THREAD)
     return -(-min(widest, share, symbols) // _LINE) * _LINE

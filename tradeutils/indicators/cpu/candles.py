@@ -7,7 +7,41 @@ import math
 from tradeutils.indicators.cpu.compiling import Matrix, kernel
 from tradeutils.indicators.cpu.steps import advance, held, known
 
-__all__ = ["heikin_ashi", "money_flow"]
+__all__ = ["balance", "heikin_ashi", "mean_of_four", "middle", "money_flow", "weighted_close"]
+
+
+@kernel()
+def middle(high: Matrix, low: Matrix, out: Matrix, width: int) -> None:
+    """Mean of high and low."""
+    for t in range(high.shape[0]):
+        for s in range(width):
+            out[t, s] = known((high[t, s] + low[t, s]) * 0.5)
+
+
+@kernel()
+def mean_of_four(open_price: Matrix, high: Matrix, low: Matrix, close: Matrix, out: Matrix, width: int) -> None:
+    """Mean of the four prices, added up in TA-Lib's order."""
+    for t in range(high.shape[0]):
+        for s in range(width):
+            out[t, s] = known((high[t, s] + low[t, s] + close[t, s] + open_price[t, s]) * 0.25)
+
+
+@kernel()
+def weighted_close(high: Matrix, low: Matrix, close: Matrix, out: Matrix, width: int) -> None:
+    """Mean of high, low, and close twice."""
+    for t in range(high.shape[0]):
+        for s in range(width):
+            out[t, s] = known((high[t, s] + low[t, s] + close[t, s] * 2.0) * 0.25)
+
+
+@kernel()
+def balance(open_price: Matrix, high: Matrix, low: Matrix, close: Matrix, out: Matrix, width: int) -> None:
+    """Body of a bar in its range."""
+    for t in range(high.shape[0]):
+        for s in range(width):
+            body, reach = close[t, s] - open_price[t, s], high[t, s] - low[t, s]
+            share = body / (reach if reach > 0.0 else 1.0)
+            out[t, s] = known((share if reach > 0.0 else body - body) + (reach - reach))
 
 
 @kernel()

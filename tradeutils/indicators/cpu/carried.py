@@ -10,7 +10,7 @@ from __future__ import annotations
 from tradeutils.indicators.cpu.compiling import Matrix, kernel
 from tradeutils.indicators.cpu.steps import advance, held, known, within
 
-__all__ = ["apart", "compounded", "previous", "seasoned"]
+__all__ = ["apart", "compounded", "previous", "relative_change", "seasoned"]
 
 
 @kernel(rows=lambda: 2, counts=1)
@@ -24,6 +24,19 @@ def previous(x: Matrix, first: Matrix, out: Matrix, state: Matrix, width: int, m
             before = state[1, s] if count > 1.0 else start
             state[0, s], state[1, s] = count, held(value, state[1, s], good, mode)
             out[t, s] = within(before + (good - good), count, 1.0)
+
+
+@kernel(rows=lambda: 2, counts=1)
+def relative_change(x: Matrix, out: Matrix, state: Matrix, width: int, mode: int) -> None:
+    """Change since the bar before, over it. State: count, the value."""
+    for t in range(x.shape[0]):
+        for s in range(width):
+            value, last = known(x[t, s]), state[1, s]
+            count = advance(state[0, s], value, mode)
+            some = (count > 1.0) & (last != 0.0)
+            made = (value - last) / (last if some else 1.0)
+            state[0, s], state[1, s] = count, held(value, last, value, mode)
+            out[t, s] = known(within(made if some else value - value, count, 1.0))
 
 
 @kernel(rows=lambda: 2)

@@ -31,7 +31,7 @@ _LANES: Final = (64, 32, 16)
 _WORTH: Final = 2.0
 # What is left of the past when a chunk's own bars begin: far below the last bit, so that rounding has had the time to
 # bring two states together that differ in it. It does so with probability alpha at each bar.
-_FORGOTTEN: Final = 1e-26
+_FORGOTTEN: Final = 1e-22
 _LINE: Final = 8  # float64 in a cache line: chunks begin where one does, if the series does
 _SPARE: Final = 8  # counts of good bars matter up to a lookback and a few bars
 
@@ -138,24 +138,28 @@ class Span:
 
     def run(self) -> None:
         """Compute it."""
-        state = State(self._program, self._columns[0].shape[1])
+        symbols = self._columns[0].shape[1]
+        state = State(self._program, symbols)
         state.seen = since = self._start - self._early
         state.feed([column[since : self._start] for column in self._columns], [result[:0] for result in self._results])
         self._begun = state.memory.copy()
-        self._feed(state)
+        self._feed(state, 0, symbols)
+        self._ended = state.memory
 
     def follow(self, before: Span) -> None:
-        """Compute it again from where the one before it ended, unless it began like that."""
-        assert self._begun is not None and before._ended is not None  # noqa: S101, PT018  # both were run
-        if not _same(self._begun, before._ended, _limits(self._program)).all():
-            state = State(self._program, self._columns[0].shape[1])
-            state.memory[:], state.seen = before._ended, self._start
-            self._feed(state)
+        """Compute again, from where the one before it ended, each symbol that did not begin like that."""
+        assert self._begun is not None and self._ended is not None and before._ended is not None  # noqa: S101, PT018
+        wrong = ~_same(self._begun, before._ended, _limits(self._program)).all(axis=0)
+        edges = np.flatnonzero(np.diff(wrong, prepend=False, append=False))
+        for low, high in zip(edges[::2], edges[1::2], strict=True):
+            state = State(self._program, int(high - low))
+            state.memory[:], state.seen = before._ended[:, low:high], self._start
+            self._feed(state, low, high)
+            self._ended[:, low:high] = state.memory
 
-    def _feed(self, state: State) -> None:
-        part = slice(self._start, self._stop)
+    def _feed(self, state: State, low: int, high: int) -> None:
+        part = slice(self._start, self._stop), slice(low, high)
         state.feed([column[part] for column in self._columns], [result[part] for result in self._results])
-        self._ended = state.memory
 
 
 def join(spans: Sequence[Span]) -> None:

@@ -67,9 +67,10 @@ def ratio(a: Matrix, b: Matrix, otherwise: Matrix, out: Matrix, width: int) -> N
     """a / b, and otherwise where b is 0."""
     for t in range(a.shape[0]):
         for s in range(width):
-            share = a[t, s] / b[t, s] + (b[t, s] - b[t, s])
-            instead = otherwise[t, s] + (a[t, s] - a[t, s])
-            out[t, s] = known(instead if b[t, s] == 0.0 else share)
+            top, bottom, instead = a[t, s], b[t, s], otherwise[t, s]
+            some = bottom != 0.0
+            share = top / (bottom if some else 1.0)
+            out[t, s] = known((share if some else instead) + ((top - top) + (bottom - bottom)))
 
 
 @kernel()
@@ -165,8 +166,8 @@ def where(condition: Matrix, a: Matrix, b: Matrix, out: Matrix, width: int) -> N
     """a where the condition is not 0, else b."""
     for t in range(condition.shape[0]):
         for s in range(width):
-            chosen = a[t, s] if condition[t, s] != 0.0 else b[t, s]
-            out[t, s] = known(chosen) + (condition[t, s] - condition[t, s])
+            one, other, asked = a[t, s], b[t, s], condition[t, s]
+            out[t, s] = known(one if asked != 0.0 else other) + (asked - asked)
 
 
 @kernel()

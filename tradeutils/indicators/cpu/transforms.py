@@ -9,7 +9,7 @@ from tradeutils.indicators.cpu.steps import advance, held, known, within
 __all__ = ["fisher"]
 
 
-@kernel(rows=lambda: 3)
+@kernel(rows=lambda: 3, counts=1)
 def fisher(place: Matrix, out: Matrix, state: Matrix, width: int, mode: int) -> None:
     """Ehlers' transform of the smoothed place, and half of the last one. State: count, smoothed place, transform."""
     for t in range(place.shape[0]):

@@ -6,7 +6,7 @@ from typing import Final
 
 from tradeutils.indicators import operators as op
 from tradeutils.indicators.declaration import Indicator, Parameter, bars
-from tradeutils.indicators.operators import momentum
+from tradeutils.indicators.operators import candles, momentum, shares
 from tradeutils.indicators.operators.averages import ema_from_first
 
 __all__ = ["DECLARED"]
@@ -47,12 +47,20 @@ def _apo_tradingview(close: op.Node, fast: int, slow: int, matype: int) -> op.No
 
 
 def _ppo(close: op.Node, fast: int, slow: int, matype: int) -> op.Node:
-    return op.ratio(_apo(close, fast, slow, matype), _average(close, max(fast, slow), matype)) * 100.0
+    made: op.Node = shares.percent(_apo(close, fast, slow, matype), _average(close, max(fast, slow), matype))
+    return made
 
 
 def _ppo_tradingview(close: op.Node, fast: int, slow: int, matype: int) -> op.Node:
     longer = _average_tradingview(close, max(fast, slow), matype)
-    return op.ratio(_apo_tradingview(close, fast, slow, matype), longer) * 100.0
+    made: op.Node = shares.percent(_apo_tradingview(close, fast, slow, matype), longer)
+    return made
+
+
+def _macd_tradingview(close: op.Node, fast: int, slow: int, signal: int) -> tuple[op.Node, op.Node, op.Node]:
+    line = _apo_tradingview(close, fast, slow, 1)
+    smooth = ema_from_first(line, signal)
+    return line, smooth, line - smooth
 
 
 def _trix(close: op.Node, period: int) -> op.Node:
@@ -67,7 +75,7 @@ def _trix_tradingview(close: op.Node, period: int) -> op.Node:
 
 
 def _ao(high: op.Node, low: op.Node, fast: int, slow: int) -> op.Node:
-    middle = (high + low) / 2.0
+    middle = candles.middle(high, low)
     difference: op.Node = op.mean(middle, fast) - op.mean(middle, slow)
     return difference
 
@@ -118,7 +126,8 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         title="Moving average convergence/divergence: a fast EMA less a slow one, its own EMA, and the difference.",
         formula=(
             "macd = EMA(close, fast) - EMA(close, slow), both seeded at bar ``slow``; signal = EMA(macd, signal); "
-            "histogram = macd - signal. All three begin together. If fast is the larger, the two are exchanged."
+            "histogram = macd - signal. All three begin together. If fast is the larger, the two are exchanged. "
+            "TradingView: every EMA begins with its first value."
         ),
         inputs=("close",),
         parameters=(
@@ -128,7 +137,8 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         ),
         outputs=("macd", "signal", "histogram"),
         build=momentum.macd,
-        source="TA-Lib ``MACD``, equal to 1e-10 of the prices; G. Appel",
+        tradingview=_macd_tradingview,
+        source="TA-Lib ``MACD``, equal to 1e-10 of the prices; G. Appel; TradingView's is ``ta.macd``",
     ),
     Indicator(
         name="mom",

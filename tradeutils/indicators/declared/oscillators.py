@@ -7,7 +7,7 @@ from typing import Final
 
 from tradeutils.indicators import operators as op
 from tradeutils.indicators.declaration import Indicator, bars
-from tradeutils.indicators.operators import channels, flows, momentum, transforms, windows
+from tradeutils.indicators.operators import candles, channels, flows, momentum, movements, shares, transforms, windows
 from tradeutils.indicators.operators.averages import ema_from_first
 
 __all__ = ["DECLARED"]
@@ -17,27 +17,28 @@ _STILL: Final = 1e-11
 
 
 def _willr(high: op.Node, low: op.Node, close: op.Node, period: int) -> op.Node:
-    top = op.highest(high, period)
-    return op.ratio(top - close, top - op.lowest(low, period)) * -100.0
+    made: op.Node = shares.depth(close, op.highest(high, period), op.lowest(low, period))
+    return made
 
 
 def _cmo(close: op.Node, period: int) -> op.Node:
-    move = op.change(close, 1)
-    rise, fall = op.rma(op.maximum(move, 0.0), period), op.rma(op.maximum(-move, 0.0), period)
-    return op.ratio(rise - fall, rise + fall) * 100.0
+    rise, fall = (op.rma(one, period) for one in movements.rises_and_falls(close))
+    made: op.Node = shares.percent(rise - fall, rise + fall)
+    return made
 
 
 def _cmou(close: op.Node, period: int) -> op.Node:
-    move = op.change(close, 1)
-    rise, fall = op.total(op.maximum(move, 0.0), period), op.total(op.maximum(-move, 0.0), period)
-    return op.ratio(rise - fall, rise + fall) * 100.0
+    rise, fall = (op.total(one, period) for one in movements.rises_and_falls(close))
+    made: op.Node = shares.percent(rise - fall, rise + fall)
+    return made
 
 
 def _place_of_rsi(close: op.Node, period: int, fastk: int) -> op.Node:
     strength = momentum.rsi(close, period)
     bottom = op.lowest(strength, fastk)
     reach = op.highest(strength, fastk) - bottom
-    return op.ratio(strength - bottom, op.where(reach > _STILL, reach, 0.0)) * 100.0
+    made: op.Node = shares.percent(strength - bottom, op.where(reach > _STILL, reach, 0.0))
+    return made
 
 
 def _stochrsi(close: op.Node, period: int, fastk_period: int, fastd_period: int) -> tuple[op.Node, op.Node]:
@@ -53,31 +54,25 @@ def _stochrsi_tradingview(close: op.Node, period: int, fastk_period: int, fastd_
 
 
 def _ultosc(high: op.Node, low: op.Node, close: op.Node, *periods: int) -> op.Node:
-    pressure = close - op.minimum(low, op.lag(close, 1))
-    way = op.true_range(high, low, close)
-    short, middle, long = (op.ratio(op.total(pressure, one), op.total(way, one)) for one in sorted(periods))
-    return (short * 4.0 + middle * 2.0 + long) * (100.0 / 7.0)
-
-
-def _bop(first: op.Node, high: op.Node, low: op.Node, close: op.Node) -> op.Node:
-    made: op.Node = op.where(high > low, op.ratio(close - first, high - low), 0.0)
+    pressure, way = movements.buying_pressure(high, low, close)
+    made: op.Node = shares.ultimate(*(shares.share_of_totals(pressure, way, period) for period in sorted(periods)))
     return made
 
 
 def _tsi(close: op.Node, first: int, second: int) -> op.Node:
-    move = op.change(close, 1)
-    moved, way = (op.ema(op.ema(one, first), second) for one in (move, op.absolute(move)))
-    return op.ratio(moved, way) * 100.0
+    moved, way = (op.ema(op.ema(one, first), second) for one in movements.moves(close))
+    made: op.Node = shares.percent(moved, way)
+    return made
 
 
 def _tsi_tradingview(close: op.Node, first: int, second: int) -> op.Node:
-    move = op.change(close, 1)
-    moved, way = (ema_from_first(ema_from_first(one, first), second) for one in (move, op.absolute(move)))
-    return op.ratio(moved, way) * 100.0
+    moved, way = (ema_from_first(ema_from_first(one, first), second) for one in movements.moves(close))
+    made: op.Node = shares.percent(moved, way)
+    return made
 
 
 def _fisher(high: op.Node, low: op.Node, period: int) -> tuple[op.Node, op.Node]:
-    middle = (high + low) / 2.0
+    middle = candles.middle(high, low)
     bottom = op.lowest(middle, period)
     line = transforms.fisher(op.ratio(middle - bottom, op.highest(middle, period) - bottom, 0.5))
     return line, op.together(op.lag(line, 1), line)
@@ -197,7 +192,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         inputs=("open", "high", "low", "close"),
         parameters=(),
         outputs=("bop",),
-        build=_bop,
+        build=candles.balance,
         source="TA-Lib ``BOP``, equal to 1e-10; I. Livshin, Stocks & Commodities 19:8, 2001",
     ),
     Indicator(

@@ -11,18 +11,6 @@ from tradeutils.indicators.operators import Node, candles, flows
 __all__ = ["DECLARED"]
 
 
-def _avgprice(open_: Node, high: Node, low: Node, close: Node) -> Node:
-    return (high + low + close + open_) / 4.0
-
-
-def _medprice(high: Node, low: Node) -> Node:
-    return (high + low) / 2.0
-
-
-def _wclprice(high: Node, low: Node, close: Node) -> Node:
-    return (high + low + close * 2.0) / 4.0
-
-
 def _pivots(high: Node, low: Node, close: Node) -> tuple[Node, ...]:
     high, low, close = (op.together(op.lag(price, 1), price) for price in (high, low, close))
     pivot, reach = (high + low + close) / 3.0, high - low
@@ -45,7 +33,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         inputs=("open", "high", "low", "close"),
         parameters=(),
         outputs=("avgprice",),
-        build=_avgprice,
+        build=candles.mean_of_four,
         source="TA-Lib ``AVGPRICE``, equal to 1e-10",
     ),
     Indicator(
@@ -55,7 +43,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         inputs=("high", "low"),
         parameters=(),
         outputs=("medprice",),
-        build=_medprice,
+        build=candles.middle,
         source="TA-Lib ``MEDPRICE``, equal to 1e-10",
     ),
     Indicator(
@@ -75,7 +63,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         inputs=("high", "low", "close"),
         parameters=(),
         outputs=("wclprice",),
-        build=_wclprice,
+        build=candles.weighted_close,
         source="TA-Lib ``WCLPRICE``, equal to 1e-10",
     ),
     Indicator(

@@ -9,7 +9,7 @@ from typing import Final
 from tradeutils.indicators import operators as op
 from tradeutils.indicators.declaration import Indicator, Parameter, bars
 from tradeutils.indicators.expression import LEAD
-from tradeutils.indicators.operators import carried, channels, directional, ranges, reversal
+from tradeutils.indicators.operators import channels, directional, movements, ranges, reversal, shares
 from tradeutils.indicators.operators.averages import ema_from_first
 
 __all__ = ["DECLARED"]
@@ -64,9 +64,8 @@ def _dpo_tradingview(close: op.Node, period: int, lookahead: int) -> op.Node:
 
 
 def _vortex(high: op.Node, low: op.Node, close: op.Node, period: int) -> tuple[op.Node, op.Node]:
-    way = op.total(op.true_range(high, low, close), period)
-    up, down = op.absolute(high - op.lag(low, 1)), op.absolute(low - op.lag(high, 1))
-    return op.ratio(op.total(up, period), way), op.ratio(op.total(down, period), way)
+    up, down, way = movements.crossings(high, low, close)
+    return shares.share_of_totals(up, way, period), shares.share_of_totals(down, way, period)
 
 
 def _choppiness(high: op.Node, low: op.Node, moves: op.Node, period: int) -> op.Node:
@@ -80,9 +79,7 @@ def _chop(high: op.Node, low: op.Node, close: op.Node, period: int) -> op.Node:
 
 
 def _chop_tradingview(high: op.Node, low: op.Node, close: op.Node, period: int) -> op.Node:
-    # ta.tr(true): the first bar's range is high - low, which is the true range if it closed where it closes.
-    before = carried.previous(close, close)
-    return _choppiness(high, low, op.maximum(high, before) - op.minimum(low, before), period)
+    return _choppiness(high, low, ranges.true_range_from_first(high, low, close), period)
 
 
 def _massi(high: op.Node, low: op.Node, fast: int, slow: int) -> op.Node:
@@ -113,7 +110,8 @@ def _adx_tradingview(high: op.Node, low: op.Node, close: op.Node, period: int, s
 
 def _adxr(high: op.Node, low: op.Node, close: op.Node, period: int) -> op.Node:
     adx = _adx(high, low, close, period, period)
-    return 0.5 * (adx + op.lag(adx, period - 1))
+    before: op.Node = op.lag(adx, period - 1)
+    return 0.5 * (adx + before)
 
 
 def _movement(high: op.Node, low: op.Node, period: int, side: int) -> op.Node:
@@ -122,7 +120,7 @@ def _movement(high: op.Node, low: op.Node, period: int, side: int) -> op.Node:
 
 
 def _indicator(high: op.Node, low: op.Node, close: op.Node, period: int, side: int) -> op.Node:
-    moved = directional.decaying(directional.movement(high, low)[side], period, period)
+    moved: op.Node = directional.decaying(directional.movement(high, low)[side], period, period)
     return 100.0 * op.ratio(moved, directional.decaying(op.true_range(high, low, close), period, period))
 
 
@@ -137,18 +135,18 @@ def _dx(high: op.Node, low: op.Node, close: op.Node, period: int) -> op.Node:
     return made
 
 
-def _supertrend(
-    high: op.Node, low: op.Node, close: op.Node, period: int, multiplier: float, first: float = 1.0
-) -> tuple[op.Node, op.Node]:
+def _supertrend(high: op.Node, low: op.Node, close: op.Node, period: int, multiplier: float) -> tuple[op.Node, op.Node]:
     reach = ranges.atr(high, low, close, period)
-    made: tuple[op.Node, op.Node] = channels.supertrend(high, low, close, reach, multiplier, first)
+    made: tuple[op.Node, op.Node] = channels.supertrend(high, low, close, reach, multiplier, 1.0)
     return made
 
 
 def _supertrend_tradingview(
     high: op.Node, low: op.Node, close: op.Node, period: int, multiplier: float
 ) -> tuple[op.Node, op.Node]:
-    return _supertrend(high, low, close, period, multiplier, -1.0)
+    reach = op.rma(ranges.true_range_from_first(high, low, close), period)
+    made: tuple[op.Node, op.Node] = channels.supertrend(high, low, close, reach, multiplier, -1.0)
+    return made
 
 
 _DIRECTIONAL: Final = "J. W. Wilder, New Concepts in Technical Trading Systems, 1978"
@@ -354,7 +352,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         formula=(
             "Bands (high + low) / 2 +- multiplier * ATR(period) that only ever close in until the price crosses them; "
             "supertrend is the lower while the trend rises (direction 1), as at first, the upper while it falls (-1). "
-            "TradingView: falling at first."
+            "TradingView: falling at first, on its own ATR; ``ta.supertrend`` has the opposite sign of the direction."
         ),
         inputs=("high", "low", "close"),
         parameters=(
@@ -364,6 +362,6 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         outputs=("supertrend", "direction"),
         build=_supertrend,
         tradingview=_supertrend_tradingview,
-        source="TA-Lib ``SUPERTREND``, equal to 1e-10; O. Seban. ``ta.supertrend`` has the opposite direction",
+        source="TA-Lib ``SUPERTREND``, equal to 1e-10; O. Seban",
     ),
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from tradeutils.indicators import operators as op
 from tradeutils.indicators.declaration import Indicator, Parameter, bars
-from tradeutils.indicators.operators import Node, carried, extremes, flows, ranges, regression, returns, windows
+from tradeutils.indicators.operators import Node, carried, extremes, flows, ranges, regression, returns, shares, windows
 from tradeutils.indicators.operators.averages import ema_from_first
 
 __all__ = ["DECLARED"]
@@ -32,8 +32,14 @@ def _width_tradingview(close: Node, period: int, deviations: float) -> Node:
     return 100.0 * _width(close, period, deviations)
 
 
+def _atr_tradingview(high: Node, low: Node, close: Node, period: int) -> Node:
+    made: Node = op.rma(ranges.true_range_from_first(high, low, close), period)
+    return made
+
+
 def _natr(high: Node, low: Node, close: Node, period: int) -> Node:
-    return 100.0 * op.ratio(ranges.atr(high, low, close, period), close)
+    made: Node = shares.percent(ranges.atr(high, low, close, period), close)
+    return made
 
 
 def _around(middle: Node, reach: Node) -> tuple[Node, ...]:
@@ -51,10 +57,7 @@ def _keltner(high: Node, low: Node, close: Node, period: int, atr_period: int, m
 def _keltner_tradingview(
     high: Node, low: Node, close: Node, period: int, atr_period: int, multiplier: float
 ) -> tuple[Node, ...]:
-    # ta.tr(true): the first bar's range is high - low, which is the true range if it closed where it closes.
-    before = carried.previous(close, close)
-    reach = multiplier * op.rma(op.maximum(high, before) - op.minimum(low, before), atr_period)
-    return _around(ema_from_first(close, period), reach)
+    return _around(ema_from_first(close, period), multiplier * _atr_tradingview(high, low, close, atr_period))
 
 
 def _yearly(value: Node, bars_per_year: float) -> Node:
@@ -103,12 +106,19 @@ DECLARED: Final[tuple[Indicator, ...]] = (
     Indicator(
         name="atr",
         title="Average true range: how far prices move in a bar, gaps included.",
-        formula="Wilder average of max(high - low, abs(high - previous close), abs(low - previous close)).",
+        formula=(
+            "Wilder average of max(high - low, abs(high - previous close), abs(low - previous close)). TradingView: "
+            "the first bar has a range as well, high - low."
+        ),
         inputs=("high", "low", "close"),
         parameters=(bars("period", 14, "True ranges in the seed; alpha = 1 / period."),),
         outputs=("atr",),
         build=ranges.atr,
-        source="TA-Lib ``ATR``, equal to 1e-10; J. W. Wilder, New Concepts in Technical Trading Systems, 1978",
+        tradingview=_atr_tradingview,
+        source=(
+            "TA-Lib ``ATR``, equal to 1e-10; J. W. Wilder, New Concepts in Technical Trading Systems, 1978; "
+            "TradingView's is ``ta.atr``"
+        ),
     ),
     Indicator(
         name="bbands_percent",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from tradeutils.indicators import operators as op
 from tradeutils.indicators.declaration import Indicator, Parameter, bars
-from tradeutils.indicators.operators import Node, candles, carried, flows, sessions
+from tradeutils.indicators.operators import Node, candles, carried, flows, sessions, shares
 from tradeutils.indicators.operators.averages import ema_from_first
 
 __all__ = ["DECLARED"]
@@ -26,8 +27,14 @@ def _adosc(high: Node, low: Node, close: Node, volume: Node, fast: int, slow: in
     return oscillator
 
 
+def _adosc_tradingview(high: Node, low: Node, close: Node, volume: Node, fast: int, slow: int) -> Node:
+    line = _ad(high, low, close, volume)
+    return ema_from_first(line, fast) - ema_from_first(line, slow)
+
+
 def _cmf(high: Node, low: Node, close: Node, volume: Node, period: int) -> Node:
-    return op.ratio(op.total(candles.money_flow(high, low, close, volume), period), op.total(volume, period))
+    share: Node = shares.share_of_totals(candles.money_flow(high, low, close, volume), volume, period)
+    return share
 
 
 def _efi(close: Node, volume: Node, period: int) -> Node:
@@ -39,28 +46,27 @@ def _efi_tradingview(close: Node, volume: Node, period: int) -> Node:
     return ema_from_first(op.change(close, 1) * volume, period)
 
 
-def _return(close: Node) -> Node:
-    """Return the relative change of close; 0 at the first bar of a series."""
-    before = carried.previous(close, close)
-    return op.ratio(close - before, before)
-
-
 def _pvt(close: Node, volume: Node) -> Node:
-    trend: Node = op.cumulative(_return(close) * volume)
+    trend: Node = op.cumulative(carried.relative_change(close) * volume)
     return trend
 
 
-def _index(close: Node, counts: Node) -> Node:
-    index: Node = carried.compounded(_return(close) * counts)
-    return _START * index
+def _index(close: Node, counts: Node, start: float) -> Node:
+    index: Node = carried.compounded(carried.relative_change(close) * counts)
+    return start * index
 
 
-def _nvi(close: Node, volume: Node) -> Node:
-    return _index(close, volume < carried.previous(volume, volume))
+def _nvi(close: Node, volume: Node, start: float = _START) -> Node:
+    return _index(close, volume < carried.previous(volume, volume), start)
 
 
-def _pvi(close: Node, volume: Node) -> Node:
-    return _index(close, volume > carried.previous(volume, volume))
+def _pvi(close: Node, volume: Node, start: float = _START) -> Node:
+    return _index(close, volume > carried.previous(volume, volume), start)
+
+
+def _obv_tradingview(close: Node, volume: Node) -> Node:
+    line: Node = op.cumulative(op.sign(close - carried.previous(close, close)) * volume)
+    return line
 
 
 def _rvol(volume: Node, period: int) -> Node:
@@ -105,7 +111,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         title="Chaikin's oscillator: a fast average of the accumulation/distribution line less a slow one.",
         formula=(
             "EMA(ad, fast) - EMA(ad, slow), both begun with the first value of the line, shown once the longer has "
-            "seen its period. Fast and slow are not exchanged."
+            "seen its period. Fast and slow are not exchanged. TradingView: shown from the first bar on."
         ),
         inputs=_BAR,
         parameters=(
@@ -114,6 +120,7 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         ),
         outputs=("adosc",),
         build=_adosc,
+        tradingview=_adosc_tradingview,
         source="TA-Lib ``ADOSC``, the same seed, equal to 1e-10; M. Chaikin",
     ),
     Indicator(
@@ -160,12 +167,13 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         title="Negative volume index: what price did on bars whose volume fell.",
         formula=(
             "nvi *= close / previous close where volume is below the previous; from 1000 at the first bar. A "
-            "change from 0 counts nothing."
+            "change from 0 counts nothing. TradingView: from 1."
         ),
         inputs=("close", "volume"),
         parameters=(),
         outputs=("nvi",),
         build=_nvi,
+        tradingview=partial(_nvi, start=1.0),
         source="TA-Lib ``NVI``, equal to 1e-10; N. Fosback, Stock Market Logic, 1976",
     ),
     Indicator(
@@ -173,12 +181,13 @@ DECLARED: Final[tuple[Indicator, ...]] = (
         title="Positive volume index: what price did on bars whose volume rose.",
         formula=(
             "pvi *= close / previous close where volume is above the previous; from 1000 at the first bar. A "
-            "change from 0 counts nothing."
+            "change from 0 counts nothing. TradingView: from 1."
         ),
         inputs=("close", "volume"),
         parameters=(),
         outputs=("pvi",),
         build=_pvi,
+        tradingview=partial(_pvi, start=1.0),
         source="TA-Lib ``PVI``, equal to 1e-10; N. Fosback, Stock Market Logic, 1976",
     ),
     Indicator(
@@ -221,11 +230,15 @@ DECLARED: Final[tuple[Indicator, ...]] = (
     Indicator(
         name="obv",
         title="On-balance volume: the volume of rising bars less that of falling ones.",
-        formula="volume of the first bar; then + volume where close rose, - volume where it fell.",
+        formula=(
+            "volume of the first bar; then + volume where close rose, - volume where it fell. TradingView: 0 at the "
+            "first bar."
+        ),
         inputs=("close", "volume"),
         parameters=(),
         outputs=("obv",),
         build=flows.obv,
+        tradingview=_obv_tradingview,
         source="TA-Lib ``OBV``, equal to 1e-10; J. Granville, 1963",
     ),
     Indicator(

@@ -7,7 +7,16 @@ from typing import Final
 from tradeutils.indicators.expression import Operator
 from tradeutils.indicators.operators.averages import faded
 
-__all__ = ["heikin_ashi", "money_flow"]
+__all__ = ["balance", "heikin_ashi", "mean_of_four", "middle", "money_flow", "weighted_close"]
+
+middle: Final = Operator(__name__, "middle", inputs=2)
+"""``middle(high, low)``: their mean."""
+mean_of_four: Final = Operator(__name__, "mean_of_four", inputs=4)
+"""``mean_of_four(open, high, low, close)``: their mean."""
+weighted_close: Final = Operator(__name__, "weighted_close", inputs=3)
+"""``weighted_close(high, low, close)``: the mean of the two and of close twice."""
+balance: Final = Operator(__name__, "balance", inputs=4)
+"""``balance(open, high, low, close)``: close less open over high less low; 0 where high does not exceed low."""
 
 heikin_ashi: Final = Operator(
     __name__,

@@ -7,10 +7,13 @@ from typing import Final
 from tradeutils.indicators.expression import Operator
 from tradeutils.indicators.operators.averages import faded
 
-__all__ = ["apart", "compounded", "previous", "seasoned"]
+__all__ = ["apart", "compounded", "previous", "relative_change", "seasoned"]
 
 previous: Final = Operator(__name__, "previous", inputs=2, memory=lambda tolerance: 1, recursive=True)
 """``previous(x, first)``: the value of ``x`` one bar ago, and ``first`` at the first bar of a series."""
+
+relative_change: Final = Operator(__name__, "relative_change", memory=lambda tolerance: 1, recursive=True)
+"""``relative_change(x)``: x / x one bar ago - 1; 0 at the first bar of a series, and from 0."""
 
 compounded: Final = Operator(__name__, "compounded", memory=lambda tolerance: None, recursive=True)
 """``compounded(rate)``: the product of 1 + rate since the series began."""

@@ -23,5 +23,5 @@ supertrend: Final = Operator(
     settles=1000,  # after a turn or two: bands start anew where the price crosses them
     recursive=True,
 )
-"""``supertrend(high, low, close, range, multiplier, first)``: the band that trails the price, and its direction: 1 while
-the trend rises, -1 while it falls, and ``first`` at first."""
+"""``supertrend(high, low, close, range, multiplier, first)``: the band that trails the price, and its direction: 1
+while the trend rises, -1 while it falls, and ``first`` at first."""
