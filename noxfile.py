@@ -168,3 +168,11 @@ def benchmarks(session: nox.Session) -> None:
         told = ("-o", "filterwarnings=default", f"--benchmark-json={results / suite}.json")
         session.run("pytest", f"benchmarks/test_{suite}.py", *told, *options, env=numba_cache(session))
     session.run("python", "benchmarks/report.py")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Let fleets of processes ask a simulated venue for minutes on end; arguments go to pytest."""
+    session.install("-e", ".", *group("benchmarks"))
+    told = ("-o", "filterwarnings=default")
+    session.run("pytest", "benchmarks/soak_budget.py", *told, *session.posargs, env=numba_cache(session))

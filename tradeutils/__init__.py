@@ -14,6 +14,7 @@ from tradeutils._version import __version__
 if TYPE_CHECKING:
     from tradeutils import (
         balances,
+        budget,
         cache,
         codec,
         errors,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         timeframe,
     )
     from tradeutils.balances import Balances, Valuation
+    from tradeutils.budget import LocalBudget, RedisBudget, Window
     from tradeutils.cache import Cache
     from tradeutils.exchange import Exchange
     from tradeutils.indicators import Indicators
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         Balance,
         Bars,
         Candles,
+        Fill,
         Gap,
         Market,
         Order,
@@ -57,22 +60,26 @@ _HOMES = {
     "Candles": "model",
     "Credentials": "settings",
     "Exchange": "exchange",
+    "Fill": "model",
     "Gap": "model",
     "Indicators": "indicators",
+    "LocalBudget": "budget",
     "Market": "model",
     "Order": "model",
     "OrderBook": "model",
     "Panel": "model",
+    "RedisBudget": "budget",
     "Secret": "settings",
     "Settings": "settings",
     "Ticker": "model",
     "Trade": "model",
     "Valuation": "balances",
+    "Window": "budget",
 }
 _ROOMS = frozenset(
     {
-        "balances", "cache", "codec", "errors", "exchange", "frames", "history", "indicators", "logs", "model",
-        "settings", "sim", "sync", "timeframe",
+        "balances", "budget", "cache", "codec", "errors", "exchange", "frames", "history", "indicators", "logs",
+        "model", "settings", "sim", "sync", "timeframe",
     }
 )  # fmt: skip
 
@@ -86,19 +93,24 @@ __all__ = [
     "Candles",
     "Credentials",
     "Exchange",
+    "Fill",
     "Gap",
     "Indicators",
+    "LocalBudget",
     "Market",
     "Order",
     "OrderBook",
     "Panel",
+    "RedisBudget",
     "Secret",
     "Settings",
     "Ticker",
     "Trade",
     "Valuation",
+    "Window",
     "__version__",
     "balances",
+    "budget",
     "cache",
     "codec",
     "errors",

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from servers import ValkeyServer
 
-from tradeutils import logs
+from tradeutils import indicators, logs
 from tradeutils.cli import main
 from tradeutils.history.files import read_candles
-from tradeutils.indicators import Indicators
+from tradeutils.indicators import REGISTRY, Indicators
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedAccount, SimulatedVenue, serve
 
 JANUARY = 1_704_067_200_000  # 2024-01-01
@@ -191,7 +191,21 @@ def test_indicators_are_listed(run: Run) -> None:
     """What may be asked for, as it is written."""
     assert any(line.startswith("macd:12,26,9 ") for line in run("indicators", "--list").out.splitlines())
     listed = run("indicators", "--list", "--json").json
+    assert list(listed) == list(REGISTRY)
     assert listed["rsi"]["parameters"] == {"period": 14}
+    assert listed["rsi"]["lookback"] == 14
+    assert listed["keltner"]["compat"] == ["talib", "tradingview"]
+
+
+def test_indicators_follow_the_definition_asked_for(run: Run, tmp_path: pathlib.Path) -> None:
+    """--compat is the library's, for numbers as for a chart."""
+    rows = "".join(f"{JANUARY + at * 60_000},2,2,2,{price},1\n" for at, price in enumerate((1, 2, 4, 3)))
+    (tmp_path / "bars.csv").write_text("time,open,high,low,close,volume\n" + rows)
+    asked = ("indicators", "bars.csv", "-t", "1m", "--with", "ema:3", "--json")
+    for compat in ("talib", "tradingview"):
+        made = np.array(run(*asked, "--compat", compat).json["indicators"]["ema:3"], dtype=float)
+        np.testing.assert_array_equal(made, indicators.ema([1, 2, 4, 3], 3, compat=compat))
+    assert run("chart", "bars.csv", "-t", "1m", "--with", "ema:3", "--compat", "tradingview").code == 0
 
 
 def test_report_of_a_file_names_what_was_found(run: Run, tmp_path: pathlib.Path) -> None:
@@ -382,8 +396,8 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "argument": (("fetch",), "Missing argument 'VENUE'; see tradeutils fetch --help"),
     "venue": (("fetch", "binanc", "BTC/USDT", "--url", "{url}"), "venue was 'binanc'; did you mean binance"),
     "venue of a chart": (("chart", "binanc", "BTC/USDT"), "venue was 'binanc'; did you mean binance"),
-    "venue of the simulator": (("sim", "--venue", "binanc"), "venue was 'binanc'; the simulated venue has binance"),
-    "venue of the demo": (("demo", "--venue", "kraken"), "venue was 'kraken'; the simulated venue has binance"),
+    "venue of the simulator": (("sim", "--venue", "binanc"), "venue was 'binanc'; did you mean binance"),
+    "venue of the demo": (("demo", "--venue", "okx"), "venue was 'okx'; the simulated venue has binance, kraken"),
     "symbol": (("fetch", "binance", "BTC/USTD", "--url", "{url}"), "symbol was 'BTC/USTD'; did you mean BTC/USDT"),
     "one symbol of two": (("fetch", "binance", "BTC/USDT", "ETHBTC", "--url", "{url}"), "did you mean ETH/BTC"),
     "timeframe": (("fetch", "binance", "BTC/USDT", "-t", "7m", "--url", "{url}"), "timeframe was '7m'; binance has 1s"),
@@ -408,6 +422,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "indicator": (("indicators", "candles.csv", "--with", "rsy:14"), "indicator was 'rsy'; did you mean rsi"),
     "parameter": (("indicators", "candles.csv", "--with", "rsi:0"), "rsi:0: period was 0; write a whole number"),
     "too many parameters": (("chart", "candles.csv", "--with", "rsi:1,2"), "rsi takes 1 parameters"),
+    "definition": (("chart", "candles.csv", "--with", "rsi", "--compat", "ta"), "compat was 'ta'"),
     "no indicator": (("indicators", "candles.csv"), "no indicator was asked for; write --with rsi:14"),
     "no source": (("indicators", "--with", "rsi"), "the candles were left out; write a candle file"),
     "no source of a chart": (("chart",), "the candles were left out"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,14 +38,14 @@ def started() -> Iterator[Any]:
 
 def ask(url: str, body: Any = None, method: str = "GET") -> tuple[int, Any]:
     """Return status and parsed body of a request."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, method=method)
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=_PATIENCE_S)
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as response:
-            return response.status, json.loads(response.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
+        connection.request(method, parts.path, None if body is None else json.dumps(body))
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
 
 
 def test_limits_of_the_command_line_are_enforced(started: Any) -> None:

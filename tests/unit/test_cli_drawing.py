@@ -212,6 +212,13 @@ def test_indicators_that_are_banded_are_drawn_as_bands() -> None:
     assert set(REGISTRY["macd"].outputs) & BARS
 
 
+def test_sides_of_a_trend_are_not_drawn_among_prices() -> None:
+    """The direction of a Supertrend is 1 or -1, and would press the prices flat."""
+    outputs = {name: np.full(5, at + 1.0) for at, name in enumerate(REGISTRY["supertrend"].outputs)}
+    drawn = draw(candles_at(range(5)), [Lines("supertrend", "supertrend:10,3", outputs)])
+    assert [trace["name"] for trace in drawn.figure["data"] if "supertrend" in trace["name"]] == ["supertrend:10,3"]
+
+
 def test_same_chart_is_the_same_file() -> None:
     """No random id, no time of day."""
     first, second = (render(draw(candles_at([0, 1, 4]), [EMA, RSI])) for _ in range(2))

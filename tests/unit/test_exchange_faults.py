@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from collections.abc import Iterator
 
 import ccxt
 import pytest
 
 from tradeutils import errors
-from tradeutils.exchange.faults import TABLE, translate
+from tradeutils.exchange.faults import TABLE, redact_chain, translate
 
 
 def _every(cls: type[BaseException]) -> Iterator[type[BaseException]]:
@@ -98,3 +99,40 @@ def test_a_request_without_a_reply_is_said_in_words(cls: type[BaseException], wo
     ours = _translate(cls("binance GET https://api.example.com/x"))
     assert f"{words} (GET https://api.example.com/x)" in str(ours)
     assert words not in str(_translate(cls("binance 503 busy"), status=503))
+
+
+def test_a_key_that_binance_refuses_is_no_ban() -> None:
+    """After a first login ccxt takes code -2015 for one; waiting and asking again would help nobody."""
+    body = '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
+    refused = _translate(ccxt.DDoSProtection(f"binance {body}"), status=401)
+    assert type(refused) is errors.AuthenticationFailed
+    assert type(_translate(ccxt.DDoSProtection(f"binance 418 {body}"), status=418)) is errors.RateLimited
+
+
+@pytest.mark.parametrize("value", ["-5", "nan", "inf", "1e308", "1_0", "99999999999", "", "soon"])
+def test_a_retry_after_that_is_no_time_is_not_believed(value: str) -> None:
+    """A caller that sleeps for as long as it is told must not sleep for ever."""
+    told = _translate(ccxt.RateLimitExceeded("binance 503"), status=503, headers={"Retry-After": value})
+    assert isinstance(told, errors.RateLimited)
+    assert told.retry_after is None
+
+
+def test_an_error_that_makes_its_own_text_is_redacted_in_the_chain() -> None:
+    """aiohttp's error of too many redirects writes the signed URL, whatever its arguments say."""
+    url = "https://x/account?signature=" + "deadbeef" * 4
+
+    class Own(Exception):
+        def __str__(self) -> str:
+            return f"GET {url}"
+
+    try:
+        try:
+            raise Own
+        except Own as own:
+            raise ccxt.ExchangeError(f"binance GET {url}") from own
+    except ccxt.ExchangeError as error:
+        error.__context__ = error  # a chain may lead back to itself
+        redact_chain(error)
+        text = "".join(traceback.format_exception(error))
+    assert "deadbeefdeadbeef" not in text
+    assert "Own: GET https://x/account" in text

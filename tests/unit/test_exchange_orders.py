@@ -54,7 +54,7 @@ def test_a_generated_id_is_one_that_the_venue_takes(venue: str) -> None:
 def test_the_table_names_venues_and_methods_that_ccxt_has(venue: str) -> None:
     """A method that ccxt renames would turn every lost answer into an unknown outcome."""
     ids = client_ids_of(venue)
-    assert ids.proves
+    assert ids.places
     for question in ids.questions:
         assert callable(getattr(getattr(ccxt, venue), question.method))
         head, *rest = question.method.split("_")
@@ -72,7 +72,7 @@ def test_an_id_of_ones_own_is_held_to_the_venues_rules() -> None:
 
 def test_a_venue_that_is_not_listed_proves_nothing() -> None:
     """Where nobody has checked how ids travel, an order that is not found may be there."""
-    assert not client_ids_of("bitmex").proves
+    assert not client_ids_of("bitmex").places
 
 
 def test_how_long_a_request_can_still_arrive_is_the_venues_or_the_options() -> None:

@@ -205,6 +205,8 @@ class PoolUsage:
         What the venue said.
     shared : bool
         ``False`` for a local budget, and for a shared one while its Redis is away.
+    egress : str
+        Which address its requests leave from, as the user named it.
     """
 
     pool: str
@@ -214,6 +216,7 @@ class PoolUsage:
     banned_for: float
     ban_reason: str
     shared: bool
+    egress: str = "default"
 
 
 class Grant(abc.ABC):

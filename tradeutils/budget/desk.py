@@ -8,14 +8,16 @@ import json
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from tradeutils.budget.base import Charge, Grant, Line, Reading, Window, margin
 from tradeutils.budget.fraction import OwnPool
 from tradeutils.budget.ledger import BUCKETS, UNIT, Key, key_of, units
 from tradeutils.budget.local import FLIGHT_SECONDS, Lane, lane_of
+from tradeutils.budget.scripts import AMEND
 from tradeutils.errors import UsageError
+from tradeutils.link.wire import Command
 
 __all__ = ["Amendment", "Desk", "Names", "SharedFlight", "Slot"]
 
@@ -30,6 +32,7 @@ class Slot(NamedTuple):
     limit: int
     keep: int
     step: int
+    figures: tuple[bytes, bytes, bytes]  # limit, keep and step as they are sent: to write them anew costs 1 µs
     description: str
 
 
@@ -57,9 +60,14 @@ class Names:
         for what, name in (("namespace", namespace), ("egress", egress)):
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise UsageError(f"{what} was {name!r}; write 1 to 64 letters, digits, '_', '.' or '-'")
+        self.namespace = namespace
         self.egress = egress
         self._prefix = f"{namespace}:budget"
         self.pools = f"{self._prefix}:pools".encode()
+
+    def of_egress(self, egress: str) -> Names:
+        """Return the keys of those behind another address."""
+        return Names(self.namespace, egress)
 
     def of_pool(self, pool: str, what: str) -> bytes:
         """Return where something of a pool lies that one egress address shares."""
@@ -73,12 +81,15 @@ class Names:
         """Return where a window lies; that of an account is shared by every egress address."""
         place = self.egress if window.scope == "ip" else "account"
         name = f"{self._prefix}:{{{pool}}}:{place}:window:{owner}|{window.name}|{window.seconds:.12g}"
+        limit, keep = max(1, int(window.limit * UNIT)), math.ceil((window.seconds + margin(window)) * 1000)
+        step = max(1, math.ceil(window.seconds * 1000 / BUCKETS))
         return Slot(
             (owner, window.name, window.seconds),
             name.encode(),
-            int(window.limit * UNIT),
-            math.ceil((window.seconds + margin(window)) * 1000),
-            max(1, math.ceil(window.seconds * 1000 / BUCKETS)),
+            limit,
+            keep,
+            step,
+            (b"%d" % limit, b"%d" % keep, b"%d" % step),
             json.dumps([owner, window.name, window.seconds, window.scope]),
         )
 
@@ -119,6 +130,8 @@ class SharedFlight(Grant):
         desk.own.give_back(self.charge, self.at)
         if self.stamp == 0:
             desk.unshared.give_back(self.charge, self.at)
+        else:
+            desk.unsee(self.charge)
         desk.ring()
         return desk.amend("back", self)
 
@@ -137,7 +150,7 @@ class Desk:
         Sends the amendments of a desk.
     """
 
-    def __init__(self, name: str, names: Names, tell: Callable[[Desk], Awaitable[None]]) -> None:
+    def __init__(self, name: str, names: Names, tell: Callable[[Desk], Awaitable[None] | None]) -> None:
         self.name = name
         self.state = names.of_pool(name, "state")
         self.members = names.of_pool(name, "members")
@@ -147,8 +160,8 @@ class Desk:
         self.readings: dict[Key, tuple[int, float]] = {}  # what the venue had counted, and since when
         self.epoch = b""
         self.known = 0  # live processes, this one among them
-        self.synced = False
-        self.used_at = -math.inf
+        self.synced = False  # the server's answers count
+        self.forgotten = False  # the server has lost what it knew of us, and has not been told again
         self.registered_at = -math.inf
         self.flights: dict[SharedFlight, None] = {}
         self.patience = 0.0
@@ -168,7 +181,7 @@ class Desk:
     def slot(self, line: Line | Reading) -> Slot:
         """Return where the window of a line lies, with the limit that this line has."""
         found = self._slots.get((line.owner, line.window.name, line.window.seconds))
-        if found is None or found.limit != int(line.window.limit * UNIT):
+        if found is None or found.limit != max(1, int(line.window.limit * UNIT)):
             found = self._slots[key_of(line)] = self._names.slot(self.name, line.window, line.owner)
             self.patience = min(margin(line.window), self.patience or math.inf)
         return found
@@ -210,6 +223,12 @@ class Desk:
         for bell in self._bells:
             _ring(bell)
 
+    def unsee(self, charge: Charge) -> None:
+        """Take what was not sent out of what all are known to have spent."""
+        for line in charge.lines:
+            total, at = self.seen.get(key_of(line), (0, -math.inf))
+            self.seen[key_of(line)] = (max(0, total - units(line.cost)), at)
+
     # What is under way
 
     def grant(self, charge: Charge, now: float, stamp: int) -> SharedFlight:
@@ -226,12 +245,22 @@ class Desk:
         self.amend("carry", flight)
         flight.at = now
 
-    def amend(self, kind: str, flight: SharedFlight) -> Awaitable[None]:
+    def amend(self, kind: str, flight: SharedFlight) -> Awaitable[None] | None:
         """Have the server told of a correction, where it has counted the charge and not lost it since."""
         if flight.stamp and flight.epoch == self.epoch:
             for line in flight.charge.lines:
                 self.amendments.append(Amendment(kind, line, units(line.cost), flight.stamp, flight))
         return self._tell(self)
+
+    def amend_call(self, batch: Sequence[Amendment]) -> Command:
+        """Return the call that tells the server of corrections."""
+        keys: dict[bytes, int] = {self.state: 1}
+        figures: list[bytes | str | int] = [self.epoch]
+        for item in batch:
+            slot = self.slot(item.line)
+            place = keys.setdefault(slot.key, len(keys) + 1)
+            figures += (place, slot.keep, slot.step, item.kind, item.amount, item.at)
+        return AMEND.call(list(keys), figures)
 
     def sweep(self, now: float) -> float:
         """Carry what is under way for long, before it expires; return the seconds until that is due again."""
@@ -246,8 +275,11 @@ class Desk:
         return shortest / 4
 
     def recent(self) -> list[Slot]:
-        """Return the windows of which this process has spent something lately."""
-        return [self.slot(Line(count.window, 0.0, count.owner)) for count in self.own.counts.values()]
+        """Return the windows of which this process has spent something lately, or the venue has told it."""
+        now = time.monotonic()
+        told = (key for key, (_, since) in self.readings.items() if key not in self.own.counts and now - since < key[2])
+        spent = [self.slot(Line(count.window, 0.0, count.owner)) for count in self.own.counts.values()]
+        return spent + [self._slots[key] for key in told if key in self._slots]
 
 
 def _ring(bell: asyncio.Future[None]) -> None:

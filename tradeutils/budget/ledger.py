@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from tradeutils.budget.base import RESERVE, RESERVE_SECONDS, Charge, Line, Reading, WindowUsage, margin
 from tradeutils.budget.refusals import too_much
 
-__all__ = ["BUCKETS", "UNIT", "Count", "Key", "Pool", "calendar_age", "key_of", "sums", "units"]
+__all__ = ["BUCKETS", "UNIT", "Count", "Key", "Pool", "calendar_age", "key_of", "sums", "told_units", "units"]
 
 UNIT: Final = 1_000_000
 """Costs and limits are counted in whole millionths: sums of floats drift, and a budget is spent to its last unit."""
@@ -34,6 +34,11 @@ def key_of(line: Line | Reading) -> Key:
 def units(cost: float) -> int:
     """Return a cost in millionths, rounded up; 0.1 is 100 000 although its binary form is a little more."""
     return math.ceil(cost * UNIT - 1e-3)
+
+
+def told_units(reading: Reading) -> int:
+    """Return what the venue has counted, at most the whole window: more would be no different, and may be nonsense."""
+    return units(min(reading.used, reading.window.limit))
 
 
 def calendar_age(reading: Reading, now: float) -> float:
@@ -164,7 +169,7 @@ class Pool:
             over = count.total + cost - cap
             if ahead:
                 over += ahead.get((count.owner, count.window.name, count.window.seconds), 0)
-            if over > 0:
+            if over > 0 and cost:
                 wait = max(wait, self._until(count, now, over, cost))
         if wait:
             return wait
@@ -219,7 +224,7 @@ class Pool:
         """Count what the venue has counted and we have not, as spent ``age`` seconds ago."""
         count = self.count(reading)
         count.expire(now)
-        missing = units(reading.used) - count.total
+        missing = told_units(reading) - count.total
         if missing > 0:
             count.add(now - age, missing)
 

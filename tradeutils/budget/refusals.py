@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from tradeutils.budget.base import Charge, Line, Window
 from tradeutils.errors import RateLimited, UsageError
 
-__all__ = ["check_timeout", "check_windows", "no_room", "too_much"]
+__all__ = ["ban_length", "check_timeout", "check_windows", "no_room", "too_much"]
+
+_LONGEST_BAN: Final = 7 * 86_400.0
 
 
 def too_much(line: Line) -> UsageError:
@@ -26,6 +28,13 @@ def no_room(charge: Charge, timeout: float, wait: float | None, reason: str = ""
     why = f"banned ({reason})" if reason else f"no room for {cost}"
     when = "" if wait is None else f"; in {wait:.3g} s there is"
     return RateLimited(f"{why} within {timeout:g} s{when}", retry_after=wait, venue=charge.pool)
+
+
+def ban_length(seconds: float) -> float:
+    """Return for how long to close a gate: what a venue writes may be anything, and a week is as good as for ever."""
+    if not seconds >= 0:  # NaN fails this too
+        raise UsageError(f"seconds of the ban was {seconds!r}; write 0 or more")
+    return min(seconds, _LONGEST_BAN)
 
 
 def check_timeout(timeout: float | None) -> None:

@@ -11,21 +11,21 @@ from tradeutils.link.wire import Command
 __all__ = ["restore_call"]
 
 
-def restore_call(desk: Desk, lost: bool, now: float) -> Command:
+def restore_call(desk: Desk, now: float) -> Command:
     """
     Return the call that tells what the server does not know.
+
+    Where it has lost its data, all that we have spent lately, and how much we know to have been spent by all: the
+    greatest such figure covers processes that have died. Otherwise what was spent during the outage.
 
     Parameters
     ----------
     desk : Desk
         The pool.
-    lost : bool
-        Whether the server has lost its data. Then all that we have spent lately is told, and how much we know to have
-        been spent by all: the greatest such figure covers processes that have died. Otherwise only what was spent
-        during the outage is.
     now : float
         This process's clock.
     """
+    lost = desk.forgotten
     told = desk.own if lost else desk.unshared
     keys = [desk.state]
     banned = max(0, int((desk.own.banned_until - now) * 1000)) if desk.own.banned_until > now else 0
@@ -37,7 +37,8 @@ def restore_call(desk: Desk, lost: bool, now: float) -> Command:
         seen, at = _most_seen(desk, key, now, count.keep) if lost else (0, now)
         parts = count.recent()
         keys.append(slot.key)
-        figures += (slot.keep, slot.step, seen, int((now - at) * 1000), len(parts))
+        alone = desk.unshared.counts.get(key)
+        figures += (slot.keep, slot.step, seen, int((now - at) * 1000), alone.total if alone else 0, len(parts))
         for end, amount in parts:
             figures += (max(0, int((now - end) * 1000)), amount)
     return RESTORE.call(keys, figures)

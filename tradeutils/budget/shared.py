@@ -12,28 +12,23 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-import hiredis
-
-from tradeutils.budget.base import RESERVE_SECONDS, Charge, Grant, Line, PoolUsage, Reading, Window
+from tradeutils.budget.base import RESERVE_SECONDS, Charge, Grant, PoolUsage, Reading, Window
 from tradeutils.budget.desk import Amendment, Desk, Names, SharedFlight
-from tradeutils.budget.ledger import calendar_age, key_of, units
-from tradeutils.budget.refusals import check_timeout, check_windows, no_room, too_much
+from tradeutils.budget.ledger import calendar_age, key_of, told_units, units
+from tradeutils.budget.refusals import ban_length, check_timeout, check_windows, no_room, too_much
 from tradeutils.budget.reunion import restore_call
-from tradeutils.budget.scripts import ACQUIRE, AMEND, BAN, HELLO, NONCE, in_full
+from tradeutils.budget.scripts import ACQUIRE, BAN, HELLO, NONCE
+from tradeutils.budget.server import Server
 from tradeutils.budget.survey import survey
 from tradeutils.errors import CacheUnavailable, Closed, UsageError
-from tradeutils.link.address import Address, parse_address
-from tradeutils.link.link import Link
-from tradeutils.link.wire import Abandoned, Command
 
 __all__ = ["RedisBudget"]
 
 _logger = logging.getLogger(__name__)
 
-_TIMEOUT: Final = 0.25  # seconds within which the server must answer
 _BEAT_SECONDS: Final = 1.0
 _SHORTEST_TICK: Final = 0.05
-_FIRST_RETRY: Final = 0.1
+_FIRST_RETRY: Final = 0.05
 _REGISTER_SECONDS: Final = 60.0
 _REGISTERED_SECONDS: Final = 86_400
 _JITTER_SECONDS: Final = 0.2  # over which processes come back after a ban
@@ -66,8 +61,6 @@ class RedisBudget:
     A grant costs one round trip. While the server is away each process goes on with its fraction of every window; what
     is spent meanwhile is told to the server when it is back. A budget belongs to the event loop that first used it.
     Close it with ``aclose``.
-
-    Its own connection: on the cache's, a grant would wait behind values of many megabytes.
     """
 
     def __init__(
@@ -79,9 +72,8 @@ class RedisBudget:
         namespace: str = "tu",
     ) -> None:
         self._windows = check_windows(windows)
-        self._address = _address_of(url_or_cache)
         self._names = Names(namespace, egress)
-        self._link = Link(self._address, _TIMEOUT)
+        self._server = Server(url_or_cache)
         self._id = secrets.token_hex(6)
         self._desks: dict[str, Desk] = {}
         self._nonces: dict[str, int] = {}
@@ -94,7 +86,7 @@ class RedisBudget:
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"RedisBudget({self._address.label!r}, egress={self._names.egress!r})"
+        return f"RedisBudget({self._server.label!r}, egress={self._names.egress!r})"
 
     @property
     def windows(self) -> Sequence[Window] | None:
@@ -112,9 +104,9 @@ class RedisBudget:
                 raise too_much(line)
         patience = math.inf if timeout is None else timeout
         desk = self._desk(charge.pool)
-        desk.used_at = time.monotonic()
+        ends = time.monotonic() + patience
         if charge.urgent:  # past all data that waits here, with a call of its own
-            return await self._take(desk, charge, desk.urgent_name(), patience, desk.used_at + patience)
+            return await self._take(desk, charge, desk.urgent_name(), patience, ends)
         lane, name = desk.lane(charge)
         if timeout is None or not lane.locked():
             await lane.acquire()
@@ -125,7 +117,7 @@ class RedisBudget:
             except TimeoutError:
                 raise no_room(charge, patience, None) from None
         try:
-            return await self._take(desk, charge, name, patience, desk.used_at + patience)
+            return await self._take(desk, charge, name, patience, ends)
         finally:
             lane.release()
 
@@ -169,11 +161,11 @@ class RedisBudget:
             slot = desk.slot(line)
             keys.append(slot.key)
             count = desk.own.counts.get(slot.ledger_key)
-            figures += (units(line.cost), slot.limit, slot.keep, slot.step, count.total if count else 0)
+            figures += (units(line.cost), *slot.figures, count.total if count else 0)
         who = f"{self._id}:{name}"
         told = (desk.epoch, who, int(charge.urgent), int(charge.trading), *figures)
         command = ACQUIRE.call(keys, told)
-        reply = await self._call(command, partial(self._unwanted, desk, charge))
+        reply = await self._server.call(command, partial(self._unwanted, desk, charge))
         return self._answer(desk, charge, reply)
 
     def _answer(self, desk: Desk, charge: Charge, reply: list[Any]) -> SharedFlight | tuple[float, float] | None:
@@ -213,7 +205,7 @@ class RedisBudget:
             age = calendar_age(reading, wall)
             if age < 0:
                 continue
-            desk, amount = self._desk(reading.pool), units(reading.used)
+            desk, amount = self._desk(reading.pool), told_units(reading)
             desk.readings[key_of(reading)] = (amount, now - age)
             if self._away_since is not None:
                 desk.own.learn(reading, now, age)
@@ -221,16 +213,19 @@ class RedisBudget:
                 desk.amendments.append(Amendment("used", reading, amount, int(age * 1000)))
                 told.append(desk)
         for desk in dict.fromkeys(told):
-            await self._tell(desk)
+            telling = self._tell(desk)
+            if telling is not None:
+                await telling
 
     async def ban(self, pool: str, seconds: float, reason: str) -> None:
         """Close the gate of ``pool`` for everybody on this egress."""
         self._enter()
+        seconds = ban_length(seconds)
         desk = self._desk(pool)
         desk.own.ban(time.monotonic() + seconds, reason)
         milliseconds = max(1, math.ceil(seconds * 1000))
         try:
-            left, why = await self._call(BAN.call([desk.state], [milliseconds, reason[:200]]))
+            left, why = await self._server.call(BAN.call([desk.state], [milliseconds, reason[:200]]))
             desk.own.ban(time.monotonic() + left / 1000, why.decode(errors="replace"))
         except CacheUnavailable as error:
             self._lose(str(error))  # it is told when the server is back
@@ -241,7 +236,7 @@ class RedisBudget:
         least = self._nonces.get(key, 0) + 1
         if self._away_since is None:
             try:
-                number = int(await self._call(NONCE.call([self._names.nonce(key)], [least])))
+                number = int(await self._server.call(NONCE.call([self._names.nonce(key)], [least])))
             except CacheUnavailable as error:
                 self._lose(str(error))
                 number = 0
@@ -252,33 +247,41 @@ class RedisBudget:
         self._nonces[key] = number
         return number
 
-    def _tell(self, desk: Desk) -> asyncio.Future[None]:
-        """Send the amendments of a desk; one call at a time, which takes all that have gathered."""
+    def _tell(self, desk: Desk) -> asyncio.Future[None] | None:
+        """
+        Send the amendments of a desk; one call at a time, which takes all that have gathered.
+
+        ``None`` where no event loop runs, as when a request is settled after its loop has ended: with the next then.
+        """
+        loop = _running_loop()
+        if self._closed or loop is None or loop is not self._loop:
+            return None
         teller = self._tellers.get(desk)
-        if teller is None:
-            teller = self._tellers[desk] = asyncio.get_running_loop().create_task(self._send_amendments(desk))
-            teller.add_done_callback(lambda _: self._tellers.pop(desk, None))
+        if teller is None or teller.done():
+            teller = self._tellers[desk] = loop.create_task(self._send_amendments(desk))
         return asyncio.shield(teller)
 
     async def _send_amendments(self, desk: Desk) -> None:
-        while desk.amendments:
-            batch, desk.amendments = desk.amendments, []
+        """Send what has gathered; what concerns grants is kept until the server is back, if it still knows of them."""
+        while desk.amendments and self._away_since is None:
+            batch: list[Amendment] = []
             try:
-                if self._away_since is not None:
-                    raise CacheUnavailable(f"{self._address.label} is away")
                 if not desk.synced:
                     await self._sync(desk)
-                reply = await self._call(_amend_call(desk, batch))
+                batch, desk.amendments = desk.amendments, []
+                batch = [item for item in batch if item.flight is None or item.flight.epoch == desk.epoch]
+                if not batch:
+                    return
+                reply = await self._server.call(desk.amend_call(batch))
             except CacheUnavailable as error:
+                desk.amendments[:0] = [item for item in batch if item.flight is not None]
                 self._lose(str(error))
-                _keep(desk, batch)
                 return
             if reply[0] == _LOST:
                 desk.synced = False
-                _keep(desk, batch)
-                return
+                continue
             for item in batch:
-                if item.flight is not None:
+                if item.kind == "carry" and item.flight is not None:
                     item.flight.stamp = reply[1]
 
     # Living with the server
@@ -287,16 +290,17 @@ class RedisBudget:
         """Say hello, and tell what the server does not know; after that its answers count."""
         async with desk.syncing:
             while not desk.synced:
-                lost = await self._hello(desk)
-                if lost or desk.unshared.counts or desk.own.banned_until > time.monotonic():
-                    reply = await self._call(restore_call(desk, lost, time.monotonic()))
+                await self._hello(desk)
+                if desk.forgotten or desk.unshared.counts or desk.own.banned_until > time.monotonic():
+                    reply = await self._server.call(restore_call(desk, time.monotonic()))
                     if reply[0] == _LOST:
                         continue
                 desk.unshared.counts.clear()
+                desk.forgotten = False
                 desk.synced = True
 
-    async def _hello(self, desk: Desk) -> bool:
-        """Say that we live; return whether the server has lost what it knew of us."""
+    async def _hello(self, desk: Desk) -> None:
+        """Say that we live, and learn how the pool stands."""
         now = time.monotonic()
         away = -1 if self._away_since is None or desk.epoch == b"" else int((now - self._answered_at) * 1000)
         slots = desk.recent()
@@ -305,22 +309,22 @@ class RedisBudget:
         command = HELLO.call([desk.state, desk.members, *(slot.key for slot in slots)], told)
         if now - desk.registered_at > _REGISTER_SECONDS:
             await self._register(desk, now)
-        _, epoch, desk.known, ban, reason, *totals = await self._call(command)
+        _, epoch, desk.known, ban, reason, *totals = await self._server.call(command)
         now = self._answered_at = time.monotonic()
-        for slot, total in zip(slots, totals, strict=True):
-            desk.seen[slot.ledger_key] = (total, now)
         if ban:
             desk.own.ban(now + ban / 1000, reason.decode(errors="replace"))
-        lost = desk.epoch not in (b"", epoch)
-        desk.synced = desk.synced and not lost
+        if desk.epoch not in (b"", epoch):
+            desk.forgotten, desk.synced, desk.registered_at = True, False, -math.inf
+        if not desk.forgotten:  # or what we know of the others' spending would be gone with it
+            for slot, total in zip(slots, totals, strict=True):
+                desk.seen[slot.ledger_key] = (total, now)
         desk.epoch = epoch
-        return lost
 
     async def _register(self, desk: Desk, now: float) -> None:
         """Have the pool found by who looks at all of them."""
         member = f"{self._names.egress} {desk.name}"
-        await self._call((b"ZADD", self._names.pools, int(time.time()), member))
-        await self._call((b"EXPIRE", self._names.pools, _REGISTERED_SECONDS))
+        await self._server.call((b"ZADD", self._names.pools, int(time.time()), member))
+        await self._server.call((b"EXPIRE", self._names.pools, _REGISTERED_SECONDS))
         desk.registered_at = now
 
     async def _live(self) -> None:
@@ -329,14 +333,17 @@ class RedisBudget:
         while True:
             now = time.monotonic()
             tick = min([_BEAT_SECONDS, *(desk.sweep(now) for desk in self._desks.values())])
-            if self._away_since is not None:
-                await asyncio.sleep(retry)
-                retry = min(2 * retry, _BEAT_SECONDS)
-            else:
+            if self._away_since is None:
                 retry = _FIRST_RETRY
                 await asyncio.sleep(max(tick, _SHORTEST_TICK))
                 if time.monotonic() - greeted < _BEAT_SECONDS:
                     continue
+            else:
+                await asyncio.sleep(retry)
+                if self._server.link.breaker.is_open:  # it is being dialled: looking costs nothing
+                    retry = _FIRST_RETRY
+                    continue
+                retry = min(2 * retry, _BEAT_SECONDS)  # it is there and refuses
             greeted = time.monotonic()
             try:
                 for desk in list(self._desks.values()):
@@ -370,27 +377,18 @@ class RedisBudget:
             self._away_since = None
             for desk in self._desks.values():
                 desk.ring()
-
-    async def _call(self, command: Command, abandoned: Abandoned | None = None) -> Any:
-        """Send one command and return its reply; an error reply counts as an outage."""
-        [reply] = await self._link.call([command], abandoned)
-        if isinstance(reply, hiredis.ReplyError):
-            if str(reply).startswith("NOSCRIPT"):
-                return await self._call(in_full(command), abandoned)
-            raise CacheUnavailable(f"{self._address.label} refused: {str(reply)[:200]}")
-        return reply
+                self._tell(desk)
 
     # Its own life
 
     async def usage(self) -> list[PoolUsage]:
-        """Return the state of each pool that anybody on this egress has used in the past hour; two round trips."""
+        """Return the state of each pool that anybody has used in the past hour; two round trips a pool."""
         self._enter()
         if self._away_since is None:
             try:
-                for desk in self._desks.values():
-                    if desk.synced:
-                        await self._hello(desk)  # which writes down the windows that it charges
-                return await survey(self._call, self._names)
+                for desk in list(self._desks.values()):
+                    await (self._hello if desk.synced else self._sync)(desk)  # which write down what it charges
+                return await survey(self._server.call, self._names)
             except CacheUnavailable as error:
                 self._lose(str(error))
         now = time.monotonic()
@@ -403,6 +401,7 @@ class RedisBudget:
                 banned_for=max(0.0, desk.own.banned_until - now),
                 ban_reason=desk.own.ban_reason if desk.own.banned_until > now else "",
                 shared=False,
+                egress=self._names.egress,
             )
             for name, desk in sorted(self._desks.items())
         ]
@@ -421,18 +420,23 @@ class RedisBudget:
         for desk in self._desks.values():
             if desk.synced and self._away_since is None:
                 try:
-                    await self._call((b"ZREM", desk.members, self._id))
+                    await self._server.call((b"ZREM", desk.members, self._id))
                 except CacheUnavailable:
                     break
         self._closed = True
         for desk in self._desks.values():
             desk.ring()
-        await self._link.aclose()
+        await self._server.link.aclose()
 
     def share(self) -> RedisBudget:
         """Return this budget for one more user, each of whom closes it."""
         self._users += 1
         return self
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the server answered when it was last asked; otherwise this process goes on alone."""
+        return self._away_since is None
 
     @property
     def is_closed(self) -> bool:
@@ -449,7 +453,7 @@ class RedisBudget:
         if self._loop is not None:
             if not self._loop.is_closed():
                 raise UsageError("a shared budget belongs to the event loop that first used it; make one for each loop")
-            self._link.rebind()
+            self._server.link.rebind()
             self._beat = None
             self._tellers.clear()
             for desk in self._desks.values():
@@ -468,31 +472,8 @@ class RedisBudget:
         return desk
 
 
-def _address_of(url_or_cache: Any) -> Address:
-    if isinstance(url_or_cache, str):
-        return parse_address(url_or_cache)
-    address = getattr(url_or_cache, "address", None)
-    if not isinstance(address, Address):
-        raise UsageError(
-            f"url_or_cache was {url_or_cache!r}; write 'redis://localhost:6379/0', a cache that lies on Redis, or use "
-            "tu.LocalBudget() for one process"
-        )
-    return address
-
-
-def _amend_call(desk: Desk, batch: Sequence[Amendment]) -> Command:
-    keys: dict[bytes, int] = {desk.state: 1}
-    figures: list[bytes | str | int] = [desk.epoch]
-    for item in batch:
-        slot = desk.slot(item.line)
-        place = keys.setdefault(slot.key, len(keys) + 1)
-        figures += (place, slot.keep, slot.step, item.kind, item.amount, item.at)
-    return AMEND.call(list(keys), figures)
-
-
-def _keep(desk: Desk, batch: Sequence[Amendment]) -> None:
-    """Count charges that could not be carried on the server as ours, to be told when it is back."""
-    now = time.monotonic()
-    for item in batch:
-        if item.kind == "carry" and isinstance(item.line, Line):
-            desk.unshared.count(item.line).add(now, item.amount)
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

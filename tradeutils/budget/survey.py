@@ -22,11 +22,11 @@ Call = Callable[[Command], Awaitable[Any]]
 
 
 async def survey(call: Call, names: Names) -> list[PoolUsage]:
-    """Return the state of each pool of this egress; two round trips a pool."""
+    """Return the state of each pool of each egress that was used in the past hour; two round trips a pool."""
     since = int(time.time()) - _RECENT_SECONDS
-    found = [bytes(name).decode().partition(" ") for name in await call((b"ZRANGEBYSCORE", names.pools, since, "+inf"))]
-    pools = sorted(pool for egress, _, pool in found if egress == names.egress)
-    return [await _look_at(call, names, pool) for pool in pools]
+    members = await call((b"ZRANGEBYSCORE", names.pools, since, "+inf"))
+    found = sorted(bytes(member).decode().partition(" ")[::2] for member in members)
+    return [await _look_at(call, names.of_egress(egress), pool) for egress, pool in found]
 
 
 async def _look_at(call: Call, names: Names, pool: str) -> PoolUsage:
@@ -45,6 +45,7 @@ async def _look_at(call: Call, names: Names, pool: str) -> PoolUsage:
         banned_for=ban / 1000,
         ban_reason=reason.decode(errors="replace"),
         shared=True,
+        egress=names.egress,
     )
 
 

@@ -14,6 +14,7 @@ from tradeutils.errors import UsageError
 
 __all__ = [
     "AsJson",
+    "Compat",
     "ConfigFile",
     "Limit",
     "Quote",
@@ -87,6 +88,9 @@ Until: TypeAlias = Annotated[
 Specs: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--with", metavar="SPEC", help="An indicator, as rsi:14 or macd:12,26,9; may be repeated."),
+]
+Compat: TypeAlias = Annotated[
+    str, typer.Option("--compat", metavar="WHOSE", help="Whose definition, where they differ: talib or tradingview.")
 ]
 Quote: TypeAlias = Annotated[str, typer.Option("--quote", metavar="CURRENCY", help="The currency to count in.")]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tradeutils.cli.arguments import ConfigFile, Limit, Since, Specs, Until, Url, Venue, Verbose, moment
+from tradeutils.cli.arguments import Compat, ConfigFile, Limit, Since, Specs, Until, Url, Venue, Verbose, moment
 from tradeutils.cli.computing import compute, parse_specs
 from tradeutils.cli.printing import tell
 from tradeutils.cli.saving import CHART, check_target, save
@@ -40,6 +40,7 @@ def chart(
     title: Annotated[
         str, typer.Option("--title", metavar="TEXT", help="Default: symbol, timeframe and exchange.")
     ] = "",
+    compat: Compat = "talib",
     url: Url = None,
     config: ConfigFile = None,
     verbose: Verbose = 0,
@@ -60,7 +61,8 @@ def chart(
     if not source:
         raise UsageError(f"the candles were left out; {HOW}")
     wanted = CandleRange(moment("since", since), moment("until", until), limit)
-    found = compute(parse_source(source, venue=venue, timeframe=timeframe), wanted, asked, url=url, config=config)
+    origin = parse_source(source, venue=venue, timeframe=timeframe)
+    found = compute(origin, wanted, asked, url=url, config=config, compat=compat)
 
     from tradeutils.cli.drawing import draw, render
 

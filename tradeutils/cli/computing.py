@@ -47,18 +47,30 @@ def compute(
     *,
     url: str | None = None,
     config: pathlib.Path | None = None,
+    compat: str = "talib",
 ) -> Computed:
-    """Read or fetch the candles of ``wanted`` and compute ``specs`` on them; errors as `read_source`."""
+    """
+    Read or fetch the candles of ``wanted`` and compute ``specs`` on them, by the definitions of ``compat``.
+
+    Raises
+    ------
+    UnknownName : no such ``compat``.
+    TradeutilsError : as `read_source`.
+    """
+    from tradeutils.indicators.evaluate import Options
+
+    Options(compat=compat)  # before anything is fetched
     if isinstance(source, VenueSource) and wanted.limit is None and wanted.since is None:
         wanted = replace(wanted, limit=DEFAULT_BARS)
-    warm_up = max((spec.lookback for spec in specs), default=0)
+    warm_up = max((spec.indicator.lookback(*spec.values, compat=compat) for spec in specs), default=0)
     candles = read_source(source, wanted, warm_up=warm_up, url=url, config=config)
     first = wanted.first_row(candles)
-    return Computed(candles[first:], {key: column[first:] for key, column in columns_of(candles, specs).items()})
+    columns = columns_of(candles, specs, compat=compat)
+    return Computed(candles[first:], {key: column[first:] for key, column in columns.items()})
 
 
-def columns_of(candles: Candles, specs: Sequence[Spec]) -> Mapping[str, Column]:
+def columns_of(candles: Candles, specs: Sequence[Spec], *, compat: str = "talib") -> Mapping[str, Column]:
     """Return every output of ``specs`` over ``candles``."""
     from tradeutils.indicators import Indicators
 
-    return Indicators(candles).compute([spec.text for spec in specs]) if specs else {}
+    return Indicators(candles, compat=compat).compute([spec.text for spec in specs]) if specs else {}

@@ -99,9 +99,9 @@ def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: path
 
     with contextlib.ExitStack() as stack:
         with report.step("venue"):
-            from tradeutils.sim import serve
+            from tradeutils.sim import Limits, serve
 
-            running = stack.enter_context(serve(venue, symbols=symbols + _SPARE, seed=seed))
+            running = stack.enter_context(serve(venue, symbols=symbols + _SPARE, seed=seed, limits=Limits.none()))
         report.steps["venue"] = f"simulated {venue} with seed {seed}, listening on {running.url}"
         report.results["seed"] = seed
         holder = running.accounts[0]

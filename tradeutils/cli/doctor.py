@@ -15,7 +15,7 @@ import typer
 from tradeutils.cli import machine
 from tradeutils.cli.arguments import AsJson, ConfigFile, Url, Verbose
 from tradeutils.cli.endings import FAILED, one_line
-from tradeutils.cli.printing import show_json, show_table
+from tradeutils.cli.printing import progress, show_json, show_table
 from tradeutils.errors import CacheError, UsageError, VenueError
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ def doctor(
             "--venue", metavar="NAME", help="A venue to compare clocks with; by default nothing is sent anywhere."
         ),
     ] = None,
+    warm: Annotated[
+        bool,
+        typer.Option("--warm", help="Compile all indicators into the cache on disk, so that no first call waits."),
+    ] = False,
+    budget: Annotated[
+        bool,
+        typer.Option("--budget", help="Show what is spent of each venue's limits by all who share a Redis."),
+    ] = False,
     url: Url = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -87,19 +95,46 @@ def doctor(
     tradeutils doctor
     tradeutils doctor --redis redis://localhost:6379/0
     tradeutils doctor --venue binance --json
+    tradeutils doctor --budget
+    tradeutils doctor --warm
     """
     from tradeutils.cli.venues import load_settings
 
     if url is not None and venue is None:
         raise UsageError(f"url was {url!r} without a venue; write --venue binance --url {url}")
     settings = load_settings(config)
+    if budget:
+        from tradeutils.cli.budget import show_budget
+
+        show_budget(settings, redis, as_json=as_json)
+        return
     findings = [*_look_at_software(), *_look_at_hardware(), *asyncio.run(_look_at_servers(settings, redis, venue, url))]
+    if warm:
+        findings.append(_compile_indicators())
     if as_json:
         show_json({"versions": machine.read_versions(), "checks": {found.name: _plain(found) for found in findings}})
     else:
         show_table(("part", "state", "found"), [row for finding in findings for row in _rows(finding)])
     if any(found.state == "failed" for found in findings):
         raise typer.Exit(FAILED)
+
+
+def _compile_indicators() -> Finding:
+    """Compile every kernel, with a bar of progress where somebody watches."""
+    from tradeutils.indicators.cpu import cache_folder
+    from tradeutils.indicators.warm import compile_all
+
+    began = time.perf_counter()
+    with progress("compiling indicators") as done:
+        kernels = compile_all(done)
+    seconds = time.perf_counter() - began
+    folder = cache_folder("driver")
+    details = {"kernels": kernels, "seconds": round(seconds, 1), "folder": str(folder.parent) if folder else None}
+    if folder is None:
+        remedy = "set NUMBA_CACHE_DIR to a folder of yours that can be written to"
+        return Finding("indicators", "warning", "compiled, but no folder can keep them", remedy, details)
+    found = f"{kernels} kernels compiled in {seconds:.0f} s, kept in {folder.parent}"
+    return Finding("indicators", "ok", found, details=details)
 
 
 def _rows(finding: Finding) -> list[list[str]]:

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from tradeutils.cli.arguments import AsJson, ConfigFile, Limit, Since, Specs, Until, Url, Venue, Verbose, moment
+from tradeutils.cli.arguments import (
+    AsJson,
+    Compat,
+    ConfigFile,
+    Limit,
+    Since,
+    Specs,
+    Until,
+    Url,
+    Venue,
+    Verbose,
+    moment,
+)
 from tradeutils.cli.computing import Computed, compute, parse_specs
 from tradeutils.cli.printing import number_text, show_json, show_table, utc
 from tradeutils.cli.sources import HOW, METAVAR, CandleRange, parse_source
@@ -36,6 +48,7 @@ def indicators(
     show_all: Annotated[
         bool, typer.Option("--list", help="List the indicators there are, and their parameters.")
     ] = False,
+    compat: Compat = "talib",
     as_json: AsJson = False,
     url: Url = None,
     config: ConfigFile = None,
@@ -52,6 +65,7 @@ def indicators(
     tradeutils indicators candles.csv --with rsi:14 --with ema:20
     tradeutils indicators BTC/USDT 1h --with macd:12,26,9 --tail 10
     tradeutils indicators kraken BTC/USD 1d --with bbands:20,2 --json
+    tradeutils indicators BTC/USDT 1h --with keltner --compat tradingview
     tradeutils indicators --list
     """
     if show_all:
@@ -63,7 +77,8 @@ def indicators(
     if not asked:
         raise UsageError("no indicator was asked for; write --with rsi:14 (tradeutils indicators --list names them)")
     wanted = CandleRange(moment("since", since), moment("until", until), limit)
-    found = compute(parse_source(source, venue=venue, timeframe=timeframe), wanted, asked, url=url, config=config)
+    origin = parse_source(source, venue=venue, timeframe=timeframe)
+    found = compute(origin, wanted, asked, url=url, config=config, compat=compat)
     if as_json:
         _show_json(found, tail or len(found.candles))
     else:
@@ -106,6 +121,8 @@ def _show_registry(*, as_json: bool) -> None:
                     "parameters": {parameter.name: parameter.default for parameter in one.parameters},
                     "outputs": one.outputs,
                     "inputs": one.inputs,
+                    "lookback": one.lookback(*one.bind()),
+                    "compat": ["talib", "tradingview"] if one.tradingview else ["talib"],
                 }
                 for name, one in REGISTRY.items()
             }

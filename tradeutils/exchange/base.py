@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from tradeutils.exchange.doubts import Doubts
 from tradeutils.exchange.order_checks import NewOrder
 from tradeutils.model import Balance, Fill, Market, Order, OrderBook, Ticker, Trade
 from tradeutils.timeframe import Timeframe
@@ -26,6 +27,11 @@ class OrderVenue(Protocol):
     @property
     def name(self) -> str:
         """The venue's id."""
+        ...
+
+    @property
+    def doubts(self) -> Doubts:
+        """The orders of this exchange whose outcome is not known."""
         ...
 
     @property

@@ -8,6 +8,7 @@ context variables, which the tasks that ccxt starts inherit.
 from __future__ import annotations
 
 import contextvars
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -29,12 +30,18 @@ class Call:
         Whether its requests go before those of market data.
     client_id : str or None
         The id that an order is to bear.
+    leave_by : float
+        Until when its requests wait for room at most, by ``time.monotonic``.
     sent, received : float
         When its last request left and was answered, by `VenueClock.monotonic`.
     status, headers : int or None, mapping
         Of the last reply; ``None`` while there is none.
     order_left, id_left : bool
         Whether a request that may place the order, and one that bears `client_id`, may have reached the venue.
+    about_order : bool
+        Whether the last request is one that may place the order: only then does `status` say what became of it.
+    endpoint : str
+        Where the last such request went: ``"private order"``, ccxt's names of the part and the path.
     resent : bool
         Whether the HTTP layer sent a request once more by itself, on another connection.
     banned_for : float or None
@@ -45,12 +52,15 @@ class Call:
     symbol: str | None = None
     urgent: bool = False
     client_id: str | None = None
+    leave_by: float = math.inf
     sent: float = 0.0
     received: float = 0.0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     order_left: bool = False
     id_left: bool = False
+    about_order: bool = False
+    endpoint: str = ""
     resent: bool = False
     banned_for: float | None = None
 
@@ -64,6 +74,8 @@ class Request:
     ----------
     charge, grants : Charge, list of Grant
         What it costs, and what was paid: once for each time it is sent.
+    endpoint : str
+        Where it goes, as in `Call`.
     connections : int
         How often it was given a connection: more than once where it was redirected or sent anew.
     left, left_at : bool, float
@@ -78,6 +90,7 @@ class Request:
 
     charge: Charge
     grants: list[Grant] = field(default_factory=list)
+    endpoint: str = ""
     connections: int = 0
     left: bool = False
     left_at: float = 0.0

@@ -37,6 +37,23 @@ class Question:
 
 _DEFAULT_LAPSE_MS: Final = 5_000  # of Binance, bybit and mexc alike
 
+_PLAIN_TYPES: Final = frozenset({"limit", "market"})
+# Parameters that do not move an order to another list.
+_HARMLESS: Final = frozenset(
+    {
+        "timeInForce",
+        "postOnly",
+        "reduceOnly",
+        "cost",
+        "quoteOrderQty",
+        "recvWindow",
+        "stopLoss",
+        "takeProfit",
+        "leverage",
+    }
+    | {"createMarketBuyOrderRequiresPrice", "positionSide", "hedged", "tdMode", "tgtCcy"}
+)
+
 _BY_ID: Final = (Question("fetch_order"),)
 _LISTS: Final = (Question("fetch_open_orders", None), Question("fetch_closed_orders", None))
 
@@ -54,9 +71,14 @@ class ClientIds:
         What a generated one starts with, and how many hexadecimal digits follow.
     questions : tuple of Question
         How an order is found, in this order: where it can be moved from one list to the next, none is missed.
-    proves : bool
-        Whether an order that is not found is not there. Only where ccxt's class hands the id to the venue and reads
-        it back; elsewhere an order may be found, but its absence proves nothing.
+    places : tuple of str
+        The endpoints ("part path", as ccxt names them) whose orders the questions are about: one of another endpoint
+        (margin, triggers) may be there though it is not found. Empty: nobody has checked, and an order may be found,
+        but its absence proves nothing.
+    triggers : bool
+        Whether orders with a trigger, or of a type of the venue's own, stand in the same lists as the others.
+    sent_as : str
+        The parameter of ccxt's ``create_order`` that hands the id over.
     lapse : float or str
         Seconds after which the venue refuses a request that was signed before, or the option of ccxt that says so
         in milliseconds.
@@ -67,8 +89,15 @@ class ClientIds:
     prefix: str = ""
     digits: int = 32
     questions: tuple[Question, ...] = _BY_ID
-    proves: bool = True
+    places: tuple[str, ...] = ()
+    triggers: bool = False
+    sent_as: str = "clientOrderId"
     lapse: float | str = 30.0
+
+    def proves(self, endpoint: str, kind: str, params: Mapping[str, Any]) -> bool:
+        """Return whether an order that was sent there is not on the venue if it is not found."""
+        plain = kind in _PLAIN_TYPES and not (params.keys() - _HARMLESS)
+        return endpoint in self.places and (plain or self.triggers)
 
     def make(self) -> str:
         """Return a new id: random, at least 104 bits of it."""
@@ -81,7 +110,13 @@ class ClientIds:
         return client_id
 
 
-_BINANCE: Final = ClientIds(r"[.A-Z:/a-z0-9_-]{1,36}", "up to 36 of a-z A-Z 0-9 . : / _ -", lapse="recvWindow")
+_BINANCE: Final = ClientIds(
+    r"[.A-Z:/a-z0-9_-]{1,36}",
+    "up to 36 of a-z A-Z 0-9 . : / _ -",
+    lapse="recvWindow",
+    places=("private order", "fapiPrivate order", "dapiPrivate order"),
+    triggers=True,
+)
 
 # What each takes and how long it honours a signature is from the venue's API documentation as of November 2026; which
 # parameter finds an order is read from ccxt's classes (4.5.90).
@@ -96,34 +131,70 @@ _VENUES: Final[Mapping[str, ClientIds]] = {
             Question("fetch_open_orders", "orderLinkId"),
             Question("fetch_canceled_and_closed_orders", "orderLinkId"),
         ),
+        places=("private v5/order/create",),
         lapse="recvWindow",
     ),
-    "okx": ClientIds(r"[A-Za-z0-9]{1,32}", "up to 32 of a-z A-Z 0-9"),
+    "okx": ClientIds(
+        r"[A-Za-z0-9]{1,32}",
+        "up to 32 of a-z A-Z 0-9",
+        places=("private trade/batch-orders", "private trade/order"),
+    ),
     # Free text up to 18 characters, or a UUID of 32 or 36. A signature holds until a greater nonce is seen, and
     # every look-up brings one.
     "kraken": ClientIds(
         r"[\x21-\x7e]{1,18}|[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
         "up to 18 characters, or a UUID",
         questions=(Question("fetch_open_orders"), Question("fetch_closed_orders")),
+        places=("private AddOrder",),
+        triggers=True,
         lapse=1.0,
     ),
-    # A second order of the same id is answered with the first one, whenever it comes.
+    # A second order of the same id is answered with the first one, whenever it comes. ccxt drops its own name of the
+    # parameter and makes up an id.
     "coinbase": ClientIds(
         r"[A-Za-z0-9_-]{1,128}",
         "up to 128 of a-z A-Z 0-9 _ -",
         questions=(Question("fetch_orders", None),),
+        places=("v3.private brokerage/orders",),
+        triggers=True,
+        sent_as="client_order_id",
         lapse=1.0,
     ),
-    "kucoin": ClientIds(r"[A-Za-z0-9_-]{1,40}", "up to 40 of a-z A-Z 0-9 _ -", lapse=5.0),
-    "gate": ClientIds(
-        r"t-[A-Za-z0-9._-]{1,26}", 'up to 28 of a-z A-Z 0-9 . _ -, of which "t-" comes first', "t-", 26, lapse=60.0
+    "kucoin": ClientIds(
+        r"[A-Za-z0-9_-]{1,40}",
+        "up to 40 of a-z A-Z 0-9 _ -",
+        places=("private orders", "futuresPrivate orders"),
+        lapse=5.0,
     ),
-    "bitget": ClientIds(r"[A-Za-z0-9_:#-]{1,32}", "up to 32 of a-z A-Z 0-9 _ : # -"),
-    "mexc": ClientIds(r"[A-Za-z0-9_-]{1,32}", "up to 32 of a-z A-Z 0-9 _ -", lapse="recvWindow"),
+    "gate": ClientIds(
+        r"t-[A-Za-z0-9._-]{1,26}",
+        'up to 28 of a-z A-Z 0-9 . _ -, of which "t-" comes first',
+        "t-",
+        26,
+        places=("private.spot orders", "private.futures {settle}/orders"),
+        lapse=60.0,
+    ),
+    "bitget": ClientIds(
+        r"[A-Za-z0-9_:#-]{1,32}",
+        "up to 32 of a-z A-Z 0-9 _ : # -",
+        places=(
+            "private.uta v3/trade/place-order",
+            "private.spot v2/spot/trade/place-order",
+            "private.mix v2/mix/order/place-order",
+        ),
+    ),
+    "mexc": ClientIds(
+        r"[A-Za-z0-9_-]{1,32}", "up to 32 of a-z A-Z 0-9 _ -", places=("spot.private order",), lapse="recvWindow"
+    ),
     # An id is refused a second time within a day.
-    "htx": ClientIds(r"[A-Za-z0-9_-]{1,64}", "up to 64 of a-z A-Z 0-9 _ -", lapse=1.0),
+    "htx": ClientIds(
+        r"[A-Za-z0-9_-]{1,64}",
+        "up to 64 of a-z A-Z 0-9 _ -",
+        places=("spot.private v1/order/orders/place", "contract.private v5/trade/order"),
+        lapse=1.0,
+    ),
 }
-_OTHERS: Final = ClientIds(r"[A-Za-z0-9_-]{1,36}", "up to 36 of a-z A-Z 0-9 _ -", questions=_LISTS, proves=False)
+_OTHERS: Final = ClientIds(r"[A-Za-z0-9_-]{1,36}", "up to 36 of a-z A-Z 0-9 _ -", questions=_LISTS)
 
 
 def client_ids_of(venue: str) -> ClientIds:

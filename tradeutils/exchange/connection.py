@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -77,6 +78,8 @@ class Connection:
         ccxt.enableRateLimit = False  # ours is asked instead; both would wait for each other
         self._sign_and_send, ccxt.fetch2 = ccxt.fetch2, self._paid_fetch2
         self._send, ccxt.fetch = ccxt.fetch, self._guarded_fetch
+        self._load_markets, ccxt.load_markets = ccxt.load_markets, self._markets_in_turn
+        self._loading = asyncio.Lock()
         ccxt.on_rest_response = self._on_reply
         # Signatures carry the venue's time, not the machine's.
         ccxt.milliseconds = lambda: clock.now_ns() // 1_000_000
@@ -162,8 +165,8 @@ class Connection:
         )
         if isinstance(translated, errors.ClockSkew):
             self.clock.refused(call.sent)
-        if isinstance(translated, errors.RateLimited) and translated.retry_after is None:
-            translated.retry_after = call.banned_for
+        if isinstance(translated, errors.RateLimited) and call.banned_for is not None:
+            translated.retry_after = call.banned_for  # what the gate was closed for: checked, and not without bounds
         return translated
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -176,6 +179,15 @@ class Connection:
         context = ssl.create_default_context(cafile=self.ccxt.cafile)
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trace_configs=[trace])
 
+    async def _markets_in_turn(self, reload: bool = False, params: Any = None) -> Any:
+        """
+        Load the markets once, one caller after another.
+
+        ccxt has all who ask await one task: one that is cancelled would take the others with it.
+        """
+        async with self._loading:
+            return await self._load_markets(reload, params or {})
+
     async def _paid_fetch2(
         self, path: Any, api: Any = ("public",), method: str = "GET", params: Any = None, config: Any = None
     ) -> Any:
@@ -184,18 +196,23 @@ class Connection:
         params, config = ({} if params is None else params), config or {}
         cost = self.ccxt.calculate_rate_limiter_cost(api, method, path, params, config)
         urgent = call is not None and call.urgent
-        request = Request(self._meter.charge(api, method, path, cost, params, urgent=urgent))
-        request.grants.append(await self._meter.acquire(request.charge))
+        part = api if isinstance(api, str) else ".".join(api)
+        request = Request(self._meter.charge(api, method, path, cost, params, urgent=urgent), endpoint=f"{part} {path}")
+        leave_by = math.inf if call is None else call.leave_by
+        request.grants.append(await self._meter.acquire(request.charge, leave_by))
         self._meter.began()
         token = current_request.set(request)
         try:
             async with self._nonces.turn(request, api):
-                return await self._sign_and_send(path, api, method, _without_own_retries(params), config)
+                answer = await self._sign_and_send(path, api, method, _without_own_retries(params), config)
         except Exception:
             banned_for = await self._meter.refused(request, self.clock.at(VenueClock.monotonic()))
             if call is not None:  # of several requests at once, the one that failed tells why
                 call.banned_for, call.status, call.headers = banned_for, request.status, request.headers
             raise
+        else:
+            self._meter.accepted(request)
+            return answer
         finally:
             current_request.reset(token)
             self._meter.ended(request)
@@ -208,10 +225,10 @@ class Connection:
         call, request = current_call.get(), current_request.get()
         if call is not None:
             call.sent = VenueClock.monotonic()
-            call.status, call.headers = None, {}
+            call.status, call.headers, call.about_order = None, {}, False
             if request is not None and call.client_id is not None:
                 request.bears_id = _bears(call.client_id, url, body)
-                request.places_order = method != "GET" or request.bears_id
+                request.places_order = call.about_order = method != "GET" or request.bears_id
         return await self._send(url, method, headers, body)
 
     async def _on_connected(self, _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: Any) -> None:
@@ -234,11 +251,13 @@ class Connection:
             if request is not None:
                 call.order_left |= request.places_order
                 call.id_left |= request.bears_id
+                call.endpoint = request.endpoint if request.places_order else call.endpoint
 
     async def _on_redirect(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
     ) -> None:
-        target = params.response.headers.get("Location", "")
+        told = params.response.headers  # aiohttp follows either
+        target = told.get("Location") or told.get("URI") or ""
         if "//" in target and host_of(target) != host_of(str(params.url)):
             raise errors.RequestRefused(
                 f"sent us on to another host ({host_of(target)}); not followed", venue=self.name
@@ -262,9 +281,11 @@ class Connection:
         session, self._session = self._session, None
         self.ccxt.session = None  # ours: ccxt must neither close it again nor warn that nobody did
         self.ccxt.timeout_on_exit = 0  # ccxt waits 250 ms for its own session's TLS to end
-        await self.ccxt.close()
-        if session is not None:
-            await session.close()
+        try:
+            await self.ccxt.close()
+        finally:
+            if session is not None:
+                await session.close()
         await self._meter.aclose()
 
 

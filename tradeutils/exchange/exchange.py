@@ -59,7 +59,7 @@ class Exchange(Trading):
         growing pauses; every attempt pays from the budget.
     deadline : float
         Seconds after its first failure within which a call is made again, and within which the outcome of an order
-        is found out.
+        is found out; for which an order waits for room at most.
 
     Raises
     ------
@@ -98,6 +98,12 @@ class Exchange(Trading):
     ) -> None:
         if cache is not None and not isinstance(cache, Cache):
             raise UsageError(f"cache was {type(cache).__name__}; give a Cache, as in Cache('redis://localhost:6379/0')")
+        if budget is not None and (isinstance(budget, type) or not hasattr(budget, "acquire")):
+            raise UsageError(f"budget was {_shown(budget)}; give a budget, as in LocalBudget() or RedisBudget(cache)")
+        if settings is not None and not isinstance(settings, ExchangeSettings):
+            raise UsageError(
+                f"settings was {_shown(settings)}; give one venue's, as in settings.exchanges.get({venue!r})"
+            )
         if options is not None and not isinstance(options, Mapping):
             raise UsageError(f"options was a {type(options).__name__}; give a mapping of ccxt's options")
         own = settings or ExchangeSettings()
@@ -312,8 +318,17 @@ class Exchange(Trading):
         return await shared(self._cache, self._venue.origin, key, ttl, fetch)
 
 
+def _shown(value: object) -> str:
+    """Name what was given by its type: an address may hold a password."""
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+
+
 def _default_budget(cache: Cache | None, egress: str | None) -> Budget:
-    """Return the budget of who names none; exchanges that leave from another address have one of their own."""
+    """
+    Return the budget of who names none; on Redis, exchanges that leave from another address have one of their own.
+
+    Without Redis all exchanges of a process pay from one, wherever they leave from: that spends too little at worst.
+    """
     if egress is None or cache is None or cache.address is None:
         return default_budget(cache)
     from tradeutils.budget import RedisBudget  # only for those who use it

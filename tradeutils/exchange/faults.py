@@ -64,7 +64,10 @@ TABLE: Final[Mapping[str, type[errors.TradeutilsError]]] = {
 # Venues have no common code for a client id that is taken, and ccxt no class for most of them.
 _DUPLICATE = re.compile(r"(?i)duplicat|client.?(order|oid).{0,20}exist")
 _REFUSED_ORDERS = (errors.InvalidOrder, errors.RequestRefused, errors.InsufficientFunds)
+# ccxt takes "invalid key, address or permissions" for a ban once a login has succeeded; a ban comes with 418.
+_BAD_KEY = re.compile(r'"code":\s*-2015\b')
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
+_SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)  # float() also reads "nan", "inf" and "1_0"
 _MESSAGE_CAP = 500  # an HTML error page is no message
 # ccxt turns these into ExchangeNotAvailable, its "try again": the same request would be refused again.
 _REFUSALS: Final[Mapping[int, type[errors.PermanentVenueError]]] = {
@@ -109,6 +112,13 @@ def translate(
     cls = _class_of(error)
     if operation == "create_order" and issubclass(cls, _REFUSED_ORDERS) and _DUPLICATE.search(str(error)):
         cls = errors.DuplicateOrder
+    if (
+        cls is errors.RateLimited
+        and venue.startswith("binance")
+        and status not in (418, 429)
+        and _BAD_KEY.search(str(error))
+    ):
+        cls = errors.AuthenticationFailed
     if cls is errors.VenueUnavailable and status is not None and status in _REFUSALS:
         cls = _REFUSALS[status]
     if cls is errors.TransientVenueError and status is not None and status >= 500:
@@ -133,16 +143,34 @@ def _class_of(error: BaseException) -> type[errors.TradeutilsError]:
 
 
 def redact_chain(error: BaseException) -> None:
-    """Redact the texts of an error and of those that led to it; they are kept for the traceback."""
+    """
+    Redact the texts of an error and of those that led to it; they are kept for the traceback.
+
+    One that makes its text of something else than its arguments (aiohttp's of too many redirects: the signed URL) is
+    replaced by its text.
+    """
     seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
+    waiting = [error]
     while waiting:
         one = waiting.pop()
-        if one is None or id(one) in seen:
+        if id(one) in seen:
             continue
         seen.add(id(one))
         one.args = tuple(redact(part) if isinstance(part, str) else part for part in one.args)
-        waiting += [one.__cause__, one.__context__]
+        suppressed = one.__suppress_context__
+        one.__cause__, one.__context__ = _told(one.__cause__), _told(one.__context__)
+        one.__suppress_context__ = suppressed
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
+
+
+def _told(error: BaseException | None) -> BaseException | None:
+    """Return an error, or its redacted text as one where it cannot be redacted itself."""
+    if error is None:
+        return None
+    error.args = tuple(redact(part) if isinstance(part, str) else part for part in error.args)
+    text = str(error)
+    clean = redact(text)
+    return error if clean == text else Exception(f"{type(error).__name__}: {clean}").with_traceback(error.__traceback__)
 
 
 def _message(error: BaseException, venue: str, status: int | None) -> str:
@@ -159,10 +187,9 @@ def _retry_after(headers: Mapping[str, str] | None, text: str, now_ms: int | Non
     """Read how long to stay silent: the ``Retry-After`` header in seconds, else "banned until <ms>" in the text."""
     for name, value in (headers or {}).items():
         if name.lower() == "retry-after":
-            try:
-                return max(0.0, float(value))
-            except ValueError:
-                break  # an HTTP date: no venue sends one
+            if _SECONDS.fullmatch(value.strip()):
+                return float(value)
+            break  # a date, or no time at all
     banned = _BANNED_UNTIL.search(text)
     if banned and now_ms is not None:
         return max(0.0, (int(banned[1]) - now_ms) / 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -67,9 +68,10 @@ class Meter:
             urgent=urgent,
         )
 
-    async def acquire(self, charge: Charge) -> Grant:
-        """Wait for room: an order as long as the patience lasts, data for ten minutes."""
-        return await self._budget.acquire(charge, timeout=self._patience if charge.urgent else _LONGEST_WAIT_S)
+    async def acquire(self, charge: Charge, leave_by: float = math.inf) -> Grant:
+        """Wait for room: an order as long as the patience lasts, data for ten minutes; none beyond ``leave_by``."""
+        longest = self._patience if charge.urgent else _LONGEST_WAIT_S
+        return await self._budget.acquire(charge, timeout=max(0.0, min(longest, leave_by - time.monotonic())))
 
     def began(self) -> None:
         """Remember that a request is under way, to be `ended`."""
@@ -89,14 +91,16 @@ class Meter:
 
     def replied(self, request: Request) -> None:
         """Take the venue's own counts from a reply; they are told to the budget while the reply goes on."""
-        pool = request.charge.pool
-        if request.status is not None and request.status < 400 and request.left_at > self._closed_at(pool):
-            self._refusals.pop(pool, None)
         for reading in readings(self._limits, request.charge, request.headers, at=time.time()):
             self._counts[reading.owner, reading.window] = reading
         if self._counts and not self._telling:
             self._telling = True
             self._spawn(self._tell())
+
+    def accepted(self, request: Request) -> None:
+        """Forget earlier refusals once a request that left after them is answered; some refuse with a status of 200."""
+        if request.left_at > self._closed_at(request.charge.pool):
+            self._refusals.pop(request.charge.pool, None)
 
     async def _tell(self) -> None:
         """Tell the budget what has been read; what is read meanwhile goes along the next time."""

@@ -7,6 +7,7 @@ the caller must see, not an order of another size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Context, Decimal
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ class NewOrder(NamedTuple):
     An order that has passed the checks.
 
     ``named`` says that the caller chose the id, so that an order of an earlier call may bear it; ``params`` are ccxt's.
+    After ``leave_by``, by ``time.monotonic``, it does not wait for room any more.
     """
 
     market: Market
@@ -40,6 +42,7 @@ class NewOrder(NamedTuple):
     client_id: str
     params: Mapping[str, Any]
     named: bool = False
+    leave_by: float = math.inf
 
 
 def plain(number: Decimal) -> str:

@@ -10,42 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 import time
 from typing import Final, NamedTuple
 
 from tradeutils import errors, logs
 from tradeutils.exchange.base import OrderVenue
+from tradeutils.exchange.doubts import Unsettled
 from tradeutils.exchange.order_checks import NewOrder
 from tradeutils.exchange.retry import Patience, again, poll
 from tradeutils.model import Order
 
-__all__ = ["Unsettled", "cancel", "place", "refused", "warn_of_cancellation"]
+__all__ = ["cancel", "place", "refused", "warn_of_cancellation"]
 
 _log = logs.get_logger("exchange")
 
 _SHOWN_LATE_S: Final = 2.0  # how long after it took an order a venue may deny it
 _PLAIN_REFUSAL: Final = "ExchangeError"  # what ccxt makes of a code that nobody has classified
-
-
-class Unsettled(Exception):
-    """
-    A request left and its answer does not tell what became of it; never raised to callers.
-
-    Attributes
-    ----------
-    error : TradeutilsError
-        What came instead of an answer.
-    left : float
-        When the request left, by ``time.monotonic``.
-    bore_id : bool
-        Whether it carried the client id, so that the venue can be asked by it.
-    """
-
-    def __init__(self, error: errors.TradeutilsError, *, left: float, bore_id: bool = True) -> None:
-        self.error = error
-        self.left = left
-        self.bore_id = bore_id
-        super().__init__(str(error))
+# Such a code with a status of 4xx is a refusal, unless it speaks of the venue's own trouble (bitget: 400 and "System is
+# abnormal").
+_OWN_TROUBLE: Final = re.compile(r"(?i)unknown error|internal|abnormal|system (error|busy)|tim(ed|e).?out|try again")
+_TERMS_TOLD: Final = ("limit", "market")  # venues have names of their own for the other types
 
 
 def refused(error: errors.TradeutilsError, status: int | None) -> bool:
@@ -59,8 +44,8 @@ def refused(error: errors.TradeutilsError, status: int | None) -> bool:
         return False
     if isinstance(error, errors.ClockSkew | errors.RateLimited):
         return True
-    if isinstance(error, errors.RequestRefused) and status < 400:
-        return type(error.__cause__).__name__ != _PLAIN_REFUSAL
+    if isinstance(error, errors.RequestRefused) and type(error.__cause__).__name__ == _PLAIN_REFUSAL:
+        return status >= 400 and not _OWN_TROUBLE.search(str(error))
     return isinstance(error, errors.PermanentVenueError)
 
 
@@ -90,7 +75,10 @@ async def place(venue: OrderVenue, order: NewOrder, patience: Patience) -> Order
     """
     placing = _Placing(venue, order, patience)
     try:
-        return await again(placing.attempt, patience)
+        if not order.named:
+            return await again(placing.attempt, patience)
+        async with venue.doubts.turn(order.client_id):
+            return await again(placing.attempt, patience)
     except asyncio.CancelledError as cancelled:
         if placing.lost and not getattr(cancelled, "__notes__", None):
             warn_of_cancellation(cancelled, venue.name, order)
@@ -117,7 +105,7 @@ class _Placing:
         """Send the order, and find out what became of it where the answer does not say."""
         if self._may_exist:
             # Not left to the venue: most refuse an id only while its order is open, and take a filled one twice.
-            earlier = await self._venue.find_order(self._order.client_id, self._order.market)
+            earlier = await self._earlier()
             if earlier is not None:
                 return self._taken_for_ours(earlier)
             self._may_exist = False
@@ -131,6 +119,19 @@ class _Placing:
             raise unsettled.error from None  # not on the venue: its class says whether to send it again
         except errors.DuplicateOrder as error:
             return await self._twin(error)
+        except errors.PermanentVenueError as error:
+            # It may be the first one that holds the funds which this one lacks.
+            found = await self._look_up(Unsettled(error, left=time.monotonic())) if self.lost else None
+            if found is not None:
+                return found
+            raise
+
+    async def _earlier(self) -> Order | None:
+        """Return the order that an earlier call placed; one of this process may still be under way."""
+        doubt = self._venue.doubts.get(self._order.client_id)
+        if doubt is not None:
+            return await self._look_up(doubt)
+        return await self._venue.find_order(self._order.client_id, self._order.market)
 
     def _taken_for_ours(self, earlier: Order) -> Order:
         if _same(earlier, self._order):
@@ -153,9 +154,9 @@ class _Placing:
 
     async def _look_up(self, unsettled: Unsettled) -> Order | None:
         """Ask for the order until it is found, or can no longer arrive; ``None``: it is not there."""
-        now = time.monotonic()
+        self._venue.doubts.add(self._order.client_id, unsettled)
         if self._until is None:
-            self._until = now + self._patience.deadline
+            self._until = time.monotonic() + self._patience.deadline
         until, settled = self._until, unsettled.left + self._settles_after
 
         async def ask() -> _Answer:
@@ -174,11 +175,12 @@ class _Placing:
             answer = await poll(ask, done)
         except errors.TradeutilsError as error:
             raise self._unknown(error) from unsettled.error
+        proven = answer.known and answer.asked >= settled and unsettled.provable and self._venue.proves_absence
+        if answer.found is None and not proven:
+            raise self._unknown(unsettled.error) from unsettled.error
+        self._venue.doubts.settle(self._order.client_id)
         if answer.found is not None:
             return answer.found
-        proven = answer.known and answer.asked >= settled and unsettled.bore_id and self._venue.proves_absence
-        if not proven:
-            raise self._unknown(unsettled.error) from unsettled.error
         _log.info("%s: order %s did not arrive", self._venue.name, self._order.client_id)
         return None
 
@@ -197,7 +199,7 @@ def _same(found: Order, order: NewOrder) -> bool:
     told = (
         (found.symbol, order.market.symbol),
         (found.side, order.side),
-        (found.type, order.type),
+        (found.type if {found.type, order.type} <= set(_TERMS_TOLD) else None, order.type),
         (found.amount, order.amount),
         (found.price, order.price if order.type == "limit" else found.price),
     )

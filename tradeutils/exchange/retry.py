@@ -8,6 +8,7 @@ repeated here: see `tradeutils.exchange.orders`.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -51,7 +52,11 @@ class Patience:
     def __post_init__(self) -> None:
         if isinstance(self.retries, bool) or not isinstance(self.retries, int) or self.retries < 0:
             raise UsageError(f"retries was {self.retries!r}; write a whole number from 0")
-        if isinstance(self.deadline, bool) or not isinstance(self.deadline, int | float) or not self.deadline > 0:
+        if (
+            isinstance(self.deadline, bool)
+            or not isinstance(self.deadline, int | float)
+            or not 0 < self.deadline < math.inf
+        ):
             raise UsageError(f"deadline was {self.deadline!r}; write seconds, above 0")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -99,7 +100,9 @@ class Trading:
         client_order_id : str, optional
             The id that the order bears; by default a new one. With one of your own the venue is asked first, and an
             order of this id and these terms is returned instead of placing another, be it open or filled: a bot that
-            writes the id down before it calls may be killed at any moment.
+            writes the id down before it calls may be killed at any moment, and calls again once the first request
+            can no longer arrive. Not so for orders with a trigger where the venue lists them apart (all but binance's
+            spot, kraken and coinbase).
         params : mapping, optional
             ccxt's own parameters: ``{"timeInForce": "IOC"}``.
 
@@ -128,8 +131,8 @@ class Trading:
         orders = self._venue.orders
         kind, checked_side, quantity, limit, extra = check_order(market, type, side, amount, price, params)
         client_id = orders.check_client_id(client_order_id)
-        named = client_order_id is not None
-        order = NewOrder(market, kind, checked_side, quantity, limit, client_id, extra, named)
+        named, leave_by = client_order_id is not None, time.monotonic() + self._patience.deadline
+        order = NewOrder(market, kind, checked_side, quantity, limit, client_id, extra, named, leave_by)
         orders.check_digits(order)
         return await place(orders, order, self._patience)
 

@@ -42,11 +42,15 @@ def venue_names() -> list[str]:
     return list(ccxt.async_support.exchanges)
 
 
+def _check_name(name: object) -> None:
+    known = venue_names()
+    if not isinstance(name, str) or name not in known:
+        raise errors.UnknownName("venue", name, known, where="ccxt")
+
+
 def _open_ccxt(name: str, config: dict[str, Any]) -> Any:
     import ccxt.async_support
 
-    if not isinstance(name, str) or name not in ccxt.async_support.exchanges:
-        raise errors.UnknownName("venue", name, ccxt.async_support.exchanges, where="ccxt")
     return getattr(ccxt.async_support, name)(config)
 
 
@@ -89,6 +93,7 @@ class CcxtVenue:
         settings: ExchangeSettings | None = None,
         patience: Patience | None = None,
     ) -> None:
+        _check_name(name)
         patience = patience or Patience()
         own = settings or ExchangeSettings()
         own_options = own_options_of(name, account, own.options)
@@ -105,6 +110,7 @@ class CcxtVenue:
         target = None if url is None else parse_target(url)
         self._ccxt = _open_ccxt(name, config)
         self._ccxt.safe_string = _text_of
+        self._ccxt.logger = logs.get_logger("exchange.ccxt")  # its own would write keys and signed URLs at DEBUG
         sandbox = account is not None and account.sandbox
         if sandbox:
             _enter_sandbox(self._ccxt)  # its keys must not reach the real venue

@@ -6,21 +6,24 @@ import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from tradeutils import errors
 from tradeutils.exchange import parse
 from tradeutils.exchange.calls import Call
 from tradeutils.exchange.client_ids import Question, client_ids_of, lapse_of
 from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.doubts import Doubts, Unsettled
 from tradeutils.exchange.order_checks import NewOrder, plain
-from tradeutils.exchange.orders import Unsettled, refused, warn_of_cancellation
+from tradeutils.exchange.orders import refused, warn_of_cancellation
 from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.model import Fill, Market, Order
 
 __all__ = ["CcxtOrders"]
 
 T = TypeVar("T")
+
+_COMPARE_CONTRACTS: Final = ("kucoin", "kucoinfutures")  # ccxt's class compares the amount with 1, which text cannot be
 
 
 class CcxtOrders:
@@ -40,14 +43,19 @@ class CcxtOrders:
         self._ccxt = connection.ccxt
         self._keeper = keeper
         self._ids = client_ids_of(connection.name)
+        self._doubts = Doubts()
 
     @property
     def name(self) -> str:
         return self._connection.name
 
     @property
+    def doubts(self) -> Doubts:
+        return self._doubts
+
+    @property
     def proves_absence(self) -> bool:
-        return self._ids.proves
+        return bool(self._ids.places)
 
     def check_client_id(self, client_id: str | None) -> str:
         return self._ids.make() if client_id is None else self._ids.check(client_id, self.name)
@@ -77,25 +85,35 @@ class CcxtOrders:
 
     async def create_order(self, order: NewOrder) -> Order:
         await self._keeper.settle()
-        call = Call("create_order", order.market.symbol, urgent=True, client_id=order.client_id)
+        call = Call(
+            "create_order", order.market.symbol, urgent=True, client_id=order.client_id, leave_by=order.leave_by
+        )
         try:
             raw = await self._connection.send(call, lambda: self._create(order))
             return _completed(_with_id(raw, call), order)
         except errors.TradeutilsError as error:
-            if not call.order_left or refused(error, call.status):
+            # What some classes of ccxt ask after the order is not its answer.
+            if not call.order_left or (call.about_order and refused(error, call.status)):
                 raise
-            raise Unsettled(error, left=call.sent / 1000, bore_id=call.id_left) from error
+            raise self._unsettled(error, call, order) from error
         except asyncio.CancelledError as cancelled:
             if call.order_left:
+                gone = errors.VenueTimeout("its caller was cancelled", venue=self.name, operation=call.operation)
+                self._doubts.add(order.client_id, self._unsettled(gone, call, order))
                 warn_of_cancellation(cancelled, self.name, order)
             raise
 
+    def _unsettled(self, error: errors.TradeutilsError, call: Call, order: NewOrder) -> Unsettled:
+        provable = call.id_left and self._ids.proves(call.endpoint, order.type, order.params)
+        return Unsettled(error, left=call.sent / 1000, provable=provable)
+
     async def _create(self, order: NewOrder) -> Any:
         price = None if order.price is None else plain(order.price)
-        params = {**order.params, "clientOrderId": order.client_id}
-        return await self._ccxt.create_order(
-            order.market.symbol, order.type, order.side, plain(order.amount), price, params
-        )
+        params = {**order.params, self._ids.sent_as: order.client_id}
+        amount: Any = plain(order.amount)
+        if self.name in _COMPARE_CONTRACTS and order.market.type != "spot":
+            amount = order.amount
+        return await self._ccxt.create_order(order.market.symbol, order.type, order.side, amount, price, params)
 
     async def find_order(self, client_id: str, market: Market) -> Order | None:
         await self._keeper.settle()

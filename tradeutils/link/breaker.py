@@ -10,7 +10,6 @@ from tradeutils.errors import CacheUnavailable
 __all__ = ["Breaker"]
 
 _FIRST_PAUSE: Final = 0.05
-_LONGEST_PAUSE: Final = 0.5
 
 
 class Breaker:
@@ -24,12 +23,15 @@ class Breaker:
     ----------
     name : str
         The server, for messages.
+    longest_pause : float
+        Seconds between tries, at most.
     """
 
-    __slots__ = ("_name", "_opened", "_reason", "failures", "trips")
+    __slots__ = ("_longest_pause", "_name", "_opened", "_reason", "failures", "trips")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, longest_pause: float = 0.5) -> None:
         self._name = name
+        self._longest_pause = longest_pause
         self._reason: str | None = None
         self._opened = 0.0
         self.failures = 0  # in a row; sets the pause before the next try
@@ -62,5 +64,5 @@ class Breaker:
         self.failures = 0
 
     def pause(self) -> float:
-        """Return the seconds to wait before the next try: 0.05, doubling to 0.5."""
-        return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self.failures - 1, 8))
+        """Return the seconds to wait before the next try: 0.05, doubling to the longest."""
+        return min(self._longest_pause, _FIRST_PAUSE * 2.0 ** min(self.failures - 1, 8))

@@ -42,12 +42,14 @@ class Link:
         The server.
     timeout : float
         Seconds within which each command, and a first connection, must be answered.
+    longest_pause : float
+        Seconds between tries to reach a server that is away, at most.
     """
 
-    def __init__(self, address: Address, timeout: float) -> None:
+    def __init__(self, address: Address, timeout: float, *, longest_pause: float = 0.5) -> None:
         self.address = address
         self.timeout = timeout
-        self.breaker = Breaker(address.label)
+        self.breaker = Breaker(address.label, longest_pause)
         self.live: Wire | None = None  # for use at once; None while absent, silent or closed
         self._wire: Wire | None = None  # also while silent
         self._loop: asyncio.AbstractEventLoop | None = None

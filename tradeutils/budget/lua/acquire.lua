@@ -10,7 +10,7 @@
 -- and however long its own queue; orders go before all. Whoever comes leaves room for those before it: for what they
 -- ask, and where much has expired at once, for their equal part of it, or the first to wake would take it all. Who was
 -- granted while others wait stands there for 0.1 s more as a ghost (`process:~`), for it is expected back; `taken`
--- since `since` tells its pace, and no more is left for it than it will take in half a second, because what is left
+-- since `since` tells its pace, and no more is left for it than it will take in 1.5 % of the window, because what is left
 -- unspent for long is lost. An entry is void once it is late by 0.1 s: its owner was killed, or gave up.
 
 local me = ARGV[2]
@@ -69,7 +69,7 @@ local function ahead_of_me(window)
     if other.before then
       local process, due = other.process, 0
       if other.ghost then
-        due = math.min(level - other.own, other.taken * 500 / math.max(100, now - other.since))
+        due = math.min(level - other.own, other.taken * window.keep * 0.015 / math.max(100, now - other.since))
         ghosts = math.min(ghosts, other.due)
       end
       costs[process] = (costs[process] or 0) + other.cost

@@ -31,7 +31,9 @@ do
   end
   if fits then
     for i = 2, #KEYS do
-      if changed[i] then
+      if ARGV[i * 5 - 5] == '0' then
+        -- nothing to write
+      elseif changed[i] then
         redis.call('HSET', KEYS[i], 's', reply[i + 1], parts[i], heres[i], 'n', parts[i])
         redis.call('PEXPIRE', KEYS[i], ARGV[i * 5 - 3] * 2 + 60000)
       else

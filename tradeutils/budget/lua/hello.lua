@@ -7,18 +7,23 @@
 --
 -- Where the server lost its data, or nobody was served for a while, the others have spent what the server does not
 -- know of: data is held for 1.5 s, in which all come back and tell. Where this process alone was away, nobody waits.
+-- A process that knows nothing may be the first to come to a server that was restarted, and would take all at once:
+-- where there is no data and the server has been up for less than 2 s, it waits 0.3 s for those who know more.
 
 local now = clock()
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if not epoch then
   epoch = ARGV[1]
   redis.call('HSET', KEYS[1], 'epoch', epoch)
+  local info = redis.pcall('INFO', 'server') -- a table where it is not permitted
+  local uptime = type(info) == 'string' and string.match(info, 'uptime_in_seconds:(%d+)')
+  if uptime and tonumber(uptime) < 2 then redis.call('HSET', KEYS[1], 'hold', now + 300) end
 end
 local away, known = tonumber(ARGV[4]), tonumber(ARGV[5])
 if known > 1 then
   local latest = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
   if ARGV[2] ~= '' and ARGV[2] ~= epoch then
-    redis.call('HSETNX', KEYS[1], 'hold', now + 1500)
+    if redis.call('HSETNX', KEYS[1], 'reunion', now) == 1 then redis.call('HSET', KEYS[1], 'hold', now + 1500) end
   elseif away >= 0 and (not latest or now - latest >= away - 1500) then
     redis.call('HSET', KEYS[1], 'hold', now + 1500)
   end

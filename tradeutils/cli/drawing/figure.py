@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tradeutils.cli.drawing.layout import lay_out
-from tradeutils.cli.drawing.panes import BANDS, BARS, PRICE, VOLUME, Pane, pane_of
+from tradeutils.cli.drawing.panes import BANDS, BARS, PRICE, UNDRAWN, VOLUME, Pane, pane_of
 from tradeutils.cli.printing import number_text, utc
 from tradeutils.errors import UsageError
 
@@ -156,6 +156,8 @@ class _Sheet:
             return
         for output, values in lines.outputs.items():
             name = lines.label if output == lines.name else f"{lines.label} {output}"
+            if output in UNDRAWN:
+                continue
             if output in BARS:
                 self.add_bars(name, values, values >= 0)
             else:
