@@ -366,3 +366,56 @@ async def test_closed_budget_grants_nothing(open_budget: Open) -> None:
     assert {type(error) for error in await asyncio.gather(*waiting, return_exceptions=True)} == {Closed}
     with pytest.raises(Closed):
         await budget.acquire(charge(1))
+
+
+async def test_more_orders_than_a_window_holds_leave_in_the_order_they_came(budget: Budget) -> None:
+    """As fast as the window allows; they do not wait for one another for ever."""
+    sent: list[int] = []
+
+    async def send(number: int) -> None:
+        await spend(budget, order(1, 5, seconds=0.5), timeout=None)
+        sent.append(number)
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(send(number) for number in range(30)))
+    # Those that ask together are woken together: a few may change places among themselves, none is passed by for long.
+    assert all(abs(place - number) < 16 for place, number in enumerate(sent))
+
+
+async def test_cancel_does_not_stand_behind_orders_of_another_window(budget: Budget) -> None:
+    """Each kind of order waits for its own windows alone."""
+    orders = Charge(POOL, (account_line(10, f"{POOL}:me"),), urgent=True)
+    cancel = Charge(POOL, (line(1),), urgent=True)
+    await spend(budget, orders, timeout=5)
+    waiting = [asyncio.create_task(budget.acquire(orders)) for _ in range(20)]
+    await waiting_for(budget, 1)
+    await spend(budget, cancel, timeout=5)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_timeout_holds_while_the_queue_moves_on(budget: Budget, turns: int) -> None:
+    """Also for who comes in the very turn in which the head of the queue leaves it."""
+    await spend(budget, charge(10), timeout=5)
+    waiting = [asyncio.create_task(budget.acquire(charge(10))) for _ in range(3)]
+    await waiting_for(budget, 1)
+    waiting[0].cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        with pytest.raises(RateLimited):
+            await budget.acquire(charge(1), timeout=0.05)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_hostile_reason_of_a_ban_is_made_printable(budget: Budget) -> None:
+    """A venue may write anything: lone surrogates, commands to a terminal, megabytes."""
+    await budget.ban(POOL, 0.1, "\ud800 \x1b[2J" + "x" * 1_000_000)
+    [pool] = await budget.usage()
+    assert pool.ban_reason.isprintable()
+    assert len(pool.ban_reason) <= 200
+    await spend(budget, charge(1), timeout=5)

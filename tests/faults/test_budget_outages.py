@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from budgets import POOL, charge, line, order, spend
+from budgets import POOL, account_line, charge, line, order, spend
 from servers import Proxy, ValkeyServer
 
 from tradeutils.budget import Budget, Charge, Reading, RedisBudget, Window
@@ -203,6 +203,23 @@ async def test_venues_count_is_remembered_over_a_restart(own_valkey: ValkeyServe
         await spend(budget, charge(1), timeout=None)
         await settled([budget])
         assert await room(budget) == 2
+
+
+async def test_venues_count_of_a_window_full_bounds_who_goes_on_alone(own_valkey: ValkeyServer) -> None:
+    """What others spent late in a calendar window is not spent again when that window ends."""
+    async with opened(own_valkey.url) as [budget], asyncio.timeout(30):
+        await asyncio.sleep(4 - time.time() % 4 + 3)  # late in the venue's window
+        began = time.monotonic()
+        await send(budget, charge(5, 10, 4))
+        await budget.observe([Reading(POOL, Window("weight", 10, 4), POOL, 10, time.time(), "fixed")])
+        own_valkey.kill()
+        granted = 0
+        while time.monotonic() < began + 3.9:
+            with contextlib.suppress(RateLimited):
+                await spend(budget, charge(1, 10, 4))
+                granted += 1
+            await asyncio.sleep(0.02)
+        assert granted == 0
 
 
 async def test_what_was_spent_alone_is_told_when_the_server_is_back(own_valkey: ValkeyServer) -> None:
@@ -430,3 +447,84 @@ async def test_error_of_the_link_is_not_raised_at_callers(own_valkey: ValkeyServ
         await grant.give_back()
         with pytest.raises(CacheUnavailable):
             await budget._server.call((b"PING",))
+
+
+async def test_hostile_reason_does_not_keep_the_server_away(own_valkey: ValkeyServer) -> None:
+    """A ban that is told after an outage is packed like any other."""
+    async with opened(own_valkey.url) as [budget], asyncio.timeout(20):
+        await send(budget, charge(1))
+        own_valkey.kill()
+        await shared([budget], False)
+        await budget.ban(POOL, 3, "\ud800")
+        own_valkey.start()
+        await shared([budget])
+        assert (await budget.usage())[0].ban_reason == "?"
+
+
+async def test_what_is_spent_alone_while_it_is_told_counts_too(valkey: ValkeyServer, proxy: Proxy) -> None:
+    """Requests go on until the server has taken note of everything, and are told with the next call."""
+    aged(valkey)
+    async with opened(proxy.url) as [budget], asyncio.timeout(30):
+        sent = 0
+        for pool in (POOL, "other.pool", "third.pool"):
+            await send(budget, Charge(pool, (line(1, 1000),)))
+        proxy.mute_all()
+        ends = time.monotonic() + 60
+        while budget.is_shared:
+            await budget.observe([Reading(POOL, Window("weight", 1000, 60), POOL, sent + 9, time.time(), "sliding")])
+            await asyncio.sleep(0.01)
+        proxy.delay = 0.1  # telling takes its time
+        while not budget.is_shared:
+            assert time.monotonic() < ends
+            await spend(budget, charge(1, 1000))
+            sent += 1
+            await asyncio.sleep(0.005)
+        proxy.delay = 0.0
+        await send(budget, charge(0, 1000))
+        async with opened(valkey.url) as [other]:
+            used = {pool.pool: pool.windows[0].used for pool in await other.usage()}
+        assert used[POOL] >= sent + 1
+
+
+async def test_what_was_given_back_is_given_back_once(own_valkey: ValkeyServer) -> None:
+    """A server that hung may have done it all the same: a second time would be at the expense of others."""
+    async with opened(own_valkey.url, own_valkey.url) as [budget, other], asyncio.timeout(20):
+        for one in (budget, other):
+            await send(one, charge(1, 1000, 300))
+        await (await budget.acquire(charge(1, 1000, 300), timeout=5)).give_back()  # the server knows the script
+        grant = await budget.acquire(charge(5, 1000, 300))
+        await send(other, charge(20, 1000, 300))
+        own_valkey.freeze()
+        await grant.give_back()
+        await shared([budget], False)
+        own_valkey.thaw()
+        await shared([budget])
+        await budget.usage()
+        assert (await other.usage())[0].windows[0].used >= 22
+
+
+async def test_process_that_starts_to_trade_during_an_outage_may_send_orders(own_valkey: ValkeyServer) -> None:
+    """Half of the account's window, which it shares with few, and all of the address's that is kept back."""
+    own_valkey.kill()
+    orders = Charge(POOL, (account_line(1, f"{POOL}:me", 50), line(1, 100)), urgent=True)
+    async with opened(own_valkey.url) as [budget]:
+        for _ in range(10):
+            await spend(budget, orders)
+        with pytest.raises(RateLimited):
+            await spend(budget, orders)
+        for _ in range(15):
+            await spend(budget, Charge(POOL, orders.lines[:1], urgent=True))
+        with pytest.raises(RateLimited):
+            await spend(budget, Charge(POOL, orders.lines[:1], urgent=True))
+
+
+async def test_clock_that_is_set_back_leaves_nobody_waiting_for_the_dead(valkey: ValkeyServer) -> None:
+    """Those who were to come back by the old clock are passed by, and data is not held until then."""
+    async with opened(valkey.url) as [budget]:
+        await send(budget, charge(1))
+        ahead = int(time.time() * 1000) + 3_600_000
+        with valkey.client() as client:
+            [key] = client.keys("*window*")
+            client.hset(key, "q", f"gone:0 -1 {9 * UNIT} {ahead} 0 0 {ahead};")
+            client.hset(budget._desks[POOL].state, "hold", ahead)
+        await spend(budget, charge(9), timeout=1)

@@ -18,7 +18,7 @@ from servers import ValkeyServer
 from tradeutils import indicators, logs
 from tradeutils.cli import main
 from tradeutils.history.files import read_candles
-from tradeutils.indicators import REGISTRY, Indicators
+from tradeutils.indicators import REGISTRY, Indicators, cpu
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedAccount, SimulatedVenue, serve
 
 JANUARY = 1_704_067_200_000  # 2024-01-01
@@ -365,6 +365,20 @@ def test_doctor_takes_redis_from_the_settings(run: Run, monkeypatch: pytest.Monk
     monkeypatch.setenv("TRADEUTILS_CACHE__URL", "redis://127.0.0.1:1/0")
     ended = run("doctor", "--json")
     assert (ended.code, ended.json["checks"]["redis"]["state"]) == (0, "warning")
+
+
+def test_doctor_compiles_the_indicators(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, and it says where they are kept, or what to set where nothing can be."""
+    ended = run("doctor", "--warm", "--json")
+    found = ended.json["checks"]["indicators"]
+    assert (ended.code, found["state"], found["remedy"]) == (0, "ok", "")
+    assert found["details"]["kernels"] > 50
+    assert pathlib.Path(found["details"]["folder"]).is_dir()
+    assert re.search(r"^indicators +ok +\d+ kernels compiled in \d+ s", run("doctor", "--warm").out, re.MULTILINE)
+    monkeypatch.setattr(cpu, "cache_folder", lambda module: None)
+    found = run("doctor", "--warm", "--json").json["checks"]["indicators"]
+    assert (found["state"], found["details"]["folder"]) == ("warning", None)
+    assert "NUMBA_CACHE_DIR" in found["remedy"]
 
 
 def test_doctor_compares_clocks(run: Run, venue: SimulatedVenue) -> None:

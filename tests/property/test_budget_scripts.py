@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import pytest
@@ -32,6 +33,8 @@ class Scripts(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.client: redis.Redis = self.server.client()
+        while self.client.info("server")["uptime_in_seconds"] < 2:  # one just started holds data
+            time.sleep(0.05)
         self.client.flushall()
         self.now = 1_700_000_000_000
         self.spent: list[dict[str, Any]] = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
 from typing import Any
 
 import pytest
-from budgets import POOL, account_line, charge, line, spend
+from budgets import POOL, account_line, charge, line, order, spend
 from servers import ValkeyServer
 
 import tradeutils as tu
@@ -208,3 +210,72 @@ async def test_unused_budget_closes_without_a_word(valkey: ValkeyServer) -> None
     """No connection is made for it."""
     await RedisBudget("redis://127.0.0.1:1/0").aclose()
     assert Names("tu", "default").of_egress("x").egress == "x"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_child_of_a_fork_is_another_process(valkey: ValkeyServer) -> None:
+    """It has a connection and a name of its own: two of one name would count for one when the server is away."""
+    budget = RedisBudget(valkey.url)
+
+    async def spend_in_both() -> int:
+        await spend(budget, charge(3), timeout=5)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            with contextlib.suppress(BaseException):
+                asyncio.events._set_running_loop(None)
+                code = asyncio.new_event_loop().run_until_complete(spend_in_child())
+            os._exit(code)
+        return os.waitstatus_to_exitcode((await asyncio.to_thread(os.waitpid, child, 0))[1])
+
+    async def spend_in_child() -> int:
+        await spend(budget, charge(4), timeout=5)
+        [pool] = await budget.usage()
+        return 0 if pool.members == 2 and pool.windows[0].used == 7 else 2
+
+    async def run() -> None:
+        assert await spend_in_both() == 0
+        with pytest.raises(RateLimited):
+            await spend(budget, charge(4), timeout=0)
+        await spend(budget, charge(3), timeout=5)
+        await budget.aclose()
+
+    asyncio.run(run())
+
+
+async def test_closing_while_others_ask_leaves_nothing_running(valkey: ValkeyServer) -> None:
+    """Nobody begins anything anew while the goodbye is under way."""
+    budget = RedisBudget(valkey.url)
+    await spend(budget, charge(1), timeout=5)
+    closing = asyncio.create_task(budget.aclose())
+    await asyncio.sleep(0)
+    with pytest.raises(Closed):
+        await budget.acquire(charge(1))
+    await closing
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("tradeutils")]
+
+
+async def test_pools_that_others_planted_are_passed_by(valkey: ValkeyServer) -> None:
+    """Whoever looks at all pools sees those that can be."""
+    budget = RedisBudget(valkey.url)
+    await spend(budget, charge(1), timeout=5)
+    with valkey.client() as client:
+        client.zadd("tu:budget:pools", {b"alone": 2e9, b"\xff\xfe pool": 2e9, b"{} pool": 2e9})
+    assert [pool.pool for pool in await budget.usage()] == [POOL]
+    await budget.aclose()
+
+
+async def test_five_hundred_orders_at_once_do_not_choke_the_server(valkey: ValkeyServer) -> None:
+    """Few of those that wait ask at a time, so that a call stays short."""
+    budget = RedisBudget(valkey.url)
+    await spend(budget, charge(100, 100), timeout=5)
+    waiting = [asyncio.create_task(spend(budget, order(1, 100), timeout=None)) for _ in range(500)]
+    async with asyncio.timeout(10):
+        while not (waiters := (await budget.usage())[0].waiters):  # noqa: ASYNC110  # counted by the server
+            await asyncio.sleep(0.01)
+    assert waiters <= 8
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await budget.aclose()

@@ -437,8 +437,7 @@ def test_loop_over_tiles_is_the_same_interpreted(interpreted, layout, dtype, kep
         interpreted[address] = instruction.kernel
     want, made = ([LAYOUTS[layout](np.zeros((kept, 21), dtype)) for _ in range(3)] for _ in range(2))
     cpu.State(program, 21).feed([data], want)
-    state = cpu.State(program, 21)
-    state._tile = 32
+    state = cpu.State(program, 21, 32)  # tiles of 32 bars
     table = state._table([data], made)
     driver._drive(table.ctypes.data)
     assert_same(made, want)

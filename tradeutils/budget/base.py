@@ -101,7 +101,7 @@ class Line:
     def __post_init__(self) -> None:
         if not 0 <= self.cost < math.inf:  # NaN fails this too
             raise UsageError(f"cost was {self.cost!r}; write units of {self.window.name}, 0 or more")
-        if not self.owner or any(char in "{}\n" for char in self.owner):
+        if not self.owner.isprintable() or not self.owner or any(char in "{}" for char in self.owner):
             raise UsageError(f"owner was {self.owner!r}; write the pool, and a digest of the key for an account")
 
 
@@ -128,7 +128,7 @@ class Charge:
     trading: bool = False
 
     def __post_init__(self) -> None:
-        if not self.pool or any(char in "{} \n" for char in self.pool):
+        if not self.pool.isprintable() or not self.pool or any(char in "{} " for char in self.pool):
             raise UsageError(f"pool was {self.pool!r}; write the venue and its API: 'binance.spot'")
         if len(self.lines) > 1:
             named = {(line.owner, line.window.name, line.window.seconds) for line in self.lines}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
-from tradeutils.budget.base import Charge, Grant, Line, Reading, Window, margin
+from tradeutils.budget.base import Charge, Grant, Line, PoolUsage, Reading, Window, margin
 from tradeutils.budget.fraction import OwnPool
 from tradeutils.budget.ledger import BUCKETS, UNIT, Key, key_of, units
 from tradeutils.budget.local import FLIGHT_SECONDS, Lane, lane_of
@@ -19,9 +19,17 @@ from tradeutils.budget.scripts import AMEND
 from tradeutils.errors import UsageError
 from tradeutils.link.wire import Command
 
-__all__ = ["Amendment", "Desk", "Names", "SharedFlight", "Slot"]
+__all__ = ["Amendment", "Desk", "Names", "SharedFlight", "Slot", "is_name"]
 
+# Of the orders of one kind that wait, so many ask the server at a time. With 500 that all did, a call took 1 ms, all of
+# them together longer than the time-out, and the server was taken to be away; one alone would send one a round trip.
+_ORDERS_ABREAST: Final = 8
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def is_name(name: str) -> bool:
+    """Return whether a namespace or an egress may be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 class Slot(NamedTuple):
@@ -58,7 +66,7 @@ class Names:
 
     def __init__(self, namespace: str, egress: str) -> None:
         for what, name in (("namespace", namespace), ("egress", egress)):
-            if not isinstance(name, str) or not _NAME.fullmatch(name):
+            if not isinstance(name, str) or not is_name(name):
                 raise UsageError(f"{what} was {name!r}; write 1 to 64 letters, digits, '_', '.' or '-'")
         self.namespace = namespace
         self.egress = egress
@@ -176,6 +184,7 @@ class Desk:
         """Forget what belonged to an event loop that has closed."""
         self.syncing = asyncio.Lock()
         self._lanes: dict[Lane, tuple[asyncio.Lock, str]] = {}
+        self._orders: dict[tuple[Key, ...], asyncio.Semaphore] = {}
         self._bells: set[asyncio.Future[None]] = set()
 
     def slot(self, line: Line | Reading) -> Slot:
@@ -188,18 +197,20 @@ class Desk:
 
     # Who waits here
 
-    def lane(self, charge: Charge) -> tuple[asyncio.Lock, str]:
-        """Return the queue that data stands in, and the name under which its head is known to the server."""
+    def lane(self, charge: Charge) -> tuple[asyncio.Lock | asyncio.Semaphore, str]:
+        """Return the queue that a charge stands in, and the name under which it is known to the server at its head."""
+        if charge.urgent:  # by windows, or a cancel would stand behind orders that wait for another window
+            kind = tuple(map(key_of, charge.lines))
+            abreast = self._orders.get(kind)
+            if abreast is None:
+                abreast = self._orders[kind] = asyncio.Semaphore(_ORDERS_ABREAST)
+            self._urgent += 1
+            return abreast, f"u{self._urgent:x}"
         key = lane_of(charge)
         found = self._lanes.get(key)
         if found is None:
             found = self._lanes[key] = (asyncio.Lock(), f"{len(self._lanes):x}")
         return found
-
-    def urgent_name(self) -> str:
-        """Return a name for an order: each stands for itself."""
-        self._urgent += 1
-        return f"u{self._urgent:x}"
 
     async def sleep(self, seconds: float) -> None:
         """Sleep until there is reason to ask again, at most so long."""
@@ -274,12 +285,32 @@ class Desk:
                 self.carry(flight, now)
         return shortest / 4
 
+    @property
+    def spent_by_all(self) -> dict[Key, tuple[int, float]]:
+        """The most that the server or the venue has told of each window, and when."""
+        told = {**self.readings, **self.seen}
+        return {key: max(self.seen.get(key, amount), self.readings.get(key, amount)) for key, amount in told.items()}
+
     def recent(self) -> list[Slot]:
         """Return the windows of which this process has spent something lately, or the venue has told it."""
         now = time.monotonic()
         told = (key for key, (_, since) in self.readings.items() if key not in self.own.counts and now - since < key[2])
         spent = [self.slot(Line(count.window, 0.0, count.owner)) for count in self.own.counts.values()]
         return spent + [self._slots[key] for key in told if key in self._slots]
+
+    def usage(self, now: float, egress: str) -> PoolUsage:
+        """Return what this process knows of the pool by itself."""
+        banned_for = max(0.0, self.own.banned_until - now)
+        return PoolUsage(
+            pool=self.name,
+            windows=self.own.usage(now),
+            waiters=self.waiters,
+            members=self.known,
+            banned_for=banned_for,
+            ban_reason=self.own.ban_reason if banned_for else "",
+            shared=False,
+            egress=egress,
+        )
 
 
 def _ring(bell: asyncio.Future[None]) -> None:

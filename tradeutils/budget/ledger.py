@@ -233,6 +233,14 @@ class Pool:
         if until > self.banned_until:
             self.banned_until, self.ban_reason = until, reason
 
+    def take_in(self, other: Pool) -> None:
+        """Count what another has counted as well."""
+        for key, count in other.counts.items():
+            mine = self.counts.setdefault(key, count)
+            if mine is not count:
+                for end, amount in count.recent():
+                    mine.add(end - count.step / 2, amount)
+
     def usage(self, now: float) -> tuple[WindowUsage, ...]:
         """Return what is spent of each window."""
         shown = []

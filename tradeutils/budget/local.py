@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from tradeutils.budget.base import Charge, Grant, PoolUsage, Reading, Window, margin
 from tradeutils.budget.ledger import Key, Pool, calendar_age, sums
-from tradeutils.budget.refusals import ban_length, check_timeout, check_windows, no_room
+from tradeutils.budget.refusals import ban_length, check_timeout, check_windows, no_room, printable
 from tradeutils.errors import Closed
 
 __all__ = ["FLIGHT_SECONDS", "Flight", "LocalBudget", "lane_of"]
@@ -274,7 +274,7 @@ class LocalBudget:
         """Let nobody in this process send to ``pool`` for ``seconds``."""
         with self._lock:
             place = self._places.get(pool) or self._open(pool)
-            place.pool.ban(self._clock() + ban_length(seconds), reason)
+            place.pool.ban(self._clock() + ban_length(seconds), printable(reason))
 
     async def nonce(self, key: str) -> int:
         """Return the time in microseconds, or one more than the last."""

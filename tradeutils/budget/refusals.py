@@ -8,9 +8,10 @@ from typing import Any, Final
 from tradeutils.budget.base import Charge, Line, Window
 from tradeutils.errors import RateLimited, UsageError
 
-__all__ = ["ban_length", "check_timeout", "check_windows", "no_room", "too_much"]
+__all__ = ["ban_length", "check_timeout", "check_windows", "no_room", "printable", "too_much"]
 
 _LONGEST_BAN: Final = 7 * 86_400.0
+_LONGEST_REASON: Final = 200
 
 
 def too_much(line: Line) -> UsageError:
@@ -35,6 +36,11 @@ def ban_length(seconds: float) -> float:
     if not seconds >= 0:  # NaN fails this too
         raise UsageError(f"seconds of the ban was {seconds!r}; write 0 or more")
     return min(seconds, _LONGEST_BAN)
+
+
+def printable(reason: str) -> str:
+    """Return what a venue gave as a reason fit to be sent, logged and shown: it may hold anything."""
+    return "".join(char if char.isprintable() else "?" for char in reason[:_LONGEST_REASON])
 
 
 def check_timeout(timeout: float | None) -> None:

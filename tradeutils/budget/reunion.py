@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tradeutils.budget.base import Line
 from tradeutils.budget.desk import Desk
-from tradeutils.budget.ledger import Key
+from tradeutils.budget.ledger import Key, Pool
 from tradeutils.budget.scripts import RESTORE
 from tradeutils.link.wire import Command
 
 __all__ = ["restore_call"]
 
 
-def restore_call(desk: Desk, now: float) -> Command:
+def restore_call(desk: Desk, alone: Pool, now: float) -> Command:
     """
     Return the call that tells what the server does not know.
 
@@ -22,11 +22,13 @@ def restore_call(desk: Desk, now: float) -> Command:
     ----------
     desk : Desk
         The pool.
+    alone : Pool
+        What was spent while the server was away.
     now : float
         This process's clock.
     """
     lost = desk.forgotten
-    told = desk.own if lost else desk.unshared
+    told = desk.own if lost else alone
     keys = [desk.state]
     banned = max(0, int((desk.own.banned_until - now) * 1000)) if desk.own.banned_until > now else 0
     trading = int(lost and desk.own.trading_until > now)
@@ -37,8 +39,8 @@ def restore_call(desk: Desk, now: float) -> Command:
         seen, at = _most_seen(desk, key, now, count.keep) if lost else (0, now)
         parts = count.recent()
         keys.append(slot.key)
-        alone = desk.unshared.counts.get(key)
-        figures += (slot.keep, slot.step, seen, int((now - at) * 1000), alone.total if alone else 0, len(parts))
+        unshared = alone.counts.get(key)
+        figures += (slot.keep, slot.step, seen, int((now - at) * 1000), unshared.total if unshared else 0, len(parts))
         for end, amount in parts:
             figures += (max(0, int((now - end) * 1000)), amount)
     return RESTORE.call(keys, figures)

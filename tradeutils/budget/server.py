@@ -36,9 +36,13 @@ class Server:
     """
 
     def __init__(self, url_or_cache: Any) -> None:
-        address = _address_of(url_or_cache)
+        self.address = address = _address_of(url_or_cache)
         self.label = address.label
         self.link = Link(address, _TIMEOUT, longest_pause=_REDIAL_SECONDS)
+
+    def anew(self) -> Server:
+        """Return it over another connection: after a fork, the one there is belongs to the parent."""
+        return Server(self)
 
     async def call(self, command: Command, abandoned: Abandoned | None = None) -> Any:
         """

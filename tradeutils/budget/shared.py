@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import random
 import secrets
 import time
@@ -14,8 +15,9 @@ from typing import Any, Final
 
 from tradeutils.budget.base import RESERVE_SECONDS, Charge, Grant, PoolUsage, Reading, Window
 from tradeutils.budget.desk import Amendment, Desk, Names, SharedFlight
+from tradeutils.budget.fraction import OwnPool
 from tradeutils.budget.ledger import calendar_age, key_of, told_units, units
-from tradeutils.budget.refusals import ban_length, check_timeout, check_windows, no_room, too_much
+from tradeutils.budget.refusals import ban_length, check_timeout, check_windows, no_room, printable, too_much
 from tradeutils.budget.reunion import restore_call
 from tradeutils.budget.scripts import ACQUIRE, BAN, HELLO, NONCE
 from tradeutils.budget.server import Server
@@ -75,6 +77,7 @@ class RedisBudget:
         self._names = Names(namespace, egress)
         self._server = Server(url_or_cache)
         self._id = secrets.token_hex(6)
+        self._process = os.getpid()
         self._desks: dict[str, Desk] = {}
         self._nonces: dict[str, int] = {}
         self._away_since: float | None = None
@@ -105,12 +108,10 @@ class RedisBudget:
         patience = math.inf if timeout is None else timeout
         desk = self._desk(charge.pool)
         ends = time.monotonic() + patience
-        if charge.urgent:  # past all data that waits here, with a call of its own
-            return await self._take(desk, charge, desk.urgent_name(), patience, ends)
         lane, name = desk.lane(charge)
-        if timeout is None or not lane.locked():
+        if timeout is None:
             await lane.acquire()
-        else:
+        else:  # also where it is not locked: it may have been let go for one who has not had its turn yet
             try:
                 async with asyncio.timeout(timeout):
                     await lane.acquire()
@@ -206,7 +207,8 @@ class RedisBudget:
             if age < 0:
                 continue
             desk, amount = self._desk(reading.pool), told_units(reading)
-            desk.readings[key_of(reading)] = (amount, now - age)
+            # Dated by when it was told: what processes that are gone had spent may lie anywhere in the window.
+            desk.readings[key_of(reading)] = (amount, now)
             if self._away_since is not None:
                 desk.own.learn(reading, now, age)
             elif amount > desk.seen.get(key_of(reading), (-1, now))[0]:
@@ -220,12 +222,12 @@ class RedisBudget:
     async def ban(self, pool: str, seconds: float, reason: str) -> None:
         """Close the gate of ``pool`` for everybody on this egress."""
         self._enter()
-        seconds = ban_length(seconds)
+        seconds, reason = ban_length(seconds), printable(reason)
         desk = self._desk(pool)
         desk.own.ban(time.monotonic() + seconds, reason)
         milliseconds = max(1, math.ceil(seconds * 1000))
         try:
-            left, why = await self._server.call(BAN.call([desk.state], [milliseconds, reason[:200]]))
+            left, why = await self._server.call(BAN.call([desk.state], [milliseconds, reason]))
             desk.own.ban(time.monotonic() + left / 1000, why.decode(errors="replace"))
         except CacheUnavailable as error:
             self._lose(str(error))  # it is told when the server is back
@@ -274,7 +276,8 @@ class RedisBudget:
                     return
                 reply = await self._server.call(desk.amend_call(batch))
             except CacheUnavailable as error:
-                desk.amendments[:0] = [item for item in batch if item.flight is not None]
+                # It may have been done all the same: giving back twice would be at the expense of others.
+                desk.amendments[:0] = [item for item in batch if item.kind == "carry"]
                 self._lose(str(error))
                 return
             if reply[0] == _LOST:
@@ -291,13 +294,23 @@ class RedisBudget:
         async with desk.syncing:
             while not desk.synced:
                 await self._hello(desk)
-                if desk.forgotten or desk.unshared.counts or desk.own.banned_until > time.monotonic():
-                    reply = await self._server.call(restore_call(desk, time.monotonic()))
-                    if reply[0] == _LOST:
-                        continue
-                desk.unshared.counts.clear()
+                untold = desk.forgotten or desk.unshared.counts or desk.own.banned_until > time.monotonic()
+                if untold and not await self._restore(desk):
+                    continue
                 desk.forgotten = False
                 desk.synced = True
+
+    async def _restore(self, desk: Desk) -> bool:
+        """Tell what the server does not know; whether it still is the one that we said hello to."""
+        told, desk.unshared = desk.unshared, OwnPool(desk.name)  # what is granted while this is under way comes next
+        accepted = False
+        try:
+            reply = await self._server.call(restore_call(desk, told, time.monotonic()))
+            accepted = bool(reply[0] != _LOST)
+        finally:
+            if not accepted:
+                desk.unshared.take_in(told)
+        return accepted
 
     async def _hello(self, desk: Desk) -> None:
         """Say that we live, and learn how the pool stands."""
@@ -363,7 +376,7 @@ class RedisBudget:
         known = max((desk.known for desk in self._desks.values()), default=0)
         for desk in self._desks.values():
             desk.synced = False
-            desk.own.fall_back(now, desk.known or known, desk.seen)
+            desk.own.fall_back(now, desk.known or known, desk.spent_by_all)
             desk.ring()
         share = next((desk.own.share for desk in self._desks.values()), 0.0)
         _logger.warning(
@@ -376,6 +389,7 @@ class RedisBudget:
             _logger.info("the budget is shared again, after %.1f s", time.monotonic() - self._away_since)
             self._away_since = None
             for desk in self._desks.values():
+                desk.synced = desk.synced and not desk.unshared.counts
                 desk.ring()
                 self._tell(desk)
 
@@ -391,20 +405,7 @@ class RedisBudget:
                 return await survey(self._server.call, self._names)
             except CacheUnavailable as error:
                 self._lose(str(error))
-        now = time.monotonic()
-        return [
-            PoolUsage(
-                pool=name,
-                windows=desk.own.usage(now),
-                waiters=desk.waiters,
-                members=desk.known,
-                banned_for=max(0.0, desk.own.banned_until - now),
-                ban_reason=desk.own.ban_reason if desk.own.banned_until > now else "",
-                shared=False,
-                egress=self._names.egress,
-            )
-            for name, desk in sorted(self._desks.items())
-        ]
+        return [desk.usage(time.monotonic(), self._names.egress) for _, desk in sorted(self._desks.items())]
 
     async def aclose(self) -> None:
         """Say goodbye and close the connection; once for each that was handed out by `default_budget`."""
@@ -412,6 +413,9 @@ class RedisBudget:
         if self._users > 0 or self._closed:
             return
         self._enter()
+        self._closed = True  # from here on nobody begins anything
+        for desk in self._desks.values():
+            desk.ring()
         tasks = [task for task in (self._beat, *self._tellers.values()) if task is not None]
         for task in tasks:
             task.cancel()
@@ -423,9 +427,6 @@ class RedisBudget:
                     await self._server.call((b"ZREM", desk.members, self._id))
                 except CacheUnavailable:
                     break
-        self._closed = True
-        for desk in self._desks.values():
-            desk.ring()
         await self._server.link.aclose()
 
     def share(self) -> RedisBudget:
@@ -450,7 +451,9 @@ class RedisBudget:
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return
-        if self._loop is not None:
+        if self._process != os.getpid():
+            self._begin_in_child()
+        elif self._loop is not None:
             if not self._loop.is_closed():
                 raise UsageError("a shared budget belongs to the event loop that first used it; make one for each loop")
             self._server.link.rebind()
@@ -460,6 +463,14 @@ class RedisBudget:
                 desk.rebind()
         self._loop = loop
 
+    def _begin_in_child(self) -> None:
+        """Be another process: two of one name would count for one. What the parent has spent it tells itself."""
+        self._process, self._id = os.getpid(), secrets.token_hex(6)
+        self._server = self._server.anew()
+        self._away_since, self._beat = None, None
+        self._desks.clear()
+        self._tellers.clear()
+
     def _desk(self, pool: str) -> Desk:
         if self._beat is None or self._beat.done():
             self._beat = asyncio.get_running_loop().create_task(self._live(), name="tradeutils-budget")
@@ -468,7 +479,7 @@ class RedisBudget:
             desk = self._desks[pool] = Desk(pool, self._names, self._tell)
             if self._away_since is not None:
                 known = max((other.known for other in self._desks.values()), default=0)
-                desk.own.fall_back(time.monotonic(), known, desk.seen)
+                desk.own.fall_back(time.monotonic(), known, desk.spent_by_all)
         return desk
 
 

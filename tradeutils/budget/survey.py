@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tradeutils.budget.base import PoolUsage, Window, WindowUsage
-from tradeutils.budget.desk import Names
+from tradeutils.budget.desk import Names, is_name
 from tradeutils.budget.ledger import UNIT
+from tradeutils.budget.refusals import printable
 from tradeutils.budget.scripts import USAGE
 from tradeutils.link.wire import Command
 
@@ -25,8 +26,8 @@ async def survey(call: Call, names: Names) -> list[PoolUsage]:
     """Return the state of each pool of each egress that was used in the past hour; two round trips a pool."""
     since = int(time.time()) - _RECENT_SECONDS
     members = await call((b"ZRANGEBYSCORE", names.pools, since, "+inf"))
-    found = sorted(bytes(member).decode().partition(" ")[::2] for member in members)
-    return [await _look_at(call, names.of_egress(egress), pool) for egress, pool in found]
+    found = sorted(bytes(member).decode(errors="replace").partition(" ")[::2] for member in members)
+    return [await _look_at(call, names.of_egress(egress), pool) for egress, pool in found if is_name(egress) and pool]
 
 
 async def _look_at(call: Call, names: Names, pool: str) -> PoolUsage:
@@ -43,7 +44,7 @@ async def _look_at(call: Call, names: Names, pool: str) -> PoolUsage:
         waiters=waiters,
         members=members,
         banned_for=ban / 1000,
-        ban_reason=reason.decode(errors="replace"),
+        ban_reason=printable(reason.decode(errors="replace")),
         shared=True,
         egress=names.egress,
     )

@@ -329,8 +329,4 @@ def _default_budget(cache: Cache | None, egress: str | None) -> Budget:
 
     Without Redis all exchanges of a process pay from one, wherever they leave from: that spends too little at worst.
     """
-    if egress is None or cache is None or cache.address is None:
-        return default_budget(cache)
-    from tradeutils.budget import RedisBudget  # only for those who use it
-
-    return RedisBudget(cache, egress=egress)
+    return default_budget(cache, egress=egress or "default")

@@ -78,7 +78,7 @@ def check_out(given: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[
 
     Raises
     ------
-    UsageError : of another dtype, not writable, of another shape, or two that share memory.
+    UsageError : of another dtype, not writable, of another shape, broadcast, or two that share memory.
     """
     for name, array in given.items():
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
@@ -86,6 +86,8 @@ def check_out(given: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[
             raise UsageError(f"out for {name} was {what}; give a {dtype} array of shape {shape}")
         if not array.flags.writeable:
             raise UsageError(f"out for {name} is read-only; give an array that can be written to")
+        if any(step == 0 and length > 1 for step, length in zip(array.strides, array.shape, strict=True)):
+            raise UsageError(f"out for {name} stands for all its items with one; give an array with memory of its own")
     for one, other in combinations(given.values(), 2):
         if np.shares_memory(one, other):
             raise UsageError("two arrays of out share memory; give each output its own")

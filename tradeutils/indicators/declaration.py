@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
 from tradeutils.errors import UnknownName, UsageError
 from tradeutils.indicators.expression import Node, column, warmup
 
@@ -64,9 +66,10 @@ class Parameter:
     def check(self, value: Any, where: str) -> float:
         """Return ``value`` as int or float, once it is in the range."""
         try:
-            if isinstance(value, bool) and not self.switch:
+            if isinstance(value, str | bytes | bytearray) or (isinstance(value, bool | np.bool_) and not self.switch):
                 raise TypeError
-            number: float = int(operator.index(value)) if self.whole else float(value)
+            # -0.0 is 0.0, as 2 is 2.0: what is equal gives equal results.
+            number: float = int(operator.index(value)) if self.whole else float(value) + 0.0
         except (TypeError, ValueError, OverflowError):
             raise self._refusal(value, where) from None
         if not self.lowest <= number <= self.highest:

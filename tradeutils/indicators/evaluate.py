@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
+from operator import index
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,9 @@ from tradeutils.indicators.arrays import Array, check_out, check_shapes
 from tradeutils.indicators.expression import LEAD, Node
 from tradeutils.indicators.memory import arena
 from tradeutils.indicators.spec import REGISTRY, Indicator
-from tradeutils.indicators.threads import run_all, thread_count
+from tradeutils.indicators.threads import building, run_all, thread_count
 
-__all__ = ["DEFAULTS", "Options", "Request", "check_backend", "check_tail", "evaluate"]
+__all__ = ["DEFAULTS", "Options", "Request", "check_backend", "check_tail", "evaluate", "options_of"]
 
 # Elements times kernels. Less work than this, about 0.3 ms, is not worth waking a thread for: 20 to 50 us, and more
 # where the other core is busy.
@@ -49,9 +50,11 @@ def check_backend(backend: str) -> str:
 
 def check_tail(tail: int | None) -> int | None:
     """Return ``tail``; anything but ``None`` or a whole number of at least 0 raises ``UsageError``."""
-    if tail is not None and (isinstance(tail, bool) or not isinstance(tail, int) or tail < 0):
+    if tail is None:
+        return None
+    if isinstance(tail, bool) or not hasattr(tail, "__index__") or tail < 0:
         raise UsageError(f"tail was {tail!r}; write how many of the last rows to return, or None for all")
-    return tail
+    return index(tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,15 @@ class Options:
 
 
 DEFAULTS: Final = Options()
+_options: Final = lru_cache(maxsize=64)(Options)
+
+
+def options_of(nan: str, compat: str, dtype: Any) -> Options:
+    """Return ``Options(nan, compat, dtype)``; kept, as most calls ask for the same."""
+    try:
+        return _options(nan, compat, dtype)
+    except TypeError:  # not hashable
+        return Options(nan, compat, dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,37 +163,48 @@ def evaluate(
     first = requests[0].columns[0]
     rows = len(first)
     shape = (rows if tail is None else min(tail, rows), *first.shape[1:])
-    check_out(out, shape, options.dtype)
     turned = first.ndim == 2 and first.flags.f_contiguous and not first.flags.c_contiguous
-    asked: list[Node] = []
-    made: list[list[npt.NDArray[Any]]] = []
-    for request, inputs in zip(requests, names, strict=True):
-        asked += _expressions(request.indicator, request.values, inputs, options.compat)
-        made.append([out[name] if name in out else _new(shape, options.dtype, turned) for name in request.names])
+    wanted = tuple([(one.indicator, one.values, called) for one, called in zip(requests, names, strict=True)])
+    asked = _asked(wanted, options.compat)
+    if not out:
+        made = [[_new(shape, options.dtype, turned) for _ in request.names] for request in requests]
+        _fill(asked, columns, list(chain.from_iterable(made)), options.nan, count)
+        return made
+    check_out(out, shape, options.dtype)
+    made = [
+        [out[name] if name in out else _new(shape, options.dtype, turned) for name in request.names]
+        for request in requests
+    ]
     given = list(chain.from_iterable(made))
-    targets = [_apart(array, columns) for array in given] if out else given
-    _fill(tuple(map(_causal, asked)), columns, targets, options.nan, count)
-    for node, target, array in zip(asked, targets, given, strict=True):
-        if node.operator is LEAD:
-            _move_back(target, node.parameters[0])
+    targets = [_apart(array, columns) for array in given]
+    _fill(asked, columns, targets, options.nan, count)
+    for target, array in zip(targets, given, strict=True):
         if array is not target:
             array[...] = target
     return made
 
 
-@lru_cache(maxsize=1024)
-def _expressions(
-    indicator: Indicator, values: tuple[float, ...], inputs: tuple[str, ...], compat: str
-) -> tuple[Node, ...]:
-    return indicator.expressions(values, inputs, compat)
+class _Asked(NamedTuple):
+    """The expressions of all outputs that are asked for."""
+
+    nodes: tuple[Node, ...]
+    leads: tuple[tuple[int, int], ...]
+    """Which outputs are moved back once they are computed, and by how many bars."""
+    lookback: int
+    """The longest."""
+
+
+@lru_cache(maxsize=256)
+def _asked(wanted: tuple[tuple[Indicator, tuple[float, ...], tuple[str, ...]], ...], compat: str) -> _Asked:
+    """Return the expressions of indicators with their parameters and the names of their inputs; kept."""
+    made = [node for one, values, inputs in wanted for node in one.expressions(values, inputs, compat)]
+    leads = tuple((at, node.parameters[0]) for at, node in enumerate(made) if node.operator is LEAD)
+    nodes = tuple(node.inputs[0] if node.operator is LEAD else node for node in made)
+    return _Asked(nodes, leads, max(node.lookback for node in nodes))
 
 
 def _new(shape: tuple[int, ...], dtype: np.dtype[Any], turned: bool) -> npt.NDArray[Any]:
     return arena.empty(shape[::-1], dtype).T if turned else arena.empty(shape, dtype)
-
-
-def _causal(node: Node) -> Node:
-    return node.inputs[0] if node.operator is LEAD else node
 
 
 def _move_back(target: npt.NDArray[Any], bars: int) -> None:
@@ -193,20 +216,23 @@ def _move_back(target: npt.NDArray[Any], bars: int) -> None:
 
 def _distinct(requests: Sequence[Request]) -> tuple[list[Array], list[tuple[str, ...]]]:
     """Return the columns that occur, each once, as (T, S), and for each request what its inputs are called."""
+    if len(requests) == 1 and len(requests[0].columns) == 1:
+        return [_matrix(requests[0].columns[0])], [("0",)]
     found: dict[Any, str] = {}
+    known: dict[int, str] = {}  # by identity, which is quicker to ask for than an address
     columns: list[Array] = []
     names: list[tuple[str, ...]] = []
     for request in requests:
         check_shapes([*request.columns, requests[0].columns[0]], [*request.indicator.inputs, "the first input"])
-        called: list[str] = []
         for column in request.columns:
-            key = (column.ctypes.data, column.shape, column.strides)
-            if key not in found:
-                found[key] = str(len(columns))
-                columns.append(column)
-            called.append(found[key])
-        names.append(tuple(called))
-    return [_matrix(column) for column in columns], names
+            if id(column) not in known:
+                key = (column.ctypes.data, column.shape, column.strides)
+                if key not in found:
+                    found[key] = str(len(columns))
+                    columns.append(_matrix(column))
+                known[id(column)] = found[key]
+        names.append(tuple([known[id(column)] for column in request.columns]))
+    return columns, names
 
 
 def _matrix(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -214,31 +240,43 @@ def _matrix(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _fill(
-    asked: tuple[Node, ...],
+    asked: _Asked,
     columns: Sequence[Array],
     targets: Sequence[npt.NDArray[Any]],
     nan: str,
     threads: int,
 ) -> None:
-    """Compute expressions into ``targets``."""
-    rows, symbols = columns[0].shape
-    late = [node.lookback >= rows for node in asked]
-    for target, unknown in zip(targets, late, strict=True):
-        if unknown:
+    """Compute what is asked for into ``targets``."""
+    rows = len(columns[0])
+    nodes, results = asked.nodes, targets
+    if asked.lookback >= rows:
+        early = [at for at, node in enumerate(nodes) if node.lookback < rows]
+        for at in set(range(len(nodes))).difference(early):
             # Nothing is known yet; and no state is made for a period far beyond the data.
-            target.fill(np.nan)
-    nodes = tuple(node for node, unknown in zip(asked, late, strict=True) if not unknown)
-    results = [_matrix(np.asarray(target)) for target, unknown in zip(targets, late, strict=True) if not unknown]
-    if not nodes or len(results[0]) == 0 or symbols == 0:
-        return
-    from tradeutils.indicators import cpu
+            targets[at].fill(np.nan)
+        nodes, results = tuple([nodes[at] for at in early]), [targets[at] for at in early]
+    if nodes and results[0].size:
+        program = _cpu().program_of(nodes, _names(len(columns)), nan)
+        work = columns[0].size * max(1, len(program.instructions))
+        parts = max(1, min(threads, work // _ELEMENTS_A_THREAD))
+        plan = _cpu().plan(program, columns, [_matrix(np.asarray(result)) for result in results], parts)
+        run_all(plan.tasks, parts)
+        plan.finish()
+    for at, bars in asked.leads:
+        _move_back(targets[at], bars)
 
-    program = cpu.program_of(nodes, tuple(map(str, range(len(columns)))), nan)
-    work = rows * symbols * max(1, len(program.instructions))
-    parts = max(1, min(threads, work // _ELEMENTS_A_THREAD))
-    plan = cpu.plan(program, columns, results, parts)
-    run_all(plan.tasks, parts)
-    plan.finish()
+
+@cache
+def _names(columns: int) -> tuple[str, ...]:
+    return tuple(map(str, range(columns)))
+
+
+@cache
+def _cpu() -> Any:
+    """Return what computes, imported when that is first asked for: numba takes a quarter of a second."""
+    with building:
+        from tradeutils.indicators import cpu
+    return cpu
 
 
 def _apart(array: npt.NDArray[Any], columns: Sequence[Array]) -> npt.NDArray[Any]:

@@ -7,10 +7,11 @@ found by identity and computed once. Nothing is computed here: ``cpu/program.py`
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
+
+from tradeutils.indicators.threads import fork_lock
 
 __all__ = ["LEAD", "Node", "Operator", "Value", "column", "constant", "warmup"]
 
@@ -152,7 +153,7 @@ Value: TypeAlias = Node | float
 """What an operator takes for an input: a node, or a number, the same at every bar."""
 
 _nodes: Final[WeakValueDictionary[Any, Node]] = WeakValueDictionary()
-_lock: Final = threading.Lock()
+_lock: Final = fork_lock()
 
 
 def _intern(operator: Operator, inputs: tuple[Node, ...], parameters: tuple[Any, ...], output: int) -> Node:

@@ -10,6 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar
 
@@ -18,7 +19,7 @@ import numpy as np
 from tradeutils.errors import UsageError
 from tradeutils.indicators import documents
 from tradeutils.indicators.arrays import Array, as_prices, repeated, spread_out
-from tradeutils.indicators.evaluate import Options, Request, evaluate
+from tradeutils.indicators.evaluate import Request, evaluate, options_of
 from tradeutils.indicators.spec import REGISTRY, Indicator
 
 _Result = TypeVar("_Result")
@@ -52,8 +53,26 @@ def pack(indicator: Indicator, results: Sequence[Any]) -> Any:
     return RESULTS[indicator.name](*results) if len(results) > 1 else results[0]
 
 
+def _binder(indicator: Indicator) -> Callable[[Sequence[Any], Mapping[str, Any]], tuple[float, ...]]:
+    """Return ``indicator.bind``; what it returns is kept, as most calls give the same values."""
+
+    # By the types as well: True and 1.0 are equal to 1 but no numbers of bars.
+    @lru_cache(maxsize=64, typed=True)
+    def bound(*positional: Any, **named: Any) -> tuple[float, ...]:
+        return indicator.bind(positional, named)
+
+    def bind(positional: Sequence[Any], named: Mapping[str, Any]) -> tuple[float, ...]:
+        try:
+            return bound(*positional, **named)
+        except TypeError:  # not hashable
+            return indicator.bind(positional, named)
+
+    return bind
+
+
 def _function(indicator: Indicator) -> Callable[..., Any]:
     count = len(indicator.inputs)
+    bind = _binder(indicator)
 
     def function(
         *given: Any,
@@ -66,8 +85,8 @@ def _function(indicator: Indicator) -> Callable[..., Any]:
     ) -> Any:
         if len(given) < count:
             raise UsageError(f"{indicator.name} takes {', '.join(indicator.inputs)} by position: {indicator.signature}")
-        values = indicator.bind(given[count:], named)
-        options = Options(nan, compat, dtype)
+        values = bind(given[count:], named)
+        options = options_of(nan, compat, dtype)
         columns = [as_prices(value, name) for value, name in zip(given[:count], indicator.inputs, strict=True)]
         if indicator.inputs[0] == "time":
             columns[0] = repeated(columns[0], columns[-1])
@@ -99,8 +118,10 @@ class Methods(ABC, Generic[_Result]):
 
 
 def _method(indicator: Indicator) -> Callable[..., Any]:
+    bind = _binder(indicator)
+
     def method(self: Methods[Any], *given: Any, **named: Any) -> Any:
-        return self._result(indicator, indicator.bind(given, named))
+        return self._result(indicator, bind(given, named))
 
     _name(method, indicator.name, f"Indicators.{indicator.name}", documents.method_document(indicator))
     owner = _argument("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -208,6 +208,8 @@ def _parse_all(specs: Iterable[str]) -> list[Spec]:
     """Read every spec before any is computed, so that a slip in the last costs nothing."""
     if isinstance(specs, str):
         raise UsageError(f"specs was the string {specs!r}; give a list of them: [{specs!r}]")
+    if not isinstance(specs, Iterable):
+        raise UsageError(f'specs was {specs!r}; give a list of them: ["rsi:14", "ema:20"]')
     return list({spec.text: spec for spec in map(parse, specs)}.values())
 
 

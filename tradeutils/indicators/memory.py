@@ -83,14 +83,23 @@ class Arena:
         if size < _SMALLEST:
             return np.empty(shape, dtype)
         size += _ALIGNED
-        with self._lock:
-            # The newest: it may still lie in the caches.
-            found = next((at for at in reversed(range(len(self._kept))) if self._kept[at].nbytes == size), None)
-            buffer = None if found is None else self._kept[found]
-            if found is not None:
-                del self._kept[found]
+        buffer = self._take(size)
         self._settle()
         return np.asarray(_Lease(self, np.empty(size, np.uint8) if buffer is None else buffer, shape, dtype))
+
+    def _take(self, size: int) -> npt.NDArray[Any] | None:
+        """Return a kept buffer of this size, if there is one and no other thread is at it."""
+        if not self._lock.acquire(blocking=False):  # nor may a signal's handler wait for what it interrupted
+            return None
+        try:
+            for at in reversed(range(len(self._kept))):  # the newest: it may still lie in the caches
+                if self._kept[at].nbytes == size:
+                    buffer = self._kept[at]
+                    del self._kept[at]
+                    return buffer
+            return None
+        finally:
+            self._lock.release()
 
     def take_back(self, buffer: npt.NDArray[Any]) -> None:
         """Keep a buffer. May be called from anywhere, as the collector of garbage is: it waits for no lock."""

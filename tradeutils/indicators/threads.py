@@ -12,13 +12,31 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from contextlib import AbstractContextManager
+from operator import index
+from typing import Any, Final
 
 from tradeutils.errors import SettingsError, UsageError
 
-__all__ = ["run_all", "thread_count"]
+__all__ = ["building", "fork_lock", "run_all", "thread_count"]
 
 _VARIABLE: Final = "TRADEUTILS_THREADS"
+
+
+def fork_lock() -> AbstractContextManager[Any]:
+    """
+    Return a lock for a module, which one thread may take twice, and which a fork waits for.
+
+    A child would otherwise find it held, for ever, by a thread that it has not got.
+    """
+    lock = threading.RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
+
+
+building: Final = fork_lock()
+"""Held while kernels are imported and compiled: Python's and numba's own locks do not survive a fork either."""
 
 
 def thread_count(threads: int | None) -> int:
@@ -31,9 +49,9 @@ def thread_count(threads: int | None) -> int:
     SettingsError : TRADEUTILS_THREADS is not.
     """
     if threads is not None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        if isinstance(threads, bool) or not hasattr(threads, "__index__") or threads < 1:
             raise UsageError(f"threads was {threads!r}; write a whole number from 1, or None for all cores")
-        return threads
+        return index(threads)
     named = os.environ.get(_VARIABLE, "").strip()
     if named:
         if not named.isdecimal() or int(named[:9]) < 1:
@@ -66,6 +84,7 @@ def run_all(tasks: Sequence[Callable[[], None]], threads: int) -> None:
         drain()
     finally:
         # Even where a task failed: the arrays being written must not be handed back before the writing stops.
+        left.clear()
         failures = [helper.exception() for helper in helpers if not helper.cancel()]
     for failure in failures:
         if failure is not None:
@@ -76,7 +95,7 @@ class _Pool:
     """A thread pool that is made on first use and made anew in a forked child, which inherits no threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler, or the collector of garbage, may come back to it
         self._executor: ThreadPoolExecutor | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
@@ -96,7 +115,7 @@ class _Pool:
         return futures
 
     def _forget(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._executor = None
 
 

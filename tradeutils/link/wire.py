@@ -195,7 +195,7 @@ class Wire(asyncio.Protocol):
         if self._lost is not None:
             future.set_exception(CacheUnavailable(self._lost))
             return future
-        self._out.extend(map(_pack, commands))
+        self._out.extend([_pack(command) for command in commands])  # all or, where one cannot be packed, none
         self._unsent.append(_Calls(math.nan if due is None else due, len(commands), future, abandoned))
         self._schedule()
         return future

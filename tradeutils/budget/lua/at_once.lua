@@ -8,7 +8,8 @@ if state[1] ~= ARGV[1] then return {4} end
 local ban, hold, trading = (state[2] or 0) + 0, (state[3] or 0) + 0, (state[4] or 0) + 0
 if ban > now then return {2, ban - now, redis.call('HGET', KEYS[1], 'reason')} end
 local urgent = ARGV[3] == '1'
-if hold > now and not urgent then return {3, hold - now} end
+-- One that ends later than that was set before the clock was set back.
+if hold > now and hold <= now + 1500 and not urgent then return {3, hold - now} end
 if ARGV[4] == '1' and trading < now + 540000 then
   trading = now + 600000
   redis.call('HSET', KEYS[1], 'trading', trading)

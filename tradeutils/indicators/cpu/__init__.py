@@ -13,7 +13,8 @@ import numpy.typing as npt
 from tradeutils.indicators.cpu import driver
 from tradeutils.indicators.cpu.chunks import Span, join, lanes_of, settling
 from tradeutils.indicators.cpu.compiling import MODES, Kernel, cache_folder
-from tradeutils.indicators.cpu.program import Program, State, kernel_of, make_program
+from tradeutils.indicators.cpu.program import Program, kernel_of, make_program
+from tradeutils.indicators.cpu.state import State
 from tradeutils.indicators.expression import Node
 
 __all__ = [
@@ -73,31 +74,32 @@ def plan(program: Program, columns: Sequence[_Array], results: Sequence[_Array],
     ----------
     program : Program
     columns : float64 arrays, shape (T, S), aligned
-    results : float64 or float32 arrays, shape (K, S), aligned, K <= T
+    results : float64 or float32 arrays, shape (K, S), aligned, K <= T, one K for all
         Receive the last K rows. None may share memory with a column or with another result.
     parts : int
         How many tasks there should be, where there is enough to do.
     """
     bars, symbols = columns[0].shape
-    whole = all(len(result) == bars for result in results)
+    whole = len(results[0]) == bars
     if symbols <= _FEW and whole:
         lanes = lanes_of(program, bars)
         if lanes is not None:
             return Plan([partial(lanes.run, program, *_part(columns, results, k, k + 1)) for k in range(symbols)])
-    turned = not all(abs(array.strides[1]) in (0, array.itemsize) for array in (*columns, *results))
+    turned = symbols > 1 and not all(abs(array.strides[1]) in (0, array.itemsize) for array in (*columns, *results))
     if parts > 1 and whole and not turned and symbols < parts * _WORTH_A_THREAD:
         spans = _spans(program, columns, results, parts)
         if spans:
             return Plan([span.run for span in spans], partial(join, spans))
-    width = _block_width(symbols, program.rows, parts)
+    width = symbols if symbols <= _NARROWEST else _block_width(symbols, program.rows, parts)
     if turned:
         width = min(width, _TURNED)
 
-    def run(low: int) -> None:
-        own, made = _part(columns, results, low, min(low + width, symbols))
+    def run(own: Sequence[_Array], made: Sequence[_Array]) -> None:
         State(program, own[0].shape[1], bars, turned=turned).feed(own, made)
 
-    return Plan([partial(run, low) for low in range(0, symbols, width)])
+    if width >= symbols:
+        return Plan([partial(run, columns, results)])
+    return Plan([partial(run, *_part(columns, results, low, low + width)) for low in range(0, symbols, width)])
 
 
 def _part(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from tradeutils.indicators.cpu.program import Place, Program, State
+from tradeutils.indicators.cpu.program import Place, Program
+from tradeutils.indicators.cpu.state import State
 
 __all__ = ["Lanes", "Span", "join", "lanes_of", "settling"]
 
@@ -33,6 +35,7 @@ _WORTH: Final = 2.0
 # bring two states together that differ in it. It does so with probability alpha at each bar.
 _FORGOTTEN: Final = 1e-22
 _LINE: Final = 8  # float64 in a cache line: chunks begin where one does, if the series does
+_SPREAD: Final = 128  # cycles of a chunk of which one may be left to what follows all chunks: 1 % of the bars
 _SPARE: Final = 8  # counts of good bars matter up to a lookback and a few bars
 
 
@@ -186,6 +189,7 @@ def _limits(program: Program) -> _Array:
     return np.array(limits).reshape(-1, 1)
 
 
+@lru_cache(maxsize=256)
 def settling(program: Program) -> tuple[int, int] | None:
     """
     Return how many bars a program needs to forget where it began, and the period of what depends on the number of bars.
@@ -213,6 +217,7 @@ def settling(program: Program) -> tuple[int, int] | None:
     return early, cycle
 
 
+@lru_cache(maxsize=256)
 def lanes_of(program: Program, bars: int) -> Lanes | None:
     """Return how to cut one series of so many bars; ``None`` where it is best run, or can only be run, in one pass."""
     found = settling(program)
@@ -221,6 +226,9 @@ def lanes_of(program: Program, bars: int) -> Lanes | None:
     early, cycle = found
     for lanes in _LANES:
         length = (bars - early) // lanes // cycle * cycle
+        if length // _LINE % 2 == 0 and cycle // _LINE % 2 and length > _SPREAD * cycle:
+            # Chunks an even number of lines apart share half of the sets of a cache, or fewer: up to 10 % slower.
+            length -= cycle
         if lanes * early <= _WORTH * bars and length > 0 and lanes * cycle <= bars:
             return Lanes(lanes, length, early)
     return None

@@ -14,7 +14,6 @@ import inspect
 import os
 import re
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeutils.indicators.cpu.machine import arguments_of
+from tradeutils.indicators.threads import building
 from tradeutils.logs import get_logger
 
 __all__ = ["HOLD", "MODES", "PROPAGATE", "RESTART", "Kernel", "Matrix", "cache_folder", "compiled", "kernel", "step"]
@@ -46,7 +46,6 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 # aborts the process when two Python threads call at once (numba 10565). Without the run-time's reference counts,
 # which cost 20 ns a call for arrays that own nothing.
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-_lock: Final = threading.RLock()
 _IMPORTED: Final = re.compile(rb"^from tradeutils\.indicators\.cpu\.(\w+) import", re.MULTILINE)
 
 
@@ -135,7 +134,7 @@ class Kernel:
         mode = mode if "mode" in self.takes else RESTART
         found = self._addresses.get(mode)
         if found is None:
-            with _lock:
+            with building:
                 found = self._addresses.get(mode)
                 if found is None:
                     found = self._addresses[mode] = self._compile(mode)
@@ -176,6 +175,11 @@ def compiled(function: Callable[..., None], what: str, words: int, module: str) 
 
     ``what`` names it in the log; it is made of what ``cpu/<module>.py`` holds and imports.
     """
+    with building:  # numba's setting is one for the process
+        return _compiled(function, what, words, module)
+
+
+def _compiled(function: Callable[..., None], what: str, words: int, module: str) -> Any:
     folder = cache_folder(module)
     signature = numba.void(*[numba.int64] * words)
     began = time.perf_counter()

@@ -52,9 +52,11 @@ def _gather(source: int, down: int, across: int, target: int, length: int, rows:
     """Copy what lies at any distances into a matrix."""
     tall, wide = (rows // 8 * 8, width // 8 * 8) if down == 8 else (0, 0)
     for s in range(0, wide, 8):
+        # The lines of the next eight series, or after the last those of the next tile, are asked for meanwhile.
+        ahead = 8 * across if s + 8 < wide else 8 * rows - s * across
         for t in range(0, tall, 8):
             at = source + 8 * t + s * across
-            turn(at, across, target + 8 * (t * length + s), 8 * length, at + 8 * rows, across)
+            turn(at, across, target + 8 * (t * length + s), 8 * length, at + ahead, across)
     made = matrix(target, rows, length)
     for t in range(rows):
         for s in range(wide if t < tall else 0, width):

@@ -98,8 +98,7 @@ def channel(
     top, bottom = 2 * period, 2 * period + 1
     for t in range(high.shape[0]):
         phase = (seen + t) % period
-        last = phase == period - 1
-        if last:
+        if phase == period - 1:
             for s in range(width):
                 state[phase, s], state[period + phase, s] = known(high[t, s]), known(low[t, s])
             for back in range(1, period):
@@ -109,20 +108,23 @@ def channel(
                     state[2 * period - 1 - back, s] = smaller(
                         state[2 * period - 1 - back, s], state[2 * period - 1 - back + 1, s]
                     )
+            for s in range(width):
+                upper, lower = state[0, s], state[period, s]
+                upper_out[t, s], lower_out[t, s] = upper + (lower - lower), lower + (upper - upper)
+                middle_out[t, s] = 0.5 * (upper + lower)
         else:
+            if phase == 0:
+                for s in range(width):
+                    state[top, s], state[bottom, s] = known(high[t, s]), known(low[t, s])
             for s in range(width):
                 first, second = known(high[t, s]), known(low[t, s])
+                highest_so_far, lowest_so_far = larger(first, state[top, s]), smaller(second, state[bottom, s])
+                upper = larger(highest_so_far, state[phase + 1, s])
+                lower = smaller(lowest_so_far, state[period + phase + 1, s])
+                upper_out[t, s], lower_out[t, s] = upper + (lower - lower), lower + (upper - upper)
+                middle_out[t, s] = 0.5 * (upper + lower)
+                state[top, s], state[bottom, s] = highest_so_far, lowest_so_far
                 state[phase, s], state[period + phase, s] = first, second
-                state[top, s] = first if phase == 0 else larger(first, state[top, s])
-                state[bottom, s] = second if phase == 0 else smaller(second, state[bottom, s])
-        following = 0 if last else phase + 1
-        for s in range(width):
-            above, below = state[following, s], state[period + following, s]
-            upper = above if last else larger(state[top, s], above)
-            lower = below if last else smaller(state[bottom, s], below)
-            unknown = (upper - upper) + (lower - lower)
-            upper_out[t, s], middle_out[t, s] = upper + unknown, 0.5 * (upper + lower)
-            lower_out[t, s] = lower + unknown
 
 
 @kernel(rows=lambda period: 2 * period + 2, fill=math.nan, cycle=lambda period: period)

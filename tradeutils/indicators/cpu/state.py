@@ -1,0 +1,107 @@
+"""A program at a point of time, for a block of symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeutils.indicators.cpu import driver
+from tradeutils.indicators.cpu.program import Program
+from tradeutils.indicators.cpu.tables import layout_of
+
+__all__ = ["State"]
+
+_Array = npt.NDArray[Any]
+
+_PAGE, _LINE = 512, 8  # float64 in 4096 bytes and in a cache line
+# Float64 in a tile of one column: 32 KiB. Of 512 .. 8192 the best for many kernels one after the other.
+_TILE_ITEMS: Final = 4096
+
+
+class State:
+    """
+    What each kernel of a program remembers, and how many bars were seen.
+
+    Parameters
+    ----------
+    program : Program
+    width : int
+        Symbols.
+    bars : int
+        The most bars that will be fed at once, where that is known to be few.
+    turned : bool
+        Whether the data are symbol-major: tiles are then taller, so that more of a page is read while it is at hand.
+    """
+
+    def __init__(self, program: Program, width: int, bars: int = 1 << 40, *, turned: bool = False) -> None:
+        self.program = program
+        self.width = width
+        self.seen = 0
+        items = 2 * _TILE_ITEMS if turned else _TILE_ITEMS
+        tile = max(1, items // max(width, 1))
+        # Rounded up, so that series of about one length share their tables.
+        self._tile = min(tile, 1 << max(bars - 1, 0).bit_length())
+        # A single series has no vectors to align, and would leave seven items of each line unused.
+        length = -(-width // _LINE) * _LINE if width > 1 else 1
+        # Rows that lie a multiple of 4096 bytes apart evict one another and stall loads behind stores: up to 15 %.
+        self._length = length + (_LINE if length % _PAGE == 0 else 0)
+        first = _first(program)
+        scratch = (program.slots + program.results + len(program.inputs)) * self._tile
+        rows = scratch + len(first)
+        raw = np.empty(rows * self._length + _LINE)
+        address: int = raw.ctypes.data
+        skip = -address // 8 % _LINE
+        memory = raw[skip : skip + rows * self._length].reshape(rows, self._length)
+        self._base = address + 8 * skip
+        memory[scratch:] = first
+        self._kept = memory[scratch + len(program.constants) :, :width]
+
+    @property
+    def memory(self) -> npt.NDArray[np.float64]:
+        """What all kernels remember, (rows, symbols): to be kept and put back."""
+        return self._kept
+
+    def feed(self, columns: Sequence[_Array], results: Sequence[_Array]) -> None:
+        """
+        Run the program over the bars that follow those seen.
+
+        Parameters
+        ----------
+        columns : sequence of float64 arrays, (n, width), aligned, of any strides
+            The program's inputs, oldest bar first.
+        results : sequence of float64 or float32 arrays, (k, width), k <= n, aligned, of any strides
+            Receive the last k rows. None may share memory with a column or with another result.
+        """
+        table = self._table(columns, results)
+        driver.drive()(table.ctypes.data)
+        self.seen += len(columns[0])
+
+    def _table(self, columns: Sequence[_Array], results: Sequence[_Array]) -> npt.NDArray[np.int64]:
+        bars = len(columns[0])
+        layout = layout_of(
+            self.program,
+            self.width,
+            self._length,
+            self._tile,
+            tuple([column.strides for column in columns]),
+            tuple([(*result.strides, result.itemsize, len(result) == bars) for result in results]),
+        )
+        addresses = [array.ctypes.data for array in (*columns, *results)]
+        firsts = [bars - len(result) for result in results]
+        table: npt.NDArray[np.int64] = layout.table(self._base, bars, self.seen, addresses, firsts)
+        return table
+
+
+@lru_cache(maxsize=256)
+def _first(program: Program) -> npt.NDArray[np.float64]:
+    """Return what stands below the scratch of a state before the first bar: constants, then what kernels remember."""
+    fills = [
+        instruction.kernel.fill
+        for instruction, count in zip(program.instructions, program.counts, strict=True)
+        for _ in range(count)
+    ]
+    return np.array([*program.constants, *fills], dtype=np.float64).reshape(-1, 1)
