@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tradeutils.budget.base import Line
 from tradeutils.budget.desk import Desk
-from tradeutils.budget.ledger import Key, Pool
+from tradeutils.budget.ledger import UNIT, Key, Pool
 from tradeutils.budget.scripts import RESTORE
 from tradeutils.link.wire import Command
 
 __all__ = ["restore_call"]
+
+# What processes had been granted in the instant before they and the server died together, nobody has seen: with a
+# process killed 0.1 s before the server, 1 to 2 of 380 requests were one too many without this. Of whole units.
+_UNTOLD: Final = 0.08
 
 
 def restore_call(desk: Desk, alone: Pool, now: float) -> Command:
@@ -49,4 +55,5 @@ def restore_call(desk: Desk, alone: Pool, now: float) -> Command:
 def _most_seen(desk: Desk, key: Key, now: float, keep: float) -> tuple[int, float]:
     """Return the most that all were known to have spent, and when; what is older than the window counts no more."""
     known = [found for found in (desk.seen.get(key), desk.readings.get(key)) if found is not None]
-    return max((found for found in known if now - found[1] < keep), default=(0, now))
+    seen, at = max((found for found in known if now - found[1] < keep), default=(0, now))
+    return seen + int(seen * _UNTOLD) // UNIT * UNIT, at

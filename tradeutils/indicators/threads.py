@@ -64,7 +64,11 @@ def thread_count(threads: int | None) -> int:
 
 
 def run_all(tasks: Sequence[Callable[[], None]], threads: int) -> None:
-    """Run every task, on up to ``threads`` threads of which the caller's is one; return when all are done."""
+    """
+    Run every task, on up to ``threads`` threads of which the caller's is one; return when all are done.
+
+    Once a task has failed no other is begun, and its failure is raised when none is running any more.
+    """
     if threads == 1 or len(tasks) == 1:
         for task in tasks:
             task()
@@ -77,14 +81,17 @@ def run_all(tasks: Sequence[Callable[[], None]], threads: int) -> None:
                 task = left.popleft()
             except IndexError:
                 return
-            task()
+            try:
+                task()
+            except BaseException:
+                left.clear()
+                raise
 
     helpers = _pool.submit(drain, min(threads, len(tasks)) - 1)
     try:
         drain()
     finally:
         # Even where a task failed: the arrays being written must not be handed back before the writing stops.
-        left.clear()
         failures = [helper.exception() for helper in helpers if not helper.cancel()]
     for failure in failures:
         if failure is not None:

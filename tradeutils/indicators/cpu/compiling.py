@@ -25,7 +25,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from tradeutils.indicators.cpu.machine import arguments_of
+from tradeutils.indicators.cpu.machine import arguments_of, kept_of
 from tradeutils.indicators.threads import building
 from tradeutils.logs import get_logger
 
@@ -46,6 +46,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 # aborts the process when two Python threads call at once (numba 10565). Without the run-time's reference counts,
 # which cost 20 ns a call for arrays that own nothing.
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_FEW_ROWS: Final = 16  # of a state that may be kept in registers
 _IMPORTED: Final = re.compile(rb"^from tradeutils\.indicators\.cpu\.(\w+) import", re.MULTILINE)
 
 
@@ -140,15 +141,34 @@ class Kernel:
                     found = self._addresses[mode] = self._compile(mode)
         return found[0]
 
+    @functools.cached_property
+    def _few(self) -> int:
+        """How many rows of state there are, where they are few whatever the parameters; else 0."""
+        counts = {self.rows(*(kind(number) for kind in self.kinds)) for number in (1, 1000)}
+        return max(counts) if len(counts) == 1 and max(counts) <= _FEW_ROWS else 0
+
+    def rows_of(self, parameters: tuple[float, ...]) -> int:
+        """Return the state rows for each symbol; ``TypeError`` where their number is not what its code was made for."""
+        count = self.rows(*parameters)
+        if self._few and count != self._few:
+            raise TypeError(f"{self.name} has {count} rows with {parameters} and {self._few} with others: give it one")
+        return count
+
     def _compile(self, mode: int) -> tuple[int, Any]:
         suffix = "" if mode == RESTART else f"_{next(name for name, number in MODES.items() if number == mode)}"
-        values = {
+        few = self._few
+        values: dict[str, Any] = {
             "_kernel": numba.njit(forceinline=True, **_OPTIONS)(self.function),
             "_arguments": arguments_of(self.matrices, self.takes, self.kinds, mode),
         }
+        if few:
+            values["_one"] = arguments_of(self.matrices, self.takes, self.kinds, mode, few)
+            values["_kept"] = kept_of(self.matrices, few)
+            values["_STATE"] = self.matrices
         # numba keeps what a function's globals were when it was compiled; the folder's name changes with them.
         module = self.function.__module__.rpartition(".")[2]
-        entry = FunctionType(_entry.__code__, {**_entry.__globals__, **values}, _entry.__name__)
+        code = (_entry_of_few if few else _entry).__code__
+        entry = FunctionType(code, {**globals(), **values}, "_entry")
         entry.__qualname__ = f"{module}.{self.name}{suffix}"
         entry.__module__ = __name__
         made = compiled(entry, f"the {self.name}{suffix} kernel", 3, module)
@@ -167,6 +187,29 @@ def _arguments(table: int, rows: int, width: int) -> tuple[Any, ...]:
 def _entry(table: int, rows: int, width: int) -> None:
     """Call a kernel with what its part of a program's table says; every kernel is compiled inside a copy of this."""
     _kernel(*_arguments(table, rows, width))
+
+
+_STATE: int = 0
+"""Stands in for the place of the state among the arguments in :func:`_entry_of_few`."""
+
+
+def _one(table: int, rows: int, width: int) -> tuple[Any, ...]:
+    """Stand in for the arguments of a kernel for one symbol in :func:`_entry_of_few`."""
+    return (table, rows, width)
+
+
+def _kept(table: int, copy: Any) -> None:
+    """Stand in for what puts a state back in :func:`_entry_of_few`."""
+
+
+def _entry_of_few(table: int, rows: int, width: int) -> None:
+    """As :func:`_entry`, for a kernel with few rows of state: those of a single symbol are kept in registers."""
+    if width == 1:
+        single = _one(table, rows, width)
+        _kernel(*single)
+        _kept(table, single[_STATE])
+    else:
+        _kernel(*_arguments(table, rows, width))
 
 
 def compiled(function: Callable[..., None], what: str, words: int, module: str) -> Any:

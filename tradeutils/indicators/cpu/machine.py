@@ -18,6 +18,7 @@ from numba.np import arrayobj
 __all__ = [
     "arguments_of",
     "call",
+    "kept_of",
     "load",
     "matrix",
     "store",
@@ -30,6 +31,7 @@ _MATRIX: Final = types.Array(types.float64, 2, "C")
 _WORDS: Final = types.Array(types.int64, 1, "C")
 _WORD: Final = ir.IntType(64)
 _ITEM: Final = ir.Constant(_WORD, 8)
+_ONE: Final = ir.Constant(_WORD, 1)
 
 
 def _emitted(function: Callable[..., Any]) -> Any:
@@ -53,31 +55,40 @@ def _slot(builder: Any, table: Any, at: int) -> Any:
     return builder.load(builder.gep(words, [ir.Constant(_WORD, at)]))
 
 
-def arguments_of(matrices: int, takes: tuple[str, ...], kinds: tuple[type, ...], mode: int) -> Any:
+def arguments_of(
+    matrices: int, takes: tuple[str, ...], kinds: tuple[type, ...], mode: int, rows: int | None = None
+) -> Any:
     """
     Return a function for compiled code: (table, rows, width) -> the arguments of a kernel, as a tuple.
 
     The table holds an address and a row length, in items, for each matrix and then for the state; then ``seen`` and
     the parameters. All are there, whatever the kernel takes of them.
+
+    With ``rows``, for one symbol: the arguments hold a copy of that many rows of its state, which :func:`kept_of` puts
+    back, and the width 1. The compiler keeps the copy in registers, as nothing else can lie there.
     """
     scalars = [types.int64 if kind is int else types.float64 for kind in kinds]
     members = [_MATRIX] * (matrices + ("state" in takes)) + [types.int64] * (("seen" in takes) + 1 + ("mode" in takes))
     result = types.Tuple([*members, *scalars])
 
     @_emitted
-    def arguments(typing: Any, table: Any, rows: Any, width: Any) -> Any:
+    def arguments(typing: Any, table: Any, bars: Any, width: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             at, count, _ = given
             made = []
             for k in range(matrices + ("state" in takes)):
                 # The number of state rows is the kernel's own business; indexing with constants never needs it.
                 length = count if k < matrices else ir.Constant(_WORD, 1 << 40)
-                shape = [length, _slot(builder, at, 2 * k + 1)]
-                made.append(_array(context, builder, _MATRIX, _slot(builder, at, 2 * k), shape))
+                address, across = _slot(builder, at, 2 * k), _slot(builder, at, 2 * k + 1)
+                if k == matrices and rows is not None:
+                    copy = cgutils.alloca_once(builder, ir.DoubleType(), size=rows)
+                    _copy_rows(builder, rows, (address, across), (builder.ptrtoint(copy, _WORD), _ONE))
+                    address, across = builder.ptrtoint(copy, _WORD), _ONE
+                made.append(_array(context, builder, _MATRIX, address, [length, across]))
             first = 2 * matrices + 2
             if "seen" in takes:
                 made.append(_slot(builder, at, first))
-            made.append(given[2])
+            made.append(given[2] if rows is None else _ONE)
             if "mode" in takes:
                 made.append(ir.Constant(_WORD, mode))
             for k, scalar in enumerate(scalars):
@@ -85,9 +96,37 @@ def arguments_of(matrices: int, takes: tuple[str, ...], kinds: tuple[type, ...],
                 made.append(builder.bitcast(value, ir.DoubleType()) if scalar == types.float64 else value)
             return context.make_tuple(builder, signature.return_type, made)
 
-        return result(table, rows, width), generate
+        return result(table, bars, width), generate
 
     return arguments
+
+
+def kept_of(matrices: int, rows: int) -> Any:
+    """Return a function for compiled code: (table, copy) puts the copy of one symbol's state back."""
+
+    @_emitted
+    def kept(typing: Any, table: Any, copy: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            source = builder.ptrtoint(context.make_array(_MATRIX)(context, builder, given[1]).data, _WORD)
+            target = _slot(builder, given[0], 2 * matrices), _slot(builder, given[0], 2 * matrices + 1)
+            _copy_rows(builder, rows, (source, _ONE), target)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, _MATRIX), generate
+
+    return kept
+
+
+def _copy_rows(builder: Any, rows: int, source: tuple[Any, Any], target: tuple[Any, Any]) -> None:
+    """Copy the first item of each row; an address and a row length, in items, say where from and where to."""
+    for k in range(rows):
+        at = [
+            builder.inttoptr(
+                builder.add(address, builder.mul(length, ir.Constant(_WORD, 8 * k))), ir.DoubleType().as_pointer()
+            )
+            for address, length in (source, target)
+        ]
+        builder.store(builder.load(at[0], align=8), at[1], align=8)
 
 
 @_emitted

@@ -82,7 +82,7 @@ class Program:
     rows: int = field(init=False)
 
     def __post_init__(self) -> None:
-        counts = tuple(instruction.kernel.rows(*instruction.parameters) for instruction in self.instructions)
+        counts = tuple(instruction.kernel.rows_of(instruction.parameters) for instruction in self.instructions)
         object.__setattr__(self, "counts", counts)
         object.__setattr__(self, "rows", sum(counts))
 
