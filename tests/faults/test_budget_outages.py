@@ -193,6 +193,20 @@ async def test_what_a_dead_process_had_spent_is_remembered_by_the_others(own_val
         assert await room(budget) == 2
 
 
+async def test_what_the_dead_were_granted_at_the_last_instant_is_allowed_for(own_valkey: ValkeyServer) -> None:
+    """Nobody saw it, so what all are known to have spent, 70, is taken 8 % higher, in whole units: 75."""
+    async with opened(own_valkey.url) as [budget], asyncio.timeout(20):
+        async with opened(own_valkey.url) as [dying]:
+            await send(dying, charge(50, 100))
+            await send(budget, charge(20, 100))
+            await met([budget])
+        own_valkey.kill()
+        own_valkey.start()
+        await spend(budget, charge(1, 100), timeout=None)
+        await settled([budget])
+        assert await room(budget, 100) == 24
+
+
 async def test_venues_count_is_remembered_over_a_restart(own_valkey: ValkeyServer) -> None:
     """It covers whoever else spends behind this address."""
     async with opened(own_valkey.url) as [budget], asyncio.timeout(20):
