@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tradeutils.errors import BadSymbol, OrderNotFound, UsageError
+from tradeutils.cache import Cache
+from tradeutils.errors import OrderNotFound, UsageError
 from tradeutils.exchange.base import Venue
 from tradeutils.exchange.checks import check_limit
+from tradeutils.exchange.market_data import MarketData
 from tradeutils.exchange.order_checks import NewOrder, check_id, check_order
 from tradeutils.exchange.orders import cancel, place
 from tradeutils.exchange.retry import Patience, again
-from tradeutils.model import Balance, Fill, Market, Order
+from tradeutils.model import Balance, Fill, Order
 from tradeutils.model.records import Side
 from tradeutils.settings import Account
 from tradeutils.timeframe import Instant, to_ms
@@ -21,7 +23,7 @@ from tradeutils.timeframe import Instant, to_ms
 __all__ = ["Trading"]
 
 
-class Trading:
+class Trading(MarketData):
     """
     The part of an `Exchange` that needs an account.
 
@@ -29,21 +31,18 @@ class Trading:
     ----------
     venue : Venue
         Where it is asked.
+    cache : Cache or None
+        Through which public answers are shared; nothing of an account is.
     account : Account or None
         Whose keys sign; ``None``: every call here is a `UsageError`.
     patience : Patience
         How often, and for how long, calls are made again.
     """
 
-    def __init__(self, venue: Venue, account: Account | None, patience: Patience) -> None:
-        self._venue = venue
+    def __init__(self, venue: Venue, cache: Cache | None, account: Account | None, patience: Patience) -> None:
+        super().__init__(venue, cache)
         self._account = account
         self._patience = patience
-
-    @property
-    def venue(self) -> str:
-        """ccxt's id of the venue."""
-        return self._venue.name
 
     @property
     def account(self) -> Account | None:
@@ -209,13 +208,6 @@ class Trading:
         limit, start = check_limit(limit), None if since is None else max(0, to_ms(since, name="since"))
         await self._market(symbol, operation)
         return start, limit
-
-    async def _market(self, symbol: str, operation: str) -> Market:
-        markets = await self._venue.load_markets()
-        market = markets.get(symbol) if isinstance(symbol, str) else None
-        if market is None:
-            raise BadSymbol(symbol, markets, venue=self.venue, operation=operation)
-        return market
 
     def _need_account(self, operation: str) -> None:
         if self._account is None:

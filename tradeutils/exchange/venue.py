@@ -13,9 +13,8 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.budget.base import Budget, Window
 from tradeutils.budget.limits import limits_of
 from tradeutils.exchange import parse
-from tradeutils.exchange.base import Row
-from tradeutils.exchange.calls import Call, header
-from tradeutils.exchange.clock import VenueClock, parse_date
+from tradeutils.exchange.calls import Call
+from tradeutils.exchange.clock import VenueClock
 from tradeutils.exchange.configuration import account_digest, credentials_of, defaults_of, origin_of, own_options_of
 from tradeutils.exchange.connection import Connection
 from tradeutils.exchange.endpoints import parse_target, redirect
@@ -23,8 +22,9 @@ from tradeutils.exchange.metering import Meter
 from tradeutils.exchange.nonces import Nonces
 from tradeutils.exchange.retry import Patience
 from tradeutils.exchange.timekeeping import Timekeeper
+from tradeutils.exchange.venue_data import CcxtData
 from tradeutils.exchange.venue_orders import CcxtOrders
-from tradeutils.model import Balance, Market, OrderBook, Ticker, Trade
+from tradeutils.model import Balance, Market
 from tradeutils.settings import Account, ExchangeSettings
 from tradeutils.timeframe import Timeframe
 
@@ -54,7 +54,7 @@ def _open_ccxt(name: str, config: dict[str, Any]) -> Any:
     return getattr(ccxt.async_support, name)(config)
 
 
-class CcxtVenue:
+class CcxtVenue(CcxtData):
     """
     One exchange through ccxt's own class, unmodified: its routes, signatures and parsers.
 
@@ -108,62 +108,49 @@ class CcxtVenue:
             logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
             config |= credentials_of(account)
         target = None if url is None else parse_target(url)
-        self._ccxt = _open_ccxt(name, config)
-        self._ccxt.safe_string = _text_of
-        self._ccxt.logger = logs.get_logger("exchange.ccxt")  # its own would write keys and signed URLs at DEBUG
+        opened = _open_ccxt(name, config)
+        opened.safe_string = _text_of
+        opened.logger = logs.get_logger("exchange.ccxt")  # its own would write keys and signed URLs at DEBUG
         sandbox = account is not None and account.sandbox
         if sandbox:
-            _enter_sandbox(self._ccxt)  # its keys must not reach the real venue
+            _enter_sandbox(opened)  # its keys must not reach the real venue
         if target is not None:
-            self._ccxt.urls["api"] = redirect(self._ccxt.urls["api"], target)
+            opened.urls["api"] = redirect(opened.urls["api"], target)
         netloc = target.netloc if target else None
         self._origin = origin_of(name, netloc, sandbox, own_options)
         self._account = account.name if account else None
-        self._timeframes = _timeframes(self._ccxt.timeframes or {})
-        self._clock = VenueClock()
         digest = account_digest(account)
         limits = limits_of(
             name,
-            ccxt_rate_limit_ms=float(self._ccxt.rateLimit or _SLOWEST_MS),
+            ccxt_rate_limit_ms=float(opened.rateLimit or _SLOWEST_MS),
             rate_limit_ms=own.rate_limit_ms,
             windows=windows or [Window(one.name, one.limit, one.seconds, one.scope) for one in own.windows],
             tier=own.tier,
             host=netloc or ("sandbox" if sandbox else None),
         )
         paying = budget()
-        nonces = Nonces(self._ccxt, paying, digest)
-        self._connection = Connection(
-            self._ccxt,
+        nonces = Nonces(opened, paying, digest)
+        connection = Connection(
+            opened,
             target=target,
-            clock=self._clock,
+            clock=VenueClock(),
             meter=Meter(paying, name, limits, digest, patience=patience.deadline),
             nonces=nonces,
             patience=patience,
         )
-        self._keeper = Timekeeper(self._connection, signs=account is not None and not nonces.wanted)
-        self._orders = CcxtOrders(self._connection, self._keeper)
+        keeper = Timekeeper(connection, signs=account is not None and not nonces.wanted)
+        super().__init__(connection, keeper, _timeframes(opened.timeframes or {}))
+        self._orders = CcxtOrders(connection, keeper)
         self._markets: dict[str, Market] = {}
         self._loading = asyncio.Lock()
-
-    @property
-    def name(self) -> str:
-        return self._connection.name
 
     @property
     def origin(self) -> str:
         return self._origin
 
     @property
-    def timeframes(self) -> Mapping[Timeframe, str]:
-        return self._timeframes
-
-    @property
     def orders(self) -> CcxtOrders:
         return self._orders
-
-    def page_limit(self, market: Market) -> int | None:
-        limit = self._ccxt.feature_value_by_type(market.type, _sub_type(market), "fetchOHLCV", "limit", None)
-        return int(limit) if limit else None
 
     async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]:
         async def work(_: Call) -> dict[str, Market]:
@@ -177,48 +164,6 @@ class CcxtVenue:
                 _log.debug("%s lists %d markets", self.name, len(self._markets))
         return self._markets
 
-    async def fetch_ticker(self, symbol: str) -> Ticker:
-        async def work(_: Call) -> Ticker:
-            return parse.ticker(await self._ccxt.fetch_ticker(symbol))
-
-        return await self._connection.read("fetch_ticker", work, symbol=symbol)
-
-    async def fetch_tickers(self, symbols: Sequence[str] | None) -> dict[str, Ticker]:
-        async def work(_: Call) -> dict[str, Ticker]:
-            raw = await self._ccxt.fetch_tickers(None if symbols is None else list(symbols))
-            return {symbol: parse.ticker(entry) for symbol, entry in raw.items()}
-
-        return await self._connection.read("fetch_tickers", work)
-
-    async def fetch_candle_rows(
-        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int
-    ) -> tuple[int, list[Row]]:
-        await self.time()
-        name = self.timeframes[timeframe]
-
-        async def work(call: Call) -> tuple[Call, list[Row]]:
-            return call, await self._ccxt.fetch_ohlcv(symbol, name, since, limit)
-
-        reply, rows = await self._connection.read("fetch_ohlcv", work, symbol=symbol)
-        if not self._clock.known:  # the reply's Date contradicted the clock: learn it again, then look back
-            await self.time()
-        left = self._clock.at(reply.sent)
-        stamped = parse_date(header(reply.headers, "Date"))
-        # The venue cannot have received the request after it stamped the reply, which is cut to seconds.
-        return (left if stamped is None else min(left, stamped + 999)), rows
-
-    async def fetch_order_book(self, symbol: str, limit: int | None) -> OrderBook:
-        async def work(_: Call) -> OrderBook:
-            return parse.order_book(await self._ccxt.fetch_order_book(symbol, limit), symbol)
-
-        return await self._connection.read("fetch_order_book", work, symbol=symbol)
-
-    async def fetch_trades(self, symbol: str, *, since: int | None, limit: int | None) -> list[Trade]:
-        async def work(_: Call) -> list[Trade]:
-            return [parse.trade(raw, symbol) for raw in await self._ccxt.fetch_trades(symbol, since, limit)]
-
-        return await self._connection.read("fetch_trades", work, symbol=symbol)
-
     async def fetch_balance(self) -> Balance:
         async def work(call: Call) -> Balance:
             raw = await self._ccxt.fetch_balance()
@@ -226,9 +171,6 @@ class CcxtVenue:
             return parse.balance(raw, self.name, self._account, self._clock.at(call.received))
 
         return await self._connection.read("fetch_balance", work, before=self._keeper.settle)
-
-    async def time(self) -> int:
-        return await self._keeper.time()
 
     async def aclose(self) -> None:
         """Close the connections. Safe to call twice."""
@@ -270,9 +212,3 @@ def _timeframes(names: Iterable[str]) -> dict[Timeframe, str]:
         with contextlib.suppress(errors.UnknownName):  # a name that only this venue could explain
             known.setdefault(_timeframe.parse(name), name)
     return known
-
-
-def _sub_type(market: Market) -> str | None:
-    if market.type == "spot":
-        return None
-    return "linear" if market.linear else "inverse"
