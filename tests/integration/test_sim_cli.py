@@ -59,6 +59,13 @@ def test_limits_of_the_command_line_are_enforced(started: Any) -> None:
     assert 0 < bans["bans"]["127.0.0.1"]["seconds"] <= 7
 
 
+def test_swaps_are_listed_beside_spot(started: Any) -> None:
+    """As many as asked for; as many as spot markets, up to ten, where nothing is said."""
+    assert [started(*options)["markets"] for options in ((), ("--linear", "0"), ("--linear", "5"))] == [4, 2, 7]
+    _, listed = ask(f"{started('--linear', '3')['url']}/fapi/v1/exchangeInfo")
+    assert [row["symbol"] for row in listed["symbols"]] == ["BTCUSDT", "ETHUSDT", "BNBUSDT"]
+
+
 def test_faults_are_made_from_another_program(started: Any) -> None:
     """By a POST on the path of the venue itself."""
     url = started()["url"]

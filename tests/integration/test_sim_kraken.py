@@ -134,6 +134,83 @@ async def test_orders_are_placed_found_and_cancelled(venue: sim.SimulatedVenue, 
     assert venue.requests.orders == {name: 1, "sim0000000000000000002": 1}
 
 
+@pytest.mark.parametrize("kind", ["market", "limit"])
+@pytest.mark.parametrize("parameter", ["stopLossPrice", "takeProfitPrice"])
+async def test_trigger_fires_when_the_price_comes(
+    venue: sim.SimulatedVenue, exchange: Any, kind: str, parameter: str
+) -> None:
+    """What it sells is held from the start; it is told of as open until the price has come, and filled then."""
+    last = (await exchange.fetch_ticker("BTC/USDT"))["last"]
+    trigger = float(exchange.price_to_precision("BTC/USDT", last * (0.995 if parameter == "stopLossPrice" else 1.005)))
+    limit = round(trigger * 0.99, 2) if kind == "limit" else None
+    placed = await exchange.create_order("BTC/USDT", kind, "sell", 0.1, limit, {parameter: trigger})
+    (listed,) = await exchange.fetch_open_orders("BTC/USDT")
+    for told in (placed, listed, await exchange.fetch_order(placed["id"])):
+        assert (told["id"], told[parameter], told["price"]) == (placed["id"], trigger, limit)
+    assert listed["info"]["descr"]["ordertype"].startswith(
+        "stop-loss" if parameter == "stopLossPrice" else "take-profit"
+    )
+    assert (await exchange.fetch_balance())["BTC"]["used"] == 0.1
+    venue.clock.step("30d")
+    order = await exchange.fetch_order(placed["id"])
+    assert (order["status"], order["filled"], order["info"]["misc"]) == ("closed", 0.1, "stopped")
+    assert order["average"] == pytest.approx(trigger, rel=2e-3)
+    assert (await exchange.fetch_balance())["BTC"]["used"] == 0
+
+
+async def test_trigger_that_is_reached_already_is_refused(exchange: Any) -> None:
+    """It would not wait."""
+    with pytest.raises(ccxt.BaseError, match="trigger at once"):
+        await exchange.create_order("BTC/USDT", "market", "buy", 0.01, None, {"stopLossPrice": 1_000})
+
+
+async def test_orders_are_cancelled_several_and_all_at_once(exchange: Any) -> None:
+    """By their names in one call, waiting ones too; those that are over are not counted."""
+    ids = [(await exchange.create_order("BTC/USDT", "limit", "buy", 0.001, 60_000 + n))["id"] for n in range(3)]
+    stop = await exchange.create_order("BTC/USDT", "market", "sell", 0.001, None, {"stopLossPrice": 50_000})
+    (told,) = await exchange.cancel_orders([ids[0], stop["id"], "O00000-99999-KRAKEN"])
+    assert told["info"]["result"]["count"] == 2
+    assert {one["id"] for one in await exchange.fetch_open_orders()} == set(ids[1:])
+    (told,) = await exchange.cancel_all_orders()
+    assert told["info"]["result"]["count"] == 2
+    assert await exchange.fetch_open_orders() == []
+    assert (await exchange.cancel_all_orders())[0]["info"]["result"]["count"] == 0
+
+
+async def test_trades_of_the_account_are_those_that_moved_its_money(venue: sim.SimulatedVenue, exchange: Any) -> None:
+    """Newest pages by time, by the order they belong to, and to the digit what the balance shows."""
+    bought = await exchange.create_order("BTC/USDT", "market", "buy", 0.01)
+    venue.clock.step("1h")
+    since = venue.clock.now() - 60_000
+    spent = await exchange.create_order("BTC/USDT", "market", "buy", None, None, {"cost": 50})
+    sold = await exchange.create_order("ETH/BTC", "market", "sell", 1)
+    trades = await exchange.fetch_my_trades()
+    assert {trade["order"] for trade in trades} == {bought["id"], spent["id"], sold["id"]}
+    assert {trade["takerOrMaker"] for trade in trades} == {"taker"}
+    assert {trade["order"] for trade in await exchange.fetch_my_trades(since=since)} == {spent["id"], sold["id"]}
+    first = await exchange.fetch_my_trades("BTC/USDT", None, None, {"until": since})
+    assert {trade["order"] for trade in first} == {bought["id"]}
+    order = await exchange.fetch_order(bought["id"])
+    told = await exchange.fetch_order_trades(bought["id"], None, None, None, {"trades": order["trades"]})
+    assert [trade["id"] for trade in told] == [trade["id"] for trade in first]
+    assert sum(trade["amount"] for trade in told) == order["filled"] == 0.01
+    dollars = sum(trade["cost"] for trade in trades if trade["symbol"] == "BTC/USDT")
+    assert (await exchange.fetch_balance())["USDT"]["total"] == pytest.approx(10_000 - dollars, abs=1e-6)
+    fee = await exchange.fetch_trading_fee("BTC/USDT")
+    assert (fee["maker"], fee["taker"]) == (0.001, 0.001)
+    (over,) = await exchange.fetch_closed_orders("ETH/BTC", since)
+    assert over["id"] == sold["id"]
+    assert await exchange.fetch_closed_orders(None, venue.clock.now()) == []
+
+
+async def test_swaps_are_not_kraken_s() -> None:
+    """A market with swaps shows its spot markets alone."""
+    async with sim.SimulatedVenue("kraken", symbols=2, linear=2, limits=Limits.none()) as venue:
+        urls = {"api": {"public": venue.url, "private": venue.url}}
+        async with ccxt.async_support.kraken({"urls": urls, "enableRateLimit": False}) as exchange:
+            assert set(await exchange.load_markets()) == {"BTC/USDT", "ETH/USDT"}
+
+
 async def test_two_clients_of_one_key_clash_over_its_nonce(venue: sim.SimulatedVenue, exchange: Any) -> None:
     """A second one whose clock is behind is refused, as its nonces do not grow."""
     urls = {"api": {"public": venue.url, "private": venue.url}}

@@ -385,7 +385,7 @@ def test_run_ends_cleanly_on_a_signal(number: signal.Signals) -> None:
 def test_two_thousand_markets_open_without_being_made() -> None:
     """Nothing of a market exists before it is asked for."""
     made = sim.SimulatedVenue(symbols=2_000)
-    assert len(made.market.instruments) == 2_000
+    assert len(made.market.traded("spot")) == 2_000
     assert isinstance(made.market, sim.GeneratedMarket)
     assert len(made.market._minutes) == 0
     for name in list(made.market.instruments)[:40]:

@@ -264,7 +264,7 @@ def test_requests_that_are_not_ours_are_told_apart(
         ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.00001&price=60000", -1013, "NOTIONAL"),
         ("side=BUY&type=MARKET&quantity=100", -2010, "insufficient balance"),
         ("side=BUY&type=LIMIT_MAKER&quantity=0.01&price=90000", -2010, "immediately match"),
-        ("side=BUY&type=STOP_LOSS&quantity=0.01&stopPrice=90000", -1013, "Stop loss orders are not supported"),
+        ("side=BUY&type=STOP_LOSS&quantity=0.01", -1102, "stopPrice"),
         ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=60000&icebergQty=1", -1013, "Iceberg"),
         ("side=BUY&type=MARKET&quantity=1&newClientOrderId=a%20b", -1100, "newClientOrderId"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tradeutils.errors import UsageError
 from tradeutils.model import Candles
 from tradeutils.sim import DEFAULT_ACCOUNT, ReplayMarket, SimulatedAccount
-from tradeutils.sim import ledger as ledger_module
+from tradeutils.sim import accounts as accounts_module
 from tradeutils.sim.ledger import Ledger
 from tradeutils.sim.orders import OrderRefused, OrderRequest
 
@@ -162,7 +162,7 @@ def test_more_open_orders_than_the_venue_takes_are_refused() -> None:
 
 def test_oldest_orders_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """An account keeps its open orders and the newest others; a forgotten client id finds nothing."""
-    monkeypatch.setattr(ledger_module, "_MAX_KEPT", 3)
+    monkeypatch.setattr(accounts_module, "_MAX_KEPT", 3)
     ledger = Ledger(_market([100.0, 100.0]), [_account(USDT="1000")])
     resting = ledger.place(_KEY, _request(client_id="rests"), _START)
     for number in range(6):

@@ -337,7 +337,7 @@ def test_unknown_volume_is_served_as_none_traded() -> None:
     time = HISTORY_START + np.array([0, 60_000])
     series = Candles(timeframe="1m", time=time, **columns, volume=np.array([np.nan, 2.0]))
     market = ReplayMarket({"AAA/BBB:BBB": series})
-    assert market.klines("AAABBB", "1m", market.now, since=0).candles.volume.tolist() == [0.0, 2.0]
+    assert market.klines("AAABBB-PERP", "1m", market.now, since=0).candles.volume.tolist() == [0.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_unknown_volume_is_served_as_none_traded() -> None:
         ({"AAA": _SERIES}, UsageError),
         ({"AAA/BBB": _SERIES[:0]}, UsageError),
         ({"AAA/BBB": "path"}, UsageError),
-        ({"AAA/BBB": _SERIES, "AAA/BBB:BBB": _SERIES}, UsageError),
+        ({"AAA/BBB": _SERIES, "aaa/bbb": _SERIES}, UsageError),
     ],
 )
 def test_candles_that_make_no_market_are_refused(candles: dict[str, Candles], error: type[Exception]) -> None:

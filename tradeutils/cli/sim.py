@@ -30,6 +30,15 @@ def sim(
         ),
     ] = None,
     symbols: Annotated[int, typer.Option("--symbols", metavar="N", min=1, help="How many markets to make up.")] = 50,
+    linear: Annotated[
+        int | None,
+        typer.Option(
+            "--linear",
+            metavar="N",
+            min=0,
+            help="How many linear swaps beside them; 10 unless told otherwise, where the venue has any.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, help="Of the made-up market: the same one, the same prices.")
     ] = 7,
@@ -83,7 +92,7 @@ def sim(
         weight=weight, window=window, orders=orders, sliding=sliding, ban=ban, longest_ban=max(ban, _LONGEST_BAN_S)
     )
     time: dict[str, Any] = {"speed": speed} if skew is None else {"skew": skew}
-    market: dict[str, Any] = {"candles": candles, "symbols": symbols, "seed": seed}
+    market: dict[str, Any] = {"candles": candles, "symbols": symbols, "linear": linear, "seed": seed}
 
     def tell_url(venue: SimulatedVenue) -> None:
         show = _show_json if as_json else _show_line

@@ -15,6 +15,7 @@ from tradeutils.sim.limits import Limits
 from tradeutils.sim.replay import ReplayMarket
 from tradeutils.sim.running import run, serve
 from tradeutils.sim.server import VENUES, SimulatedVenue
+from tradeutils.sim.swaps import Funding, OpenInterest
 from tradeutils.sim.usage import RequestLog, RequestRecord
 
 __all__ = [
@@ -24,9 +25,11 @@ __all__ = [
     "VENUES",
     "Fault",
     "Faults",
+    "Funding",
     "GeneratedMarket",
     "Instrument",
     "Limits",
+    "OpenInterest",
     "ReplayMarket",
     "RequestLog",
     "RequestRecord",

@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from tradeutils.errors import UsageError
 from tradeutils.sim.instruments import Instrument, salt
 
-__all__ = ["MAX_SYMBOLS", "Asset", "asset_of", "generated_instruments", "instrument_of"]
+__all__ = ["MAX_SYMBOLS", "Asset", "asset_of", "generated_instruments", "generated_swaps", "instrument_of", "swap_of"]
 
 MAX_SYMBOLS: Final = 20_000
 """Markets that one venue generates at most."""
@@ -111,6 +111,42 @@ def generated_instruments(symbols: int | Sequence[str]) -> list[Instrument]:
     if not pairs:
         raise UsageError("symbols was empty; give a number, or a list of symbols")
     return [instrument_of(base.upper(), quote.upper(), rank=rank) for rank, (base, quote) in enumerate(pairs)]
+
+
+def generated_swaps(linear: int | Sequence[str]) -> list[Instrument]:
+    """
+    Return the linear perpetual swaps of a generated market.
+
+    Parameters
+    ----------
+    linear : int or sequence of str
+        How many: BTC/USDT:USDT and ETH/USDT:USDT first. Or which: ``["BTC/USDT:USDT"]``, short ``["BTC/USDT"]``.
+
+    Raises
+    ------
+    UsageError : a number outside 0 to `MAX_SYMBOLS`, or a symbol that is not ``BASE/QUOTE`` or ``BASE/QUOTE:QUOTE``.
+    """
+    if isinstance(linear, str):
+        raise UsageError(f'linear was {linear!r}; give a number, or a list: ["{linear}"]')
+    if isinstance(linear, int):
+        if isinstance(linear, bool) or not 0 <= linear <= MAX_SYMBOLS:
+            raise UsageError(f"linear was {linear!r}; give a number from 0 to {MAX_SYMBOLS}, or a list of symbols")
+        bases = _bases()
+        return [swap_of(instrument_of(next(bases), "USDT", rank=rank)) for rank in range(linear)]
+    pairs = []
+    for symbol in linear:
+        pair, told, settle = str(symbol).partition(":")
+        if told and pair.rpartition("/")[2] != settle:
+            raise UsageError(
+                f'linear named {symbol!r}; a linear swap is settled in its quote: write "BTC/USDT:USDT" or "BTC/USDT"'
+            )
+        pairs.append(pair)
+    return [swap_of(instrument) for instrument in generated_instruments(pairs)] if pairs else []
+
+
+def swap_of(spot: Instrument) -> Instrument:
+    """Return the rules of the perpetual swap on the pair of a spot market, settled in its quote."""
+    return replace(spot, kind="linear", settle=spot.quote, margin=False)
 
 
 def _names() -> Iterator[str]:

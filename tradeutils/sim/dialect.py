@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from tradeutils.sim.clock import VirtualClock
 from tradeutils.sim.ledger import Ledger
@@ -16,12 +16,17 @@ __all__ = ["Call", "Dialect", "Reply", "Venue"]
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """What is the same in every dialect: the market, its clock, the accounts, and who asks too much."""
+    """
+    What is the same in every dialect: the market, its clock, the accounts, and who asks too much.
+
+    ``listing`` is a recorded list of markets, which the dialect of the venue that it was recorded at serves as it is.
+    """
 
     market: Market
     clock: VirtualClock
     ledger: Ledger
     gate: Gate = field(default_factory=lambda: Gate(Limits.none()))
+    listing: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,16 @@ class Dialect(Protocol):
 
     One class per venue, built from a `Venue`. It answers any call whatever with a `Reply`: an error of its own is an
     answer too. It is called from one thread and does no I/O.
+
+    Attributes
+    ----------
+    linear : bool
+        Whether it trades linear swaps; where it does not, a venue has none unless it is told to.
     """
+
+    linear: ClassVar[bool]
+
+    def __init__(self, venue: Venue) -> None: ...
 
     def respond(self, call: Call) -> Reply:
         """Answer a call."""

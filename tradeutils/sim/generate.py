@@ -3,13 +3,15 @@ Markets made up from a seed.
 
 Every asset has a price in USD whose logarithm walks: day by day towards a mean, with volatility that clusters, and
 within a day minute by minute along a bridge between the two ends of the day. A share of each move is BTC's. A market
-is one asset's price in another's, so that no route through other markets is a better deal. Any minute can be had
-without those before it, which is why the same seed gives the same candles in whatever order they are asked for.
+is one asset's price in another's, so that no route through other markets is a better deal. A perpetual swap costs a
+few basis points more or less than the spot market of its pair, in slow waves. Any minute can be had without those
+before it, which is why the same seed gives the same candles in whatever order they are asked for.
 """
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 from typing import Final, TypeVar
@@ -22,7 +24,7 @@ from tradeutils.model import Candles
 from tradeutils.model.candles import Column
 from tradeutils.sim.bars import Klines, aggregate, describe, join
 from tradeutils.sim.catalogue import asset_of
-from tradeutils.sim.instruments import Instrument
+from tradeutils.sim.instruments import Instrument, salt
 from tradeutils.sim.market import DAY_MS, Market
 from tradeutils.timeframe import Timeframe, Times
 
@@ -52,6 +54,10 @@ _HOURLY: Final = np.array(
 )  # fmt: skip  # how much is traded through the day, UTC: most when Europe and America are both awake
 
 
+_WAVES: Final = ((5.0, 2.5e-4), (29.0, 4e-4), (173.0, 5e-4))  # hours and height of a swap's distance from its index
+_SWAP_VOLUME: Final = 2.5  # of that of the spot market
+
+
 class GeneratedMarket(Market):
     """
     Markets made up from a seed; one-minute candles from `HISTORY_START` on, without end and without a gap.
@@ -70,7 +76,11 @@ class GeneratedMarket(Market):
     """
 
     def __init__(self, instruments: Iterable[Instrument], *, seed: int = 7) -> None:
-        super().__init__(instruments, seed=seed, now=DEFAULT_NOW)
+        listed = tuple(instruments)
+        super().__init__(listed, seed=seed, now=DEFAULT_NOW, hidden=_hidden(listed))
+        # Each key's share in the distance between swap and index: a mark lies half-way.
+        self._shares = {self.mark_of(one.id): (one.id, 0.5) for one in listed if one.kind == "linear"}
+        self._shares |= {one.id: (one.id, 1.0) for one in listed if one.kind == "linear"}
         self._frame = _timeframe.parse("1m")
         self._day = _timeframe.parse("1d")
         self._levels: collections.OrderedDict[str, tuple[Column, Column]] = collections.OrderedDict()
@@ -84,8 +94,27 @@ class GeneratedMarket(Market):
 
     def spread(self, market: str) -> float:
         """Return the least spread: wider where less is traded."""
-        base = asset_of(self.instruments[market].base)
+        base = asset_of(self._rules[market].base)
         return float(min(3e-3, 0.4 / base.volume**0.5))
+
+    def mark_of(self, market: str) -> str:
+        """Return the key of the candles that are the swap's mark."""
+        return f"{market}-MARK"
+
+    def index_of(self, market: str) -> str:
+        """Return the key of the spot market of the swap's pair, which is generated whether it is listed or not."""
+        return self.instruments[market].name
+
+    def listed(self, market: str) -> int:
+        """Return when the first candle opens."""
+        return HISTORY_START
+
+    def premium(self, market: str, times: Times) -> Column:
+        """Return what the swap costs more than its index: three waves whose phases depend on seed and market."""
+        hours, total = times / 3.6e6, np.zeros(len(times))
+        for number, (period, height) in enumerate(_WAVES):
+            total += height * np.sin(np.pi * 2 * (hours / period + salt(self.seed, "premium", market, number) / 2**64))
+        return total
 
     def ordinal(self, market: str, time: int) -> int:
         """Return how many minutes open before ``time``."""
@@ -107,7 +136,7 @@ class GeneratedMarket(Market):
             since = max(since, frame.shift(until, -limit))
         else:
             until = min(until, frame.shift(since, limit))
-        instrument = self.instruments[market]
+        instrument = self._rules[market]
         if self._frame.divides(frame) and limit and since < until:
             if self._day.divides(frame):
                 first, last = max(since, HISTORY_START) // DAY_MS, until // DAY_MS
@@ -127,7 +156,7 @@ class GeneratedMarket(Market):
         """Return a block of days as candles; a year of them takes 0.1 s to make, so they are kept."""
         known = self._summaries.get((market, block))
         if known is None:
-            instrument, first = self.instruments[market], max(_FIRST_DAY, block * _SUMMARY_DAYS)
+            instrument, first = self._rules[market], max(_FIRST_DAY, block * _SUMMARY_DAYS)
             minutes = (self._make_day(market, day) for day in range(first, (block + 1) * _SUMMARY_DAYS))
             known = join([aggregate(describe(day, instrument), self._day, instrument) for day in minutes])
             _keep(self._summaries, (market, block), known, _KEPT_SUMMARIES)
@@ -141,11 +170,15 @@ class GeneratedMarket(Market):
         return known
 
     def _make_day(self, market: str, day: int) -> Candles:
-        instrument = self.instruments[market]
+        instrument = self._rules[market]
         base = asset_of(instrument.base)
         draws = self._draws("candles", market, day)
         scale = 10.0**instrument.price_decimals
         worth = self._path(instrument.base, day) - self._path(instrument.quote, day)
+        swap, share = self._shares.get(market, ("", 0.0))
+        if swap:
+            ends = day * DAY_MS + np.arange(_DAY_BARS + 1, dtype=np.int64) * _MINUTE
+            worth = worth + share * np.log1p(self.premium(swap, ends))
         # The path has the end of the day before in front: every candle opens where the last one closed.
         price = np.maximum(np.rint(np.exp(worth) * scale), 1.0)
         opens, closes = price[:-1], price[1:]
@@ -158,6 +191,8 @@ class GeneratedMarket(Market):
         volume = base.volume * busy / np.exp(self._path(instrument.base, day)[1:])
         if instrument.quote != "USDT":
             volume *= 0.08  # most is traded against the dollar
+        if swap:
+            volume *= _SWAP_VOLUME
         digits = instrument.amount_decimals
         return Candles(
             symbol=instrument.symbol,
@@ -226,6 +261,16 @@ class GeneratedMarket(Market):
         digest = hashlib.blake2b(f"{self.seed}\x1f{kind}\x1f{name}\x1f{number}".encode(), digest_size=16).digest()
         key: npt.NDArray[np.uint64] = np.frombuffer(digest, dtype="<u8")
         return np.random.Generator(np.random.Philox(key=key))
+
+
+def _hidden(listed: Iterable[Instrument]) -> dict[str, Instrument]:
+    """Return what prices of swaps are made from beside what is listed: marks, and the spot markets of their pairs."""
+    made: dict[str, Instrument] = {}
+    for one in listed:
+        if one.kind == "linear":
+            made[f"{one.id}-MARK"] = one
+            made[one.name] = dataclasses.replace(one, kind="spot", settle=None)
+    return made
 
 
 def _walk(start: float, keep: float, steps: Column) -> Column:

@@ -6,11 +6,15 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from tradeutils.errors import DataError, UsageError
 
-__all__ = ["Instrument", "index_by_id", "instruments_of_listing", "salt"]
+__all__ = ["KINDS", "Instrument", "Kind", "index_by_id", "instruments_of_listing", "salt"]
+
+Kind: TypeAlias = Literal["spot", "linear"]
+"""A spot market, or a perpetual swap that is settled in its quote."""
+KINDS: Final[tuple[Kind, ...]] = ("spot", "linear")
 
 _COINS: Final = frozenset({"BTC", "ETH", "BNB"})
 _MAX_DECIMALS: Final = 8
@@ -19,12 +23,20 @@ _MAX_DECIMALS: Final = 8
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """
-    A spot market and its rules, the same in every dialect.
+    A market and its rules, the same in every dialect.
 
     Attributes
     ----------
     base, quote : str
         What is bought, and what it is paid with.
+    kind : "spot" or "linear"
+        Linear: a perpetual swap, settled in ``settle``.
+    settle : str or None
+        What gains and losses of a swap are paid in, ``"USDT"``; ``None`` for spot.
+    contract_size : Decimal
+        Base units in a contract; 1 in all that is generated. The market and the ledger count in base units throughout,
+        so that volumes are equal in every dialect; a dialect whose venue counts contracts of another size converts
+        where it reads and writes, with a contract value of its own.
     price_decimals, amount_decimals : int
         Digits after the point of a price and an amount; the steps are powers of ten.
     min_amount, max_amount : Decimal
@@ -49,16 +61,24 @@ class Instrument:
     listed: int = 0
     active: bool = True
     margin: bool = False
+    kind: Kind = "spot"
+    settle: str | None = None
+    contract_size: Decimal = Decimal(1)
 
     @property
-    def id(self) -> str:
-        """The name without a separator: ``"BTCUSDT"``."""
+    def name(self) -> str:
+        """The assets without a separator: ``"BTCUSDT"``; a spot market and a swap may share it."""
         return self.base + self.quote
 
     @property
+    def id(self) -> str:
+        """The key in a market and a ledger: ``"BTCUSDT"``, of a swap ``"BTCUSDT-PERP"``."""
+        return self.name if self.kind == "spot" else f"{self.name}-PERP"
+
+    @property
     def symbol(self) -> str:
-        """The unified name: ``"BTC/USDT"``."""
-        return f"{self.base}/{self.quote}"
+        """The unified name: ``"BTC/USDT"``, of a swap ``"BTC/USDT:USDT"``."""
+        return f"{self.base}/{self.quote}" + (f":{self.settle}" if self.settle else "")
 
     @property
     def price_step(self) -> Decimal:

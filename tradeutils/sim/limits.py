@@ -1,7 +1,7 @@
 """
 How much the venue lets an address or an account ask, and what it does to those who ask for more.
 
-The rules are those that Binance documents for its spot API: an address that is over a limit is told to wait (429); one
+The rules are those that Binance documents for its APIs: an address that is over a limit is told to wait (429); one
 that goes on asking is banned (418), longer each time. Time is the wall clock's, see `usage`.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Any, Final
 
 from tradeutils.errors import UsageError
 from tradeutils.sim.usage import FillingCounter, UsageMeter, Window
@@ -20,7 +20,12 @@ __all__ = ["Gate", "Limits", "Refusal", "interval_of"]
 
 _DAY_S: Final = 86_400
 _WALLET_WEIGHT: Final = 12_000  # of the wallet's endpoints, in a window of the same length
+_FIVE_MINUTES: Final = 300.0
+_FUNDING: Final = 500  # requests for funding rates of the futures, in five minutes
+_STATISTICS: Final = 1_000  # requests for statistics of the futures, in five minutes
+_BY_REQUEST: Final = ("funding", "data")  # pools that count requests, whatever they weigh
 _NEVER: Final = 10**12
+_UNLIMITED: Final = 1e8
 _MAX_ADDRESSES: Final = 4_096
 
 
@@ -40,6 +45,9 @@ class Limits:
         Requests of one address, whatever they weigh.
     orders, orders_window, orders_day : int, float, int
         New orders of one account, in so many seconds and in a day.
+    futures_weight, futures_orders, futures_orders_minute : int
+        The same of the futures, which are counted apart: weight in ``window``, orders in ``orders_window`` and in a
+        minute.
     sliding : bool
         Refuse what is too much for the last ``window`` seconds at every moment. The default is what the venue does:
         windows begin with the minute of the wall clock, so twice the limit can pass around a full minute. The headers
@@ -52,6 +60,9 @@ class Limits:
     decay : float
         On venues that have a counter in place of windows (Kraken): how many calls of an address, or of a key, it
         holds, and how many of a key's are forgotten in a second.
+    endpoints : float
+        On venues that limit each endpoint by itself (bybit, okx): what may be asked of each, as a multiple of the
+        venue's own figure.
     """
 
     weight: int = 6_000
@@ -61,12 +72,16 @@ class Limits:
     orders: int = 100
     orders_window: float = 10.0
     orders_day: int = 200_000
+    futures_weight: int = 2_400
+    futures_orders: int = 300
+    futures_orders_minute: int = 1_200
     sliding: bool = False
     tolerated: int = 10
     ban: float = 120.0
     longest_ban: float = 259_200.0
     counter: int = 15
     decay: float = 0.33
+    endpoints: float = 1.0
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -86,7 +101,30 @@ class Limits:
     @classmethod
     def none(cls) -> Limits:
         """Return limits that nobody reaches; all is counted and told as ever."""
-        return cls(weight=_NEVER, requests=_NEVER, orders=_NEVER, orders_day=_NEVER, counter=_NEVER)
+        return cls(
+            weight=_NEVER,
+            requests=_NEVER,
+            orders=_NEVER,
+            orders_day=_NEVER,
+            futures_weight=_NEVER,
+            futures_orders=_NEVER,
+            futures_orders_minute=_NEVER,
+            counter=_NEVER,
+            endpoints=_UNLIMITED,
+        )
+
+    @classmethod
+    def of(cls, venue: str) -> Limits:
+        """Return a venue's own limits; the defaults where nothing else is known of it."""
+        return cls(**_VENUES.get(venue, {}))
+
+
+# bybit: 600 requests of an address in any 5 s; who sends more is banned for ten minutes, without a warning.
+# okx: 1000 new orders of an account in any 2 s, beside the limits of each endpoint; nobody is banned.
+_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "bybit": {"requests": 600, "requests_window": 5.0, "sliding": True, "tolerated": 0, "ban": 600.0},
+    "okx": {"orders": 1_000, "orders_window": 2.0, "orders_day": _NEVER, "sliding": True},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +166,7 @@ class Gate:
 
     limits: Limits
     clock: Callable[[], float] = time.time
-    _orders: tuple[UsageMeter, UsageMeter] = field(init=False)
+    _orders: dict[str, tuple[UsageMeter, UsageMeter]] = field(init=False)
     _meters: dict[str, tuple[UsageMeter, UsageMeter]] = field(init=False)
     _requests: UsageMeter = field(init=False)
     _counter: FillingCounter = field(init=False)
@@ -137,17 +175,26 @@ class Gate:
     def __post_init__(self) -> None:
         given = self.limits
         self._counter = FillingCounter(given.counter, clock=lambda: self.clock())
-        name, wallet = interval_of(given.window), _NEVER if given.weight == _NEVER else _WALLET_WEIGHT
-        self._orders = self._meters_of(
-            Window(interval_of(given.orders_window), given.orders, given.orders_window),
-            Window("1d", given.orders_day, _DAY_S),
-        )
+        name, free = interval_of(given.window), given.weight == _NEVER
+        self._orders = {
+            "api": self._meters_of(
+                Window(interval_of(given.orders_window), given.orders, given.orders_window),
+                Window("1d", given.orders_day, _DAY_S),
+            ),
+            "fapi": self._meters_of(
+                Window("1m", given.futures_orders_minute, 60.0),
+                Window(interval_of(given.orders_window), given.futures_orders, given.orders_window),
+            ),
+        }
         self._requests, _ = self._meters_of(
             Window(interval_of(given.requests_window), given.requests, given.requests_window)
         )
         self._meters = {
             "api": self._meters_of(Window(name, given.weight, given.window)),
-            "sapi": self._meters_of(Window(name, wallet, given.window)),
+            "sapi": self._meters_of(Window(name, _NEVER if free else _WALLET_WEIGHT, given.window)),
+            "fapi": self._meters_of(Window(name, given.futures_weight, given.window)),
+            "funding": self._meters_of(Window("5m", _NEVER if free else _FUNDING, _FIVE_MINUTES)),
+            "data": self._meters_of(Window("5m", _NEVER if free else _STATISTICS, _FIVE_MINUTES)),
         }
 
     def _meters_of(self, *windows: Window) -> tuple[UsageMeter, UsageMeter]:
@@ -158,26 +205,27 @@ class Gate:
 
         return UsageMeter(*windows, sliding=self.limits.sliding, clock=clock), UsageMeter(*windows, clock=clock)
 
-    def order(self, account: str) -> dict[str, int]:
+    def order(self, account: str, pool: str = "api") -> dict[str, int]:
         """Count an order, and return how many there were in each window."""
-        enforced, told = self._orders
+        enforced, told = self._orders[pool]
         enforced.charge(account)
         return told.charge(account)
 
-    def too_many_orders(self, account: str) -> Window | None:
+    def too_many_orders(self, account: str, pool: str = "api") -> Window | None:
         """Return the window that one more order would overfill."""
-        full = self._orders[0].exceeded(account, 1)
+        full = self._orders[pool][0].exceeded(account, 1)
         return None if full is None else full[0]
 
-    def orders_of(self, account: str) -> dict[str, int]:
+    def orders_of(self, account: str, pool: str = "api") -> dict[str, int]:
         """Return how many orders an account placed in each window."""
-        return self._orders[1].used(account)
+        return self._orders[pool][1].used(account)
 
     def charge(self, address: str, weight: int, pool: str = "api") -> tuple[dict[str, int], Refusal | None]:
         """
         Count a request, and return the weight used in its window and, where the request is too much, the refusal.
 
-        What is refused counts too; what a banned address sends does not, and does not lengthen its ban.
+        The pools are ``"api"``, ``"sapi"``, and of the futures ``"fapi"``, ``"funding"`` and ``"data"``; the last two
+        count requests. What is refused counts too; what a banned address sends does not, and does not lengthen its ban.
         """
         weights, told = self._meters[pool]
         ban = self.banned(address)
@@ -186,8 +234,11 @@ class Gate:
         conduct = self._of(address)
         used = told.charge(address, weight)
         weights.charge(address, weight)
-        self._requests.charge(address)
-        for what, meter in (("weight", weights), ("requests", self._requests)):
+        watched = [("requests" if pool in _BY_REQUEST else "weight", weights)]
+        if pool in ("api", "sapi"):
+            self._requests.charge(address)
+            watched.append(("requests", self._requests))
+        for what, meter in watched:
             full = meter.exceeded(address)
             if full is None:
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +29,8 @@ from tradeutils.sim.bars import (
     join_trades,
     trades_in,
 )
-from tradeutils.sim.instruments import Instrument, index_by_id, salt
+from tradeutils.sim.instruments import Instrument, Kind, index_by_id, salt
+from tradeutils.sim.swaps import Swaps
 from tradeutils.timeframe import Timeframe
 
 __all__ = ["MAX_DEPTH", "Day", "Market"]
@@ -58,28 +59,39 @@ class Day:
     trades: int
 
 
-class Market(abc.ABC):
+class Market(Swaps):
     """
-    The prices of a number of instruments.
+    The prices of a number of instruments, each known by its id: ``"BTCUSDT"``, of a swap ``"BTCUSDT-PERP"``.
+
+    Amounts are in base units, of swaps as well.
 
     Parameters
     ----------
     instruments : iterable of Instrument
         What is traded.
+    hidden : mapping of key to Instrument, optional
+        Prices that are made as those of markets are and are not traded: marks, and indices without a spot market.
     seed : int
         All that is made up depends on it and on nothing else.
     now : int
         The moment, ms UTC, at which a venue that is not told starts.
     """
 
-    def __init__(self, instruments: Iterable[Instrument], *, seed: int, now: int) -> None:
+    def __init__(
+        self, instruments: Iterable[Instrument], *, seed: int, now: int, hidden: Mapping[str, Instrument] | None = None
+    ) -> None:
         self.instruments = index_by_id(instruments)
         self.seed = seed
         self.now = now
-        self._salts = {market: salt(seed, "trades", market) for market in self.instruments}
+        self._rules = {**(hidden or {}), **self.instruments}
+        self._salts = {market: salt(seed, "trades", market) for market in self._rules}
         self._book_salts = {market: salt(seed, "book", market) for market in self.instruments}
         self._days: dict[str, Day] = {}
         self._latest: dict[str, tuple[tuple[int, int], TradeColumns]] = {}
+
+    def traded(self, kind: Kind) -> dict[str, Instrument]:
+        """Return the instruments of one kind by their venue's name without a separator, ``"BTCUSDT"`` of both kinds."""
+        return {one.name: one for one in self.instruments.values() if one.kind == kind}
 
     @abc.abstractmethod
     def frame(self, market: str) -> Timeframe:
@@ -139,7 +151,7 @@ class Market(abc.ABC):
         rows = self._rows_until(market, frame.floor(now), now)
         if not len(rows):
             return None
-        instrument = self.instruments[market]
+        instrument = self._rules[market]
         tail = aggregate(describe(rows, instrument), frame, instrument)
         return Klines(
             Candles(
@@ -161,7 +173,7 @@ class Market(abc.ABC):
         if not len(rows) or self.frame(market).shift(int(rows.time[-1])) <= now:
             return rows
         trades = self._trades_of(market, last - 1, last)
-        return cut(rows, trades[trades.time <= now], self.instruments[market])
+        return cut(rows, trades[trades.time <= now], self._rules[market])
 
     def trades(
         self,
@@ -201,7 +213,7 @@ class Market(abc.ABC):
         if known is not None and known[0] == (first, last):
             return known[1]
         rows = self.rows(market, first, last)
-        trades = trades_in(rows, first, self.frame(market), self.instruments[market], self._salts[market])
+        trades = trades_in(rows, first, self.frame(market), self._rules[market], self._salts[market])
         if last - first == 1:  # the candle that is forming is asked for again and again
             self._latest[market] = (first, last), trades
         return trades
@@ -233,7 +245,7 @@ class Market(abc.ABC):
 
     def _whole_day(self, market: str, opened: int) -> Day:
         """Return the whole candles that open less than a day before the one that opens at ``opened``."""
-        instrument, first = self.instruments[market], self.ordinal(market, opened - DAY_MS + 1)
+        instrument, first = self._rules[market], self.ordinal(market, opened - DAY_MS + 1)
         rows = self.rows(market, first, self.ordinal(market, opened))
         if not len(rows):
             return Day(opened - DAY_MS, opened, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1, -1, 0)
@@ -257,7 +269,7 @@ class Market(abc.ABC):
         last = self.ordinal(market, now + 1)
         trades = self._trades_of(market, last - 1, last)
         seen = trades[trades.time <= now]
-        instrument = self.instruments[market]
+        instrument = self._rules[market]
         high, low, volume = float(seen.price.max()), float(seen.price.min()), float(seen.amount.sum())
         nothing = day.first_id < 0
         return dataclasses.replace(
@@ -275,7 +287,7 @@ class Market(abc.ABC):
     def mean_price(self, market: str, now: int, minutes: int) -> float | None:
         """Return the mean price of the last minutes weighted by volume, the last price where nothing was traded."""
         rows = self._rows_until(market, now - minutes * 60_000 + 1, now)
-        traded = describe(rows, self.instruments[market]) if len(rows) else None
+        traded = describe(rows, self._rules[market]) if len(rows) else None
         volume = 0.0 if traded is None else float(rows.volume.sum())
         if traded is not None and volume > 0:
             return float(traded.quote_volume.sum()) / volume
@@ -291,7 +303,7 @@ class Market(abc.ABC):
         last = self.last(market, now)
         if not len(last):
             return np.empty((0, 2)), np.empty((0, 2))
-        instrument = self.instruments[market]
+        instrument = self._rules[market]
         draws = np.random.Generator(
             np.random.Philox(
                 key=np.array([self._book_salts[market], now // 1000], dtype=np.uint64)

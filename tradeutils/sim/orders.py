@@ -1,4 +1,8 @@
-"""Orders of the venue's accounts: what is asked for, what became of it, and what it needs. Amounts are `Decimal`."""
+"""
+Orders of the venue's accounts: what is asked for, what became of it, and what it needs.
+
+All amounts are `Decimal`, in base units, of swaps as well.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,25 @@ from typing import Final, Literal, TypeAlias
 
 from tradeutils.sim.instruments import Instrument
 
-__all__ = ["Fill", "OrderRefused", "OrderRequest", "PlacedOrder", "Side", "Status", "fits", "money", "need", "take"]
+__all__ = [
+    "Fill",
+    "FundingPayment",
+    "OrderRefused",
+    "OrderRequest",
+    "PlacedOrder",
+    "Side",
+    "Status",
+    "Watched",
+    "fits",
+    "money",
+    "need",
+    "part_of",
+    "take",
+]
 
 Side: TypeAlias = Literal["buy", "sell"]
+Watched: TypeAlias = Literal["last", "mark", "index"]
+"""The price that a trigger watches; of spot markets only the last."""
 Status: TypeAlias = Literal["new", "partly filled", "filled", "canceled", "expired"]
 
 _UNIT: Final = Decimal("0.00000001")
@@ -24,7 +44,8 @@ class OrderRefused(Exception):
     An order that the venue does not take.
 
     ``reason`` is the name of the rule it breaks (``"LOT_SIZE" "PRICE_FILTER" "NOTIONAL" "PERCENT_PRICE_BY_SIDE"
-    "MAX_NUM_ORDERS"``) or one of ``"balance" "duplicate" "would take" "closed" "empty book"``; each dialect words it.
+    "MAX_NUM_ORDERS"``) or one of ``"balance" "duplicate" "would take" "would trigger" "closed" "empty book"``, and of
+    swaps ``"margin" "reduce only"``; each dialect words it.
     """
 
     def __init__(self, reason: str) -> None:
@@ -34,7 +55,24 @@ class OrderRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """What an account asks for; ``amount`` in base, or ``cost`` in quote for a market order."""
+    """
+    What an account asks for.
+
+    Attributes
+    ----------
+    market : str
+        The id of the instrument.
+    type : str
+        What it is once it works; a trigger makes it wait before.
+    amount : Decimal or None
+        In base units; ``None`` with ``reduce_only``: the whole position as it then is.
+    cost : Decimal or None
+        In quote, in place of ``amount``, of a market order on spot.
+    trigger : Decimal or None
+        The order waits until the ``watched`` price reaches this one, from below where ``rises``, else from above.
+    reduce_only : bool
+        Of a swap: refused where there is no position to reduce, cut to the position where it is more.
+    """
 
     market: str
     side: Side
@@ -44,11 +82,20 @@ class OrderRequest:
     price: Decimal | None = None
     time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
     client_id: str | None = None
+    trigger: Decimal | None = None
+    rises: bool = False
+    watched: Watched = "last"
+    reduce_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """A part of an order that was traded; the fee is taken from what is received."""
+    """
+    A part of an order that was traded.
+
+    The fee is taken from what is received; of a swap it is paid in what it is settled in, in which ``realised`` is what
+    the part of the position that it closed gained, before fees.
+    """
 
     id: int
     order_id: int
@@ -61,11 +108,28 @@ class Fill:
     fee_asset: str
     time: int
     maker: bool
+    realised: Decimal = _ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingPayment:
+    """Funding that an account received for a position, or paid where ``amount`` is negative."""
+
+    id: int
+    market: str
+    asset: str
+    amount: Decimal
+    rate: Decimal
+    time: int
 
 
 @dataclass(slots=True, kw_only=True)
 class PlacedOrder:
-    """An order and what became of it so far."""
+    """
+    An order and what became of it so far.
+
+    ``triggered`` is when its trigger was reached; ``locked`` is of spot alone.
+    """
 
     id: int
     client_id: str
@@ -79,11 +143,17 @@ class PlacedOrder:
     locked: Decimal = _ZERO
     fills: list[Fill] = field(default_factory=list)
     checked: int = 0
+    triggered: int | None = None
 
     @property
     def open(self) -> bool:
         """True while it may still be filled or cancelled."""
         return self.status in ("new", "partly filled")
+
+    @property
+    def waiting(self) -> bool:
+        """True while it waits for its trigger."""
+        return self.open and self.request.trigger is not None and self.triggered is None
 
     @property
     def remaining(self) -> Decimal:
@@ -109,11 +179,12 @@ def take(
 
 
 def need(request: OrderRequest, amount: Decimal, taken: list[tuple[Decimal, Decimal]]) -> Decimal:
-    """Return what must be free: the amount to sell, or what buying it costs at its limit or on the book."""
+    """Return what spot needs free: the amount to sell, or what buying it costs: at limit, trigger or book."""
     if request.side == "sell":
         return amount
-    if request.price is not None:
-        return money(request.price * amount, ROUND_UP)
+    limit = request.price if request.price is not None or taken else request.trigger
+    if limit is not None:
+        return money(limit * amount, ROUND_UP)
     return sum((money(price * size) for price, size in taken), _ZERO)
 
 
@@ -125,3 +196,8 @@ def fits(value: Decimal, step: Decimal) -> bool:
 def money(value: Decimal, rounding: str = ROUND_DOWN) -> Decimal:
     """Return an amount in whole units of the eighth digit, the smallest that a venue books."""
     return value.quantize(_UNIT, rounding=rounding, context=_WIDE)
+
+
+def part_of(value: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Return a part of an amount of money, in whole units; all of it where the part is the whole."""
+    return value if part == whole else money(_WIDE.divide(_WIDE.multiply(value, part), whole))

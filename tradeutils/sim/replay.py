@@ -14,10 +14,11 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.errors import CandleFileError, DataError, UsageError
 from tradeutils.history import discover, read_candles
 from tradeutils.model import Candles
+from tradeutils.model.candles import Column
 from tradeutils.sim.bars import Klines, aggregate, describe
 from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.market import Market
-from tradeutils.timeframe import Timeframe
+from tradeutils.timeframe import Timeframe, Times
 
 __all__ = ["ReplayMarket", "read_folder"]
 
@@ -36,7 +37,8 @@ class ReplayMarket(Market):
     Parameters
     ----------
     candles : mapping of symbol to Candles
-        ``"BTC/USDT"`` or a perpetual such as ``"BTC/USDT:USDT"``, which is served as the spot market.
+        ``"BTC/USDT"``, or a linear swap such as ``"BTC/USDT:USDT"``; its index is the spot market where that is given
+        too. Any other contract is served as the spot market of its pair.
     instruments : iterable of Instrument, optional
         The rules of the markets, and markets without candles beside them. Default: steps that the candles' own
         numbers show, five digits of the price at least, and a least cost of 5 quote units.
@@ -74,6 +76,35 @@ class ReplayMarket(Market):
         """Return the timeframe of the candles given."""
         return self._frames.get(market) or _timeframe.parse("1m")
 
+    def mark_of(self, market: str) -> str:
+        """Return the swap itself: its mark is its own price."""
+        return market
+
+    def index_of(self, market: str) -> str:
+        """Return the spot market of the swap's pair where it is replayed too, else the swap itself."""
+        spot = self.instruments[market].name
+        return spot if spot in self._base else market
+
+    def listed(self, market: str) -> int:
+        """Return when the first candle opens; never, without candles."""
+        series = self._base.get(market)
+        return self.now if series is None else int(series.time[0])
+
+    def premium(self, market: str, times: Times) -> Column:
+        """Return what the swap cost more than its index by the candles that had closed; 0 where one had none."""
+        swap, index = (self._closes(name, times) for name in (market, self.index_of(market)))
+        ratio = np.divide(swap, index, out=np.ones(len(times)), where=(swap > 0) & (index > 0))
+        return ratio - 1
+
+    def _closes(self, market: str, times: Times) -> Column:
+        """Return the close of the last candle that had closed at each moment, 0 where there was none."""
+        series = self._base.get(market)
+        if series is None:
+            return np.zeros(len(times))
+        rows = np.searchsorted(self._frames[market].shift(series.time), times, side="right")
+        closes: Column = np.concatenate(([0.0], series.close))[rows]
+        return closes
+
     def ordinal(self, market: str, time: int) -> int:
         """Return how many candles open before ``time``."""
         series = self._base.get(market)
@@ -98,7 +129,7 @@ class ReplayMarket(Market):
         if known is None:
             base, own = self._base.get(market), self.frame(market)
             candles = _empty(frame) if base is None or not own.divides(frame) else base
-            instrument = self.instruments[market]
+            instrument = self._rules[market]
             known = aggregate(describe(candles, instrument), frame, instrument)
             self._resampled[market, frame.name] = known
         return known
@@ -118,7 +149,12 @@ def _empty(frame: Timeframe) -> Candles:
 
 
 def _id_of(symbol: str) -> str:
-    return "".join(_assets_of(symbol))
+    return "".join(_assets_of(symbol)) + ("-PERP" if _is_swap(symbol) else "")
+
+
+def _is_swap(symbol: str) -> bool:
+    pair, _, settle = symbol.partition(":")
+    return bool(settle) and pair.partition("/")[2] == settle
 
 
 def _assets_of(symbol: str) -> tuple[str, str]:
@@ -163,6 +199,8 @@ def _instrument_of(symbol: str, candles: Candles) -> Instrument:
         min_amount=Decimal(1).scaleb(-amount),
         min_cost=Decimal("0.0001") if quote == "BTC" else Decimal(5),
         listed=int(candles.time[0]),
+        kind="linear" if _is_swap(symbol) else "spot",
+        settle=quote if _is_swap(symbol) else None,
     )
 
 

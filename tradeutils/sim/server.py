@@ -24,7 +24,8 @@ from tradeutils.errors import UnknownName, UsageError
 from tradeutils.logs import get_logger
 from tradeutils.model import Candles
 from tradeutils.sim.binance import BinanceDialect, read_exchange_info
-from tradeutils.sim.catalogue import generated_instruments
+from tradeutils.sim.bybit import BybitDialect
+from tradeutils.sim.catalogue import generated_instruments, generated_swaps
 from tradeutils.sim.clock import VirtualClock
 from tradeutils.sim.control import Control, may_control
 from tradeutils.sim.delivery import UNSEEN, deliver
@@ -36,14 +37,23 @@ from tradeutils.sim.kraken import KrakenDialect
 from tradeutils.sim.ledger import DEFAULT_ACCOUNT, Ledger, SimulatedAccount
 from tradeutils.sim.limits import Gate, Limits
 from tradeutils.sim.market import Market
+from tradeutils.sim.okx import OkxDialect
 from tradeutils.sim.replay import ReplayMarket, read_folder
 from tradeutils.sim.usage import RequestLog, RequestRecord
 from tradeutils.timeframe import Instant
 
 __all__ = ["VENUES", "SimulatedVenue"]
 
-VENUES: Final = ("binance", "kraken")
+_DIALECTS: Final[Mapping[str, type[Dialect]]] = {
+    "binance": BinanceDialect,
+    "bybit": BybitDialect,
+    "kraken": KrakenDialect,
+    "okx": OkxDialect,
+}
+VENUES: Final = tuple(_DIALECTS)
 """The venues whose dialect is spoken."""
+
+_DEFAULT_SWAPS: Final = 10
 
 _MAX_BODY: Final = 1 << 20
 _MAX_LINE: Final = 1 << 16  # a request for the tickers of 2000 symbols is 40 kB of address
@@ -70,9 +80,14 @@ class SimulatedVenue:
     Parameters
     ----------
     venue : str
-        Whose interface it speaks: ``"binance"`` or ``"kraken"`` (spot REST).
+        Whose REST interface it speaks, one of `VENUES`: ``"binance"`` (spot and USD-M), ``"bybit"`` and
+        ``"okx"`` (spot and linear), ``"kraken"`` (spot).
     symbols : int or sequence of str
-        Of a generated market: how many symbols, or which.
+        Of a generated market: how many spot symbols, or which.
+    linear : int or sequence of str, optional
+        Of a generated market: how many linear perpetual swaps, or which: ``["BTC/USDT:USDT"]``, short
+        ``["BTC/USDT"]``. Default: 10, or ``symbols`` where that is less; none where symbols are named, where markets
+        are listed by ``exchange_info``, and in a dialect that has no swaps.
     seed : int
         All that is made up depends on it: with a frozen clock, one seed and one request give one reply.
     candles : path or mapping of symbol to Candles, optional
@@ -128,6 +143,7 @@ class SimulatedVenue:
         venue: str = "binance",
         *,
         symbols: int | Sequence[str] = 50,
+        linear: int | Sequence[str] | None = None,
         seed: int = 7,
         candles: str | os.PathLike[str] | Mapping[str, Candles] | None = None,
         now: Instant | None = None,
@@ -146,7 +162,10 @@ class SimulatedVenue:
         self._host, self._port = _checked_address(host, port)
         listing = None if exchange_info is None else read_exchange_info(exchange_info)
         self.name = venue
-        self.market = _market(symbols, seed, candles, listing)
+        if linear is None:
+            most = _DEFAULT_SWAPS if listing is None and _DIALECTS[venue].linear else 0
+            linear = min(most, symbols) if isinstance(symbols, int) else 0
+        self.market = _market(symbols, linear, seed, candles, listing)
         if skew is None:
             self.clock = VirtualClock(self.market.now if now is None else now, speed=speed, strict=strict_time)
         else:
@@ -157,13 +176,10 @@ class SimulatedVenue:
         self.ledger = Ledger(self.market, self.accounts)
         self.requests = RequestLog()
         self.faults = Faults()
-        self.gate = Gate(Limits() if limits is None else limits)
+        self.gate = Gate(Limits.of(venue) if limits is None else limits)
         self._controlled = control
         self._desk = Control(self.clock, self.requests, self.faults, self.gate)
-        state = Venue(self.market, self.clock, self.ledger, self.gate)
-        self._dialect: Dialect = (
-            BinanceDialect(state, exchange_info=listing) if venue == "binance" else KrakenDialect(state)
-        )
+        self._dialect = _DIALECTS[venue](Venue(self.market, self.clock, self.ledger, self.gate, listing))
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -311,6 +327,7 @@ def _checked_address(host: str, port: int) -> tuple[str, int]:
 
 def _market(
     symbols: int | Sequence[str],
+    linear: int | Sequence[str],
     seed: int,
     candles: str | os.PathLike[str] | Mapping[str, Candles] | None,
     listing: bytes | None,
@@ -319,7 +336,8 @@ def _market(
         raise UsageError(f"seed was {seed!r}; give a whole number")
     listed = None if listing is None else instruments_of_listing(_parsed(listing))
     if candles is None:
-        return GeneratedMarket(generated_instruments(symbols) if listed is None else listed, seed=seed)
+        spot = generated_instruments(symbols) if listed is None else listed
+        return GeneratedMarket([*spot, *generated_swaps(linear)], seed=seed)
     given = candles if isinstance(candles, Mapping) else read_folder(candles)
     return ReplayMarket(given, instruments=listed, seed=seed)
 

@@ -1,4 +1,4 @@
-"""Binance's spot REST interface, as ccxt's own class speaks to it."""
+"""Binance's REST interface, spot and USD-M futures, as ccxt's own class speaks to it."""
 
 from tradeutils.sim.binance.dialect import BinanceDialect
 from tradeutils.sim.binance.listing import read_exchange_info

@@ -10,17 +10,21 @@ import hashlib
 import hmac
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final
 
 import orjson
 
+from tradeutils.sim.binance import futures
 from tradeutils.sim.binance import parameters as p
-from tradeutils.sim.binance.account import NEW_ORDER, AccountData
+from tradeutils.sim.binance.account import AccountData
+from tradeutils.sim.binance.endpoints import Endpoint, public, signed
 from tradeutils.sim.binance.errors import BinanceError, of_refusal, spelt
+from tradeutils.sim.binance.futures_account import FuturesAccount
+from tradeutils.sim.binance.futures_data import FuturesData
+from tradeutils.sim.binance.futures_orders import FuturesOrders
 from tradeutils.sim.binance.listing import describe_instrument, describe_limits
 from tradeutils.sim.binance.market_data import MarketData, depth_weight, tickers_weight
+from tradeutils.sim.binance.spot_orders import NEW_ORDER, SpotOrders
 from tradeutils.sim.dialect import Call, Reply, Venue
 from tradeutils.sim.ledger import SimulatedAccount
 from tradeutils.sim.limits import Refusal
@@ -32,6 +36,7 @@ _RECV_WINDOW: Final = (5_000, 60_000)
 _NGINX: Final = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
 )
+_NO_HEADERS: Final = ("funding", "data")  # pools whose counts are not told
 _REASONS: Final = {
     400: "400 Bad Request",
     404: "404 Not Found",
@@ -39,56 +44,39 @@ _REASONS: Final = {
     413: "413 Request Entity Too Large",
 }
 
-_NEW_ORDER: Final = ("POST", "/api/v3/order")
-
-Weight = int | Callable[[dict[str, Any]], int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
-    """An endpoint: ``answer`` takes the parameters and, where it is signed, the account before them."""
-
-    answer: Callable[..., Any]
-    weight: Weight
-    parameters: Sequence[p.Parameter]
-    security: Literal["none", "key", "signed"]
-
-    def weigh(self, values: dict[str, Any]) -> int:
-        return self.weight if isinstance(self.weight, int) else self.weight(values)
-
 
 class BinanceDialect:
     """
-    Answers calls as Binance's spot API does.
+    Answers calls as Binance's spot and USD-M futures APIs do.
 
     Parameters
     ----------
     venue : Venue
-        The market, the clock and the accounts.
-    exchange_info : bytes, optional
-        A recorded ``exchangeInfo`` reply to serve as it is; the venue's instruments are those it lists.
+        The market, the clock and the accounts. Its listing is served as it is; its instruments are those listed there.
 
     Notes
     -----
-    Not spoken: stop, iceberg and list orders, cancel-replace, self-trade prevention, user data streams, time zones of
-    klines. Nothing is finer than a minute, so klines of ``1s`` are an empty list, as are the ``fapi`` and ``dapi``
-    markets.
+    Not spoken: iceberg, trailing and list orders, cancel-replace, self-trade prevention, user data streams, time zones
+    of klines; of the futures batch orders, hedge mode, isolated margin and liquidation. Nothing is finer than a minute,
+    so klines of ``1s`` are an empty list, as are the ``dapi`` markets. Spot and futures pay from one wallet, which both
+    tell of.
     """
 
-    name = "binance"
+    linear: ClassVar = True
 
-    def __init__(self, venue: Venue, *, exchange_info: bytes | None = None) -> None:
+    def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._data = MarketData(venue)
         self._account = AccountData(venue, self._data)
-        self._recorded = exchange_info
+        self._orders = SpotOrders(venue, self._data)
+        self._recorded = venue.listing
         self._listed: dict[str, Any] | None = None
         self._gate = venue.gate
         self._limits = describe_limits(venue.gate.limits)
         self._endpoints = {**self._public(), **self._signed(), **self._wallet(), **self._derivatives()}
         self._paths = {path for _, path in self._endpoints}
 
-    def _public(self) -> dict[tuple[str, str], _Endpoint]:
+    def _public(self) -> dict[tuple[str, str], Endpoint]:
         data, which = self._data, (p.symbol(), p.symbols())
         one, limit, start, end = p.symbol(mandatory=True), p.long("limit"), p.long("startTime"), p.long("endTime")
         klines = (one, p.interval(), start, end, p.text("timeZone"), limit)
@@ -99,69 +87,70 @@ class BinanceDialect:
             p.choice("symbolStatus", ("TRADING", "HALT", "BREAK"), -1122),
         )  # fmt: skip
         return {
-            ("GET", "/api/v3/ping"): _Endpoint(data.ping, 1, (), "none"),
-            ("GET", "/api/v3/time"): _Endpoint(data.time, 1, (), "none"),
-            ("GET", "/api/v3/exchangeInfo"): _Endpoint(self._listing, 20, listing, "none"),
-            ("GET", "/api/v3/klines"): _Endpoint(data.klines, 2, klines, "none"),
-            ("GET", "/api/v3/uiKlines"): _Endpoint(data.klines, 2, klines, "none"),
-            ("GET", "/api/v3/ticker/24hr"): _Endpoint(data.day, tickers_weight, (*which, day_type), "none"),
-            ("GET", "/api/v3/ticker/price"): _Endpoint(data.price, several, which, "none"),
-            ("GET", "/api/v3/ticker/bookTicker"): _Endpoint(data.book_ticker, several, which, "none"),
-            ("GET", "/api/v3/avgPrice"): _Endpoint(data.average, 2, (one,), "none"),
-            ("GET", "/api/v3/depth"): _Endpoint(data.depth, depth_weight, (one, limit), "none"),
-            ("GET", "/api/v3/trades"): _Endpoint(data.trades, 25, (one, limit), "none"),
-            ("GET", "/api/v3/historicalTrades"): _Endpoint(data.trades, 25, (one, limit, p.long("fromId")), "key"),
-            ("GET", "/api/v3/aggTrades"): _Endpoint(
+            ("GET", "/api/v3/ping"): public(data.ping, 1),
+            ("GET", "/api/v3/time"): public(data.time, 1),
+            ("GET", "/api/v3/exchangeInfo"): Endpoint(self._listing, 20, listing, "none"),
+            ("GET", "/api/v3/klines"): Endpoint(data.klines, 2, klines, "none"),
+            ("GET", "/api/v3/uiKlines"): Endpoint(data.klines, 2, klines, "none"),
+            ("GET", "/api/v3/ticker/24hr"): Endpoint(data.day, tickers_weight, (*which, day_type), "none"),
+            ("GET", "/api/v3/ticker/price"): Endpoint(data.price, several, which, "none"),
+            ("GET", "/api/v3/ticker/bookTicker"): Endpoint(data.book_ticker, several, which, "none"),
+            ("GET", "/api/v3/avgPrice"): Endpoint(data.average, 2, (one,), "none"),
+            ("GET", "/api/v3/depth"): Endpoint(data.depth, depth_weight, (one, limit), "none"),
+            ("GET", "/api/v3/trades"): Endpoint(data.trades, 25, (one, limit), "none"),
+            ("GET", "/api/v3/historicalTrades"): Endpoint(data.trades, 25, (one, limit, p.long("fromId")), "key"),
+            ("GET", "/api/v3/aggTrades"): Endpoint(
                 data.aggregated_trades, 4, (one, p.long("fromId"), start, end, limit), "none"
             ),
         }
 
-    def _signed(self) -> dict[tuple[str, str], _Endpoint]:
-        account, one = self._account, p.symbol(mandatory=True)
+    def _signed(self) -> dict[tuple[str, str], Endpoint]:
+        account, orders, one = self._account, self._orders, p.symbol(mandatory=True)
         start, end, limit = p.long("startTime"), p.long("endTime"), p.long("limit")
         number, name = p.long("orderId"), p.client_id("origClientOrderId")
         restrictions = p.choice("cancelRestrictions", ("ONLY_NEW", "ONLY_PARTIALLY_FILLED"), -1130)
         cancel = (one, number, name, p.client_id("newClientOrderId"), restrictions)
         return {
-            ("GET", "/api/v3/account"): _signed(account.account, 20, p.boolean("omitZeroBalances")),
-            ("GET", "/api/v3/account/commission"): _signed(account.commission, 20, one),
-            ("POST", "/api/v3/order"): _signed(account.new_order, 1, *NEW_ORDER),
-            ("POST", "/api/v3/order/test"): _signed(account.check_order, 1, *NEW_ORDER),
-            ("GET", "/api/v3/order"): _signed(account.order, 4, one, number, name),
-            ("DELETE", "/api/v3/order"): _signed(account.cancel_order, 1, *cancel),
-            ("DELETE", "/api/v3/openOrders"): _signed(account.cancel_all, 1, one),
-            ("GET", "/api/v3/openOrders"): _signed(
-                account.open_orders, lambda values: 6 if "symbol" in values else 80, p.symbol()
+            ("GET", "/api/v3/account"): signed(account.account, 20, p.boolean("omitZeroBalances")),
+            ("GET", "/api/v3/account/commission"): signed(account.commission, 20, one),
+            ("POST", "/api/v3/order"): signed(orders.new_order, 1, *NEW_ORDER, places=True),
+            ("POST", "/api/v3/order/test"): signed(orders.check_order, 1, *NEW_ORDER),
+            ("GET", "/api/v3/order"): signed(orders.order, 4, one, number, name),
+            ("DELETE", "/api/v3/order"): signed(orders.cancel_order, 1, *cancel),
+            ("DELETE", "/api/v3/openOrders"): signed(orders.cancel_all, 1, one),
+            ("GET", "/api/v3/openOrders"): signed(
+                orders.open_orders, lambda values: 6 if "symbol" in values else 80, p.symbol()
             ),
-            ("GET", "/api/v3/allOrders"): _signed(account.all_orders, 20, one, number, start, end, limit),
-            ("GET", "/api/v3/myTrades"): _signed(
-                account.my_trades,
+            ("GET", "/api/v3/allOrders"): signed(orders.all_orders, 20, one, number, start, end, limit),
+            ("GET", "/api/v3/myTrades"): signed(
+                orders.my_trades,
                 lambda values: 5 if "orderId" in values else 20,
                 *(one, number, start, end, p.long("fromId"), limit),
             ),
-            ("GET", "/api/v3/rateLimit/order"): _signed(self._order_usage, 40),
+            ("GET", "/api/v3/rateLimit/order"): signed(self._order_usage, 40),
         }
 
-    def _wallet(self) -> dict[tuple[str, str], _Endpoint]:
+    def _wallet(self) -> dict[tuple[str, str], Endpoint]:
         account = self._account
         return {
-            ("GET", "/sapi/v1/system/status"): _Endpoint(lambda _: {"status": 0, "msg": "normal"}, 1, (), "none"),
-            ("GET", "/sapi/v1/capital/config/getall"): _signed(account.coins, 10),
-            ("GET", "/sapi/v1/margin/allPairs"): _signed(account.margin_pairs, 1, p.symbol()),
-            ("GET", "/sapi/v1/margin/isolated/allPairs"): _signed(account.margin_pairs, 10, p.symbol()),
-            ("GET", "/sapi/v1/asset/tradeFee"): _signed(account.trade_fee, 1, p.symbol()),
+            ("GET", "/sapi/v1/system/status"): public(lambda _: {"status": 0, "msg": "normal"}, 1),
+            ("GET", "/sapi/v1/capital/config/getall"): signed(account.coins, 10),
+            ("GET", "/sapi/v1/margin/allPairs"): signed(account.margin_pairs, 1, p.symbol()),
+            ("GET", "/sapi/v1/margin/isolated/allPairs"): signed(account.margin_pairs, 10, p.symbol()),
+            ("GET", "/sapi/v1/asset/tradeFee"): signed(account.trade_fee, 1, p.symbol()),
         }
 
-    def _derivatives(self) -> dict[tuple[str, str], _Endpoint]:
+    def _derivatives(self) -> dict[tuple[str, str], Endpoint]:
         empty = {"timezone": "UTC", "rateLimits": [], "exchangeFilters": [], "assets": [], "symbols": []}
-        made: dict[tuple[str, str], _Endpoint] = {}
-        for kind in ("fapi", "dapi"):
-            made["GET", f"/{kind}/v1/ping"] = _Endpoint(self._data.ping, 1, (), "none")
-            made["GET", f"/{kind}/v1/time"] = _Endpoint(self._data.time, 1, (), "none")
-            made["GET", f"/{kind}/v1/exchangeInfo"] = _Endpoint(
-                lambda values: {**empty, **self._data.time(values)}, 1, (), "none"
-            )
-        return made
+        data = FuturesData(self._venue)
+        return {
+            **futures.public_endpoints(data),
+            **futures.account_endpoints(FuturesAccount(self._venue, data)),
+            **futures.order_endpoints(FuturesOrders(self._venue, data)),
+            ("GET", "/dapi/v1/ping"): public(self._data.ping, 1),
+            ("GET", "/dapi/v1/time"): public(self._data.time, 1),
+            ("GET", "/dapi/v1/exchangeInfo"): public(lambda values: {**empty, **self._data.time(values)}, 1),
+        }
 
     def respond(self, call: Call) -> Reply:
         """Answer a call; whatever is wrong with it is answered as Binance does."""
@@ -185,26 +174,26 @@ class BinanceDialect:
                 raise wrong
             if account is None:
                 answer = endpoint.answer(values)
-            elif (call.method, call.path) != _NEW_ORDER:
+            elif not endpoint.places:
                 answer = endpoint.answer(account, values)
             else:
-                answer = self._place(endpoint, account, values, headers)
-                order = answer["clientOrderId"]
+                answer = self._place(endpoint, account, values, headers, _pool(call.path) or "api")
+                order = answer.get("clientOrderId") or answer.get("clientAlgoId")
         except BinanceError as error:
             status, answer = error.status, {"code": error.code, "msg": error.message}
         body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
         return Reply(status, body, headers, weight=weight, route=call.path, order=order)
 
     def _place(
-        self, endpoint: _Endpoint, account: SimulatedAccount, values: dict[str, Any], headers: dict[str, str]
+        self, endpoint: Endpoint, account: SimulatedAccount, values: dict[str, Any], headers: dict[str, str], pool: str
     ) -> Any:
         """Place an order of an account that may still place one, and tell in the headers how many it placed."""
-        window = self._gate.too_many_orders(account.key)
+        window = self._gate.too_many_orders(account.key, pool)
         if window is not None:
             message = f"Too many new orders; current limit is {window.limit} orders per {spelt(window)}."
             raise BinanceError(-1015, message=message, status=429)
         answer = endpoint.answer(account, values)
-        used = self._gate.order(account.key)
+        used = self._gate.order(account.key, pool)
         headers |= {f"x-mbx-order-count-{window}": str(count) for window, count in used.items()}
         return answer
 
@@ -216,7 +205,7 @@ class BinanceDialect:
         page = _NGINX.format(_REASONS.get(status, str(status)))
         return Reply(status, page.encode(), content_type="text/html")
 
-    def _admit(self, endpoint: _Endpoint, call: Call) -> tuple[dict[str, Any], SimulatedAccount | None]:
+    def _admit(self, endpoint: Endpoint, call: Call) -> tuple[dict[str, Any], SimulatedAccount | None]:
         """Return the parameters of a call and, where it is signed, whose it is."""
         raw = p.raw_parameters(call)
         key = call.headers.get("x-mbx-apikey", "")
@@ -243,12 +232,14 @@ class BinanceDialect:
 
     def _count(self, call: Call, weight: int) -> tuple[dict[str, str], Refusal | None]:
         """Count a call towards what its address may ask; return the headers that tell, and the refusal if any."""
-        if not call.path.startswith(("/api/", "/sapi/")):
+        pool = _pool(call.path)
+        if pool is None:
             return {}, None
-        wallet = call.path.startswith("/sapi/")
-        used, refusal = self._gate.charge(call.remote, weight, "sapi" if wallet else "api")
+        used, refusal = self._gate.charge(call.remote, 1 if pool in _NO_HEADERS else weight, pool)
+        if pool in _NO_HEADERS:
+            return {}, refusal
         name, count = next((name, str(count)) for name, count in used.items())
-        if wallet:
+        if pool == "sapi":
             return {f"x-sapi-used-ip-weight-{name}": count}, refusal
         return {"x-mbx-used-weight": count, f"x-mbx-used-weight-{name}": count}, refusal
 
@@ -278,9 +269,13 @@ class BinanceDialect:
             "serverTime": 0,
             "rateLimits": self._limits,
             "exchangeFilters": [],
-            "symbols": [describe_instrument(instrument) for instrument in self._venue.market.instruments.values()],
+            "symbols": [describe_instrument(instrument) for instrument in self._venue.market.traded("spot").values()],
         }
 
 
-def _signed(answer: Callable[..., Any], weight: Weight, *parameters: p.Parameter) -> _Endpoint:
-    return _Endpoint(answer, weight, (*parameters, *p.SIGNED), "signed")
+def _pool(path: str) -> str | None:
+    """Return by whose limits a call is counted; ``None`` where it is not."""
+    if path.startswith(("/fapi/v1/fundingRate", "/fapi/v1/fundingInfo")):
+        return "funding"
+    name = path.split("/")[1]
+    return {"api": "api", "sapi": "sapi", "fapi": "fapi", "futures": "data"}.get(name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Final
 
 from tradeutils.sim.limits import Refusal
 from tradeutils.sim.usage import Window
 
-__all__ = ["BinanceError", "interval", "of_refusal", "of_refused_order", "spelt"]
+__all__ = ["BinanceError", "interval", "of_refusal", "of_refused_order", "of_refused_swap_order", "spelt"]
 
 _MESSAGES: Final = {
     -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
@@ -36,6 +37,16 @@ _MESSAGES: Final = {
     -2013: "Order does not exist.",
     -2014: "API-key format invalid.",
     -2015: "Invalid API-key, IP, or permissions for action.",
+    -4021: "Invalid depth limit: {}; valid limits are {}.",
+    -4028: "Leverage {} is not valid",
+    -4045: "Reach max stop order limit.",
+    -4046: "No need to change margin type.",
+    -4060: "Invalid position side.",
+    -4061: "Order's position side does not match user's setting.",
+    -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
+    -4137: "Quantity must be zero with closePosition equals true",
+    -4166: "Search window is restricted to recent 7 days only.",
+    -4168: "Unable to adjust to isolated-margin mode.",
 }
 _USE_STREAMS: Final = "Please use WebSocket Streams for live updates to avoid {}."
 _STATUS: Final = {-1007: 408, -2014: 401, -2015: 401}
@@ -44,6 +55,24 @@ _REFUSED: Final = {
     "duplicate": (-2010, "Duplicate order sent."),
     "would take": (-2010, "Order would immediately match and take."),
     "closed": (-1013, "Market is closed."),
+    "would trigger": (-2010, "Stop price would trigger immediately."),
+    "empty book": (-1112, "No orders on book for symbol."),
+}
+_REFUSED_SWAP: Final = {
+    "margin": (-2019, "Margin is insufficient."),
+    "would trigger": (-2021, "Order would immediately trigger."),
+    "reduce only": (-2022, "ReduceOnly Order is rejected."),
+    "MAX_NUM_ORDERS": (-2025, "Reach max open order limit."),
+    "LOT_SIZE": (-1111, "Precision is over the maximum defined for this asset."),
+    "PRICE_FILTER": (-4014, "Price not increased by tick size."),
+    "duplicate": (-4116, "ClientOrderId is duplicated."),
+    "PERCENT_PRICE_BY_SIDE": (-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit."),
+    "closed": (-4140, "Invalid symbol status for opening position."),
+    "would take": (
+        -5022,
+        "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be "
+        "recorded in the order history",
+    ),
     "empty book": (-1112, "No orders on book for symbol."),
 }
 
@@ -61,6 +90,15 @@ class BinanceError(Exception):
 def of_refused_order(reason: str) -> BinanceError:
     """Return how Binance words the reason of an `OrderRefused`."""
     code, message = _REFUSED.get(reason, (-1013, f"Filter failure: {reason}"))
+    return BinanceError(code, message=message)
+
+
+def of_refused_swap_order(reason: str, least: Decimal) -> BinanceError:
+    """Return how the futures word the reason of an `OrderRefused`; ``least`` is the least notional of the market."""
+    if reason == "NOTIONAL":
+        message = f"Order's notional must be no smaller than {least:f} (unless you choose reduce only)."
+        return BinanceError(-4164, message=message)
+    code, message = _REFUSED_SWAP[reason]
     return BinanceError(code, message=message)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,9 +16,27 @@ from tradeutils.sim.binance.errors import interval
 from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.limits import Limits
 
-__all__ = ["ORDER_TYPES", "describe_instrument", "describe_limits", "fixed", "read_exchange_info"]
+__all__ = [
+    "MAX_WAITING",
+    "MAX_WAITING_SWAP",
+    "ORDER_TYPES",
+    "describe_futures_limits",
+    "describe_instrument",
+    "describe_limits",
+    "describe_swap",
+    "fixed",
+    "read_exchange_info",
+]
 
-ORDER_TYPES: Final = ("LIMIT", "LIMIT_MAKER", "MARKET")
+ORDER_TYPES: Final = (
+    "LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT",
+)  # fmt: skip
+_SWAP_ORDER_TYPES: Final = ("LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET")
+_NEVER_DELIVERED: Final = 4_133_404_800_000  # the date that a perpetual has
+MAX_WAITING: Final = 5
+"""Orders of an account in one spot market that wait for their triggers."""
+MAX_WAITING_SWAP: Final = 10
+"""The same of a swap."""
 _MAX_BYTES: Final = 1 << 28
 
 
@@ -35,6 +53,21 @@ def describe_limits(limits: Limits) -> list[dict[str, Any]]:
         ("ORDERS", 86_400, limits.orders_day),
         ("RAW_REQUESTS", limits.requests_window, limits.requests),
     )
+    return _limit_rows(told)
+
+
+def describe_futures_limits(limits: Limits) -> list[dict[str, Any]]:
+    """Return the limits of the futures as their ``exchangeInfo`` tells them."""
+    return _limit_rows(
+        (
+            ("REQUEST_WEIGHT", limits.window, limits.futures_weight),
+            ("ORDERS", 60, limits.futures_orders_minute),
+            ("ORDERS", limits.orders_window, limits.futures_orders),
+        )
+    )
+
+
+def _limit_rows(told: Iterable[tuple[str, float, int]]) -> list[dict[str, Any]]:
     rows = []
     for kind, seconds, limit in told:
         number, unit = interval(seconds)
@@ -73,6 +106,46 @@ def describe_instrument(instrument: Instrument) -> dict[str, Any]:
     }
 
 
+def describe_swap(instrument: Instrument, listed: int) -> dict[str, Any]:
+    """Return a swap as an entry of the futures' ``exchangeInfo``; ``listed`` is when it was."""
+    tick, step = f"{instrument.price_step:f}", f"{instrument.amount_step:f}"
+    lot = {"minQty": f"{instrument.min_amount:f}", "maxQty": f"{instrument.max_amount:f}", "stepSize": step}
+    return {
+        "symbol": instrument.name,
+        "pair": instrument.name,
+        "contractType": "PERPETUAL",
+        "deliveryDate": _NEVER_DELIVERED,
+        "onboardDate": listed,
+        "status": "TRADING" if instrument.active else "SETTLING",
+        "maintMarginPercent": "2.5000",
+        "requiredMarginPercent": "5.0000",
+        "baseAsset": instrument.base,
+        "quoteAsset": instrument.quote,
+        "marginAsset": instrument.settle,
+        "pricePrecision": instrument.price_decimals,
+        "quantityPrecision": instrument.amount_decimals,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": [],
+        "triggerProtect": "0.0500",
+        "liquidationFee": "0.015000",
+        "marketTakeBound": "0.05",
+        "maxMoveOrderLimit": 10_000,
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000000", "tickSize": tick},
+            {"filterType": "LOT_SIZE", **lot},
+            {"filterType": "MARKET_LOT_SIZE", **lot},
+            {"filterType": "MAX_NUM_ORDERS", "limit": 200},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": MAX_WAITING_SWAP},
+            {"filterType": "MIN_NOTIONAL", "notional": f"{instrument.min_cost:f}"},
+            {"filterType": "PERCENT_PRICE", "multiplierUp": "5", "multiplierDown": "0.2", "multiplierDecimal": "4"},
+        ],
+        "orderTypes": _SWAP_ORDER_TYPES,
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+    }
+
+
 def _filters(instrument: Instrument) -> list[dict[str, Any]]:
     tick, step = fixed(instrument.price_step), fixed(instrument.amount_step)
     most = fixed(instrument.max_amount)
@@ -98,7 +171,7 @@ def _filters(instrument: Instrument) -> list[dict[str, Any]]:
             "avgPriceMins": 5,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_WAITING},
     ]
 
 

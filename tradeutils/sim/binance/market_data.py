@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.model.candles import Column
-from tradeutils.sim.bars import TradeColumns
+from tradeutils.sim.bars import Klines, TradeColumns
 from tradeutils.sim.binance.errors import BinanceError
 from tradeutils.sim.dialect import Venue
-from tradeutils.sim.instruments import Instrument
+from tradeutils.sim.instruments import Instrument, Kind
 from tradeutils.sim.market import MAX_DEPTH
 
-__all__ = ["MarketData", "depth_weight", "tickers_weight"]
+__all__ = ["MarketData", "depth_weight", "number", "rows_of", "tickers_weight"]
 
 _MAX_ROWS: Final = 1_000
 _ZEROS: Final = tuple("." + "0" * 8 if digits == 0 else "0" * (8 - digits) for digits in range(9))
@@ -45,16 +45,21 @@ def _texts(values: Column, digits: int) -> list[str]:
     return [f"{value:.{digits}f}{zeros}" for value in values.tolist()]
 
 
-def _text(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """Return a number of so many digits as Binance writes it: with eight."""
     return f"{value:.{digits}f}{_ZEROS[digits]}"
 
 
 class MarketData:
     """The public endpoints, as plain values; every method takes the parameters of one call."""
 
+    kind: ClassVar[Kind] = "spot"
+    most_klines: ClassVar[int] = _MAX_ROWS
+
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._market = venue.market
+        self._traded = venue.market.traded(self.kind)
 
     def ping(self, _values: dict[str, Any]) -> Any:
         """Answer that the venue is there."""
@@ -66,7 +71,7 @@ class MarketData:
 
     def instrument(self, name: str) -> Instrument:
         """Return a market by Binance's name for it, or raise `BinanceError`."""
-        known = self._market.instruments.get(name)
+        known = self._traded.get(name)
         if known is None:
             raise BinanceError(-1121)
         return known
@@ -79,7 +84,7 @@ class MarketData:
             return [self.instrument(values["symbol"])]
         if "symbols" in values:
             return [self.instrument(name) for name in values["symbols"]]
-        return list(self._market.instruments.values())
+        return list(self._traded.values())
 
     def _each(self, values: dict[str, Any], describe: Any) -> Any:
         """Return what ``describe`` says of each chosen market: one object for ``symbol``, a list otherwise."""
@@ -92,17 +97,29 @@ class MarketData:
         instrument = self.instrument(values["symbol"])
         if values.get("timeZone", "0") not in ("0", "0:00", "00:00", "+0:00", "+00:00", "-0:00", "-00:00"):
             raise BinanceError(-1130, "timeZone")
-        now, end = self._venue.clock.now(), values.get("endTime")
-        klines = self._market.klines(
+        return self._candles(values, instrument, self._market.klines)
+
+    def _candles(
+        self,
+        values: dict[str, Any],
+        instrument: Instrument,
+        klines_of: Callable[..., Klines],
+        *,
+        shown: Instrument | None = None,
+    ) -> Any:
+        """Return the klines of an instrument in the digits of ``shown``, by default its own."""
+        end = values.get("endTime")
+        klines = klines_of(
             instrument.id,
             values["interval"],
-            now,
+            self._venue.clock.now(),
             since=values.get("startTime"),
             until=None if end is None else end + 1,
-            limit=_rows(values, 500, _MAX_ROWS),
+            limit=rows_of(values, 500, self.most_klines),
         )
         candles, frame = klines.candles, _timeframe.parse(values["interval"])
-        price, amount, cost = instrument.price_decimals, instrument.amount_decimals, instrument.cost_decimals
+        rules = instrument if shown is None else shown
+        price, amount, cost = rules.price_decimals, rules.amount_decimals, rules.cost_decimals
         return list(
             zip(
                 candles.time.tolist(),
@@ -134,23 +151,23 @@ class MarketData:
         digits, amounts = instrument.price_decimals, instrument.amount_decimals
         day, tops = self._market.day(instrument.id, now), self._top(instrument, now)
         if day is None:
-            return _nothing(instrument.id, now)
+            return _nothing(instrument.name, now)
         change = day.last - day.open
         mean = day.quote_volume / day.volume if day.volume else day.last
         return {
-            "symbol": instrument.id,
-            "priceChange": _text(change, digits),
+            "symbol": instrument.name,
+            "priceChange": number(change, digits),
             "priceChangePercent": f"{100 * change / day.open:.3f}",
             "weightedAvgPrice": f"{mean:.8f}",
-            "prevClosePrice": _text(day.open, digits),
-            "lastPrice": _text(day.last, digits),
-            "lastQty": _text(day.last_amount, amounts),
+            "prevClosePrice": number(day.open, digits),
+            "lastPrice": number(day.last, digits),
+            "lastQty": number(day.last_amount, amounts),
             **tops,
-            "openPrice": _text(day.open, digits),
-            "highPrice": _text(day.high, digits),
-            "lowPrice": _text(day.low, digits),
-            "volume": _text(day.volume, amounts),
-            "quoteVolume": _text(day.quote_volume, instrument.cost_decimals),
+            "openPrice": number(day.open, digits),
+            "highPrice": number(day.high, digits),
+            "lowPrice": number(day.low, digits),
+            "volume": number(day.volume, amounts),
+            "quoteVolume": number(day.quote_volume, instrument.cost_decimals),
             "openTime": day.since,
             "closeTime": day.until,
             "firstId": day.first_id,
@@ -164,7 +181,7 @@ class MarketData:
         top: dict[str, str] = {}
         for side, levels in (("bid", bids), ("ask", asks)):
             price, amount = levels[0].tolist() if len(levels) else (0.0, 0.0)
-            top[f"{side}Price"], top[f"{side}Qty"] = _text(price, digits), _text(amount, amounts)
+            top[f"{side}Price"], top[f"{side}Qty"] = number(price, digits), number(amount, amounts)
         return top
 
     def price(self, values: dict[str, Any]) -> Any:
@@ -174,11 +191,11 @@ class MarketData:
     def _price_of(self, instrument: Instrument, now: int) -> dict[str, Any]:
         last = self._market.last(instrument.id, now)
         price = float(last.price[0]) if len(last) else 0.0
-        return {"symbol": instrument.id, "price": _text(price, instrument.price_decimals)}
+        return {"symbol": instrument.name, "price": number(price, instrument.price_decimals)}
 
     def book_ticker(self, values: dict[str, Any]) -> Any:
         """Return best bids and asks."""
-        return self._each(values, lambda instrument, now: {"symbol": instrument.id, **self._top(instrument, now)})
+        return self._each(values, lambda instrument, now: {"symbol": instrument.name, **self._top(instrument, now)})
 
     def average(self, values: dict[str, Any]) -> Any:
         """Return the mean price of the last five minutes."""
@@ -189,7 +206,7 @@ class MarketData:
     def depth(self, values: dict[str, Any]) -> Any:
         """Return the order book; more than 5000 levels are cut."""
         instrument, now = self.instrument(values["symbol"]), self._venue.clock.now()
-        sides = self._market.book(instrument.id, now, _rows(values, 100, MAX_DEPTH))
+        sides = self._market.book(instrument.id, now, rows_of(values, 100, MAX_DEPTH))
         digits, amounts = instrument.price_decimals, instrument.amount_decimals
         bids, asks = (list(zip(_texts(side[:, 0], digits), _texts(side[:, 1], amounts), strict=True)) for side in sides)
         return {"lastUpdateId": now // 1000, "bids": bids, "asks": asks}
@@ -201,7 +218,7 @@ class MarketData:
             instrument.id,
             self._venue.clock.now(),
             from_id=values.get("fromId"),
-            limit=_rows(values, 500, _MAX_ROWS),
+            limit=rows_of(values, 500, _MAX_ROWS),
         )
         ids, prices, amounts, costs, times, makers = self._trade_columns(instrument, trades)
         names = ("id", "price", "qty", "quoteQty", "time", "isBuyerMaker", "isBestMatch")
@@ -219,7 +236,7 @@ class MarketData:
             from_id=values.get("fromId"),
             since=values.get("startTime"),
             until=end,
-            limit=_rows(values, 500, _MAX_ROWS),
+            limit=rows_of(values, 500, _MAX_ROWS),
         )
         ids, prices, amounts, _, times, makers = self._trade_columns(instrument, trades)
         return [
@@ -238,7 +255,7 @@ class MarketData:
         )
 
 
-def _rows(values: dict[str, Any], default: int, most: int) -> int:
+def rows_of(values: dict[str, Any], default: int, most: int) -> int:
     """Return how many rows to answer with: a limit above the most is cut, 0 is not valid."""
     limit = int(values.get("limit", default))
     if limit == 0:

@@ -22,6 +22,7 @@ __all__ = [
     "choice",
     "client_id",
     "decimal",
+    "futures_client_id",
     "interval",
     "long",
     "payload_of",
@@ -41,6 +42,7 @@ _SYMBOL: Final = "^[A-Z0-9-_.]{1,20}$"
 _SYMBOLS: Final = r'^\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\]$'
 _DECIMAL: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _CLIENT_ID: Final = "^[a-zA-Z0-9-_]{1,36}$"
+_FUTURES_CLIENT_ID: Final = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,9 @@ def text(name: str, *, mandatory: bool = False) -> Parameter:
     return Parameter(name, r"^[\x20-\x7e]{1,4096}$", _same, mandatory)
 
 
-def symbol(*, mandatory: bool = False) -> Parameter:
+def symbol(name: str = "symbol", *, mandatory: bool = False) -> Parameter:
     """The name of a market."""
-    return Parameter("symbol", _SYMBOL, _same, mandatory)
+    return Parameter(name, _SYMBOL, _same, mandatory)
 
 
 def symbols() -> Parameter:
@@ -127,6 +129,11 @@ def interval() -> Parameter:
 def client_id(name: str) -> Parameter:
     """An order's id as the client chose it."""
     return Parameter(name, _CLIENT_ID, _same)
+
+
+def futures_client_id(name: str) -> Parameter:
+    """An order's id as the client chose it, by the rules of the futures."""
+    return Parameter(name, _FUTURES_CLIENT_ID, _same)
 
 
 def boolean(name: str) -> Parameter:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import math
 import urllib.parse
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -21,13 +21,19 @@ from tradeutils.sim.kraken.account import AccountData
 from tradeutils.sim.kraken.errors import KrakenError
 from tradeutils.sim.kraken.market_data import MarketData
 from tradeutils.sim.kraken.names import Names
+from tradeutils.sim.kraken.orders import OrderData
 from tradeutils.sim.ledger import SimulatedAccount
 
 __all__ = ["KrakenDialect"]
 
 _PREFIX: Final = "/0/"
 _MAX_FIELDS: Final = 64
-_UNCOUNTED: Final = ("AddOrder", "CancelOrder")  # their limit is the matching engine's, which is not simulated
+_UNCOUNTED: Final = (
+    "AddOrder",
+    "CancelOrder",
+    "CancelOrderBatch",
+    "CancelAll",
+)  # their limit is the matching engine's, which is not simulated
 _PUBLIC_DECAY: Final = 1.0  # "once a second or less", say the documents, and no more than that
 
 
@@ -44,17 +50,17 @@ class KrakenDialect:
     -----
     The nonce of a key must grow with every private call, however many processes use the key. Calls of an address, and
     private calls of a key, fill a counter that empties with time (``Limits.counter``, ``Limits.decay``).
-    Not spoken: assets by their old names (XXBT), stop and batch orders, ledgers and trades of an account, one-time
+    Not spoken: assets by their old names (XXBT), trailing and batch orders, ledgers of an account, margin, one-time
     passwords, the limit of the matching engine.
     """
 
-    name = "kraken"
+    linear: ClassVar = False
 
     def __init__(self, venue: Venue) -> None:
         names = Names(venue.market)
         self._ledger, self._gate, self._clock = venue.ledger, venue.gate, venue.clock
         self._public = MarketData(venue, names).endpoints
-        self._private = AccountData(venue, names).endpoints
+        self._private = AccountData(venue, names).endpoints | OrderData(venue, names).endpoints
         self._nonces: dict[str, int] = {}
 
     def respond(self, call: Call) -> Reply:

@@ -12,6 +12,7 @@ _REFUSED: Final = {
     "balance": "EOrder:Insufficient funds",
     # That it is unique among open orders is documented; in what words its refusal is told is not.
     "duplicate": "EOrder:Invalid order:cl_ord_id is in use",
+    "would trigger": "EOrder:Invalid price:Stop price would trigger at once",
     "would take": "EOrder:Post only order",
     "closed": "EService:Market in cancel_only mode",
     "empty book": "EService:Unavailable",

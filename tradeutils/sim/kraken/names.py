@@ -9,7 +9,7 @@ from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.kraken.errors import KrakenError
 from tradeutils.sim.market import Market
 
-__all__ = ["Names", "asset_name", "order_name", "order_number"]
+__all__ = ["Names", "asset_name", "order_name", "order_number", "trade_name", "trade_number"]
 
 _OWN: Final = {"BTC": "XBT", "DOGE": "XDG"}
 _ORDER: Final = re.compile(r"O([0-9]{5})-([0-9]{5})-KRAKEN")
@@ -31,12 +31,22 @@ def order_number(name: str) -> int:
     return -1 if found is None else int(found[1]) * 100_000 + int(found[2])
 
 
+def trade_name(number: int) -> str:
+    """Return a trade's number in the form of Kraken's: ``"T00000-00012-KRAKEN"``."""
+    return f"T{order_name(number)[1:]}"
+
+
+def trade_number(name: str) -> int:
+    """Return the number of a trade, -1 where the name is none of ours."""
+    return order_number(f"O{name[1:]}") if name.startswith("T") else -1
+
+
 class Names:
     """The markets by Kraken's names for them: ``"XBTUSDT"``, ``"XBT/USDT"``."""
 
     def __init__(self, market: Market) -> None:
         self._pairs: dict[str, Instrument] = {}
-        for one in market.instruments.values():
+        for one in market.traded("spot").values():
             base, quote = asset_name(one.base), asset_name(one.quote)
             self._pairs[base + quote] = self._pairs[f"{base}/{quote}"] = one
 
