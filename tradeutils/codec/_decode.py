@@ -15,6 +15,7 @@ from tradeutils.codec._records import build, build_one, misfit_of_balance
 from tradeutils.errors import CodecError
 from tradeutils.model import Balance, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
+from tradeutils.model.info import Info
 
 __all__ = ["Decoder"]
 
@@ -186,10 +187,17 @@ def _name(value: Any) -> str:
 
 
 def _balance(source: Decoder, *forms: Any) -> Balance:
-    venue, account, time, assets = map(source.decode, forms)
-    if (wrong := misfit_of_balance(venue, account, time, assets)) is not None:
+    venue, account, time, assets, *told = map(source.decode, forms)
+    if (wrong := misfit_of_balance(venue, account, time, assets, *told)) is not None:
         raise CodecError(wrong)
-    return Balance(venue=venue, account=account, time=time, assets=assets)
+    return Balance(venue=venue, account=account, time=time, assets=assets, info=told[0] if told else None)
+
+
+def _info(source: Decoder, form: Any) -> Info:
+    content = source.decode(form)
+    if content.__class__ is not dict:
+        raise CodecError(f"what a venue sent is a {type(content).__name__}, not a dict")
+    return Info(content)
 
 
 def _pandas(source: Decoder, recipe: list[Any], ingredients: Any) -> Any:
@@ -229,5 +237,6 @@ _READERS: Final[dict[Any, Callable[..., Any]]] = {
     "candles": _candles,
     "panel": _panel,
     "balance": _balance,
+    "info": _info,
     "pandas": _pandas,
 }

@@ -25,6 +25,7 @@ from tradeutils.codec._records import COLUMNAR, RECORDS, Record, misfit_of_balan
 from tradeutils.errors import DataError
 from tradeutils.model import Balance, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
+from tradeutils.model.info import Info
 
 __all__ = ["MAX_DEPTH", "Encoder", "Refused", "encoded"]
 
@@ -210,7 +211,8 @@ def _panel(to: Encoder, value: Panel, depth: int) -> list[Any]:
 
 
 def _balance(to: Encoder, value: Balance, depth: int) -> list[Any]:
-    parts = (value.venue, value.account, value.time, dict(value.assets))
+    parts: tuple[Any, ...] = (value.venue, value.account, value.time, dict(value.assets))
+    parts += () if value.info is None else (value.info,)
     if (wrong := misfit_of_balance(*parts)) is not None:
         raise Refused(wrong)
     return ["balance", *[to.encode(part, depth + 1) for part in parts]]
@@ -295,5 +297,6 @@ _WRITERS: Final[dict[type, Writer]] = {
     Candles: _candles,
     Panel: _panel,
     Balance: _balance,
+    Info: lambda to, value, depth: ["info", to.encode(value.to_dict(), depth + 1)],
     **dict.fromkeys(RECORDS, _record),
 }

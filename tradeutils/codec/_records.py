@@ -14,7 +14,22 @@ from typing import Any, Final
 import numpy as np
 
 from tradeutils.errors import CodecError
-from tradeutils.model import AssetBalance, Balance, Bars, Fill, Gap, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.model import (
+    AssetBalance,
+    Balance,
+    Bars,
+    Fee,
+    Fill,
+    FundingRate,
+    Gap,
+    Market,
+    OpenInterest,
+    Order,
+    OrderBook,
+    Ticker,
+    Trade,
+    TradingFee,
+)
 
 __all__ = ["COLUMNAR", "RECORDS", "Record", "build", "build_one", "misfit_of_balance"]
 
@@ -77,10 +92,12 @@ def _types(hint: Any) -> tuple[type, ...]:
     return _ALSO.get(kind, (kind,))
 
 
-# Frozen and slotted classes whose constructor only stores what it is given, so that columns may be stored directly:
+# Frozen and slotted classes whose constructor only stores what it is given (`Info` included), so that columns may be
+# stored directly:
 # 1000 tickers take 0.4 ms so and 1.4 ms through the constructor.
 COLUMNAR: Final[dict[type, Record]] = {
-    cls: Record(cls) for cls in (AssetBalance, Fill, Gap, Market, Order, Ticker, Trade)
+    cls: Record(cls)
+    for cls in (AssetBalance, Fee, Fill, FundingRate, Gap, Market, OpenInterest, Order, Ticker, Trade, TradingFee)
 }
 RECORDS: Final[dict[type, Record]] = {**COLUMNAR, **{cls: Record(cls) for cls in (Bars, OrderBook)}}
 _BALANCE: Final = Record(Balance)
@@ -144,11 +161,11 @@ def _record(cls_name: str, names: list[str]) -> Record:
     return record
 
 
-def misfit_of_balance(venue: Any, account: Any, time: Any, assets: Any) -> str | None:
+def misfit_of_balance(venue: Any, account: Any, time: Any, assets: Any, info: Any = None) -> str | None:
     """Return what is wrong with the fields of a balance; ``None`` where nothing is."""
     wrong = (
         _BALANCE.misfit(name, {type(value)})
-        for name, value in zip(_BALANCE.names, (venue, account, time, assets), strict=True)
+        for name, value in zip(_BALANCE.names, (venue, account, time, assets, info), strict=True)
     )
     told = next(filter(None, wrong), None)
     if told is None and not set(map(type, assets.values())) <= {AssetBalance}:

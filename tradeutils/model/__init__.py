@@ -1,20 +1,31 @@
 """The values that travel between the rooms: typed, frozen, slotted; no I/O and no pandas."""
 
+from tradeutils.model.accounts import AssetBalance, Balance, Fill, Order
 from tradeutils.model.candles import Candles, Gap
+from tradeutils.model.days import Day
+from tradeutils.model.fees import Fee, TradingFee
+from tradeutils.model.info import Info
+from tradeutils.model.markets import Market
 from tradeutils.model.panel import Bars, Panel
-from tradeutils.model.records import AssetBalance, Balance, Fill, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.model.records import FundingRate, OpenInterest, OrderBook, Ticker, Trade
 
 __all__ = [
     "AssetBalance",
     "Balance",
     "Bars",
     "Candles",
+    "Day",
+    "Fee",
     "Fill",
+    "FundingRate",
     "Gap",
+    "Info",
     "Market",
+    "OpenInterest",
     "Order",
     "OrderBook",
     "Panel",
     "Ticker",
     "Trade",
+    "TradingFee",
 ]

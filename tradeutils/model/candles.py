@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -11,6 +11,10 @@ import numpy.typing as npt
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import DataError, UsageError
+from tradeutils.model.days import Day
+from tradeutils.model.from_trades import bars_of_trades
+from tradeutils.model.records import Trade
+from tradeutils.model.resampling import closed_bars, columns_of, grid_of
 from tradeutils.timeframe import Instant, Times, to_ms
 
 if TYPE_CHECKING:
@@ -156,7 +160,7 @@ class Candles:
             Gap(int(expected[i]), int(opens[i + 1]), frame.count(int(expected[i]), int(opens[i + 1]))) for i in holes
         )
 
-    def resample(self, timeframe: str, *, partial: bool = True) -> Candles:
+    def resample(self, timeframe: str, *, partial: bool = True, day: Day | str | None = None) -> Candles:
         """
         Return candles of a coarser timeframe.
 
@@ -170,42 +174,64 @@ class Candles:
             A timeframe made of whole bars of this one: ``"1m"`` to ``"5m"``, ``"1d"`` to ``"1M"``.
         partial : bool
             Keep a first and last bar that these candles cover only in part.
+        day : Day or str, optional
+            When a day begins, and for a session when it ends: ``"17:00 America/New_York"``,
+            ``"09:30-16:00 America/New_York"``. Days, weeks and months are then made of such days; shorter bars are
+            counted from the open of the day, and the last of a day may be shorter. Candles outside are left out, and
+            ``time`` is the open of the bar in UTC. Default: days from 00:00 UTC.
 
         Raises
         ------
-        UsageError : ``timeframe`` is not made of whole bars of this one.
+        UsageError : ``timeframe`` is not made of whole bars of this one, or a day begins inside one.
         """
-        source, target = _timeframe.parse(self.timeframe), _timeframe.parse(timeframe)
-        if not source.divides(target):
-            raise UsageError(
-                f"timeframe was {timeframe!r}; {self.timeframe} candles make up only multiples of {source}"
-            )
         priced = ~np.isnan(self.open + self.high + self.low + self.close)
         if not priced.all():
             known = self._with({name: values[priced] for name, values in self._columns().items()})
-            return known.resample(timeframe, partial=partial)
-        if not len(self):
-            return Candles(exchange=self.exchange, symbol=self.symbol, timeframe=target.name, **self._columns())
-        opens = target.floor(self.time)
-        starts = np.flatnonzero(np.r_[True, opens[1:] != opens[:-1]])
-        last = np.r_[starts[1:], len(self)] - 1
-        over = source.shift(source.floor(self.time[last]), 1) >= target.shift(opens[starts], 1)
-        # A bar in the past is over even where its last candle is missing: a later candle proves it.
-        over[:-1] = True
-        closed = over & np.logical_and.reduceat(self.closed, starts)
+            return known.resample(timeframe, partial=partial, day=day)
+        target, grid = grid_of(self.time, self.timeframe, timeframe, day)
+        values = columns_of(grid, {name: getattr(self, name)[:, np.newaxis] for name in PRICE_FIELDS})
         made = Candles(
             exchange=self.exchange,
             symbol=self.symbol,
             timeframe=target.name,
-            time=opens[starts],
-            open=self.open[starts],
-            high=np.fmax.reduceat(self.high, starts),
-            low=np.fmin.reduceat(self.low, starts),
-            close=self.close[last],
-            volume=np.add.reduceat(self.volume, starts),
-            closed=closed,
+            time=grid.opens,
+            closed=closed_bars(grid, self.time, self.closed, self.timeframe),
+            **{name: column[:, 0] for name, column in values.items()},
         )
-        return made if partial else made._whole(int(self.time[0]))
+        return made if partial or not len(made) else made._whole(int(self.time[grid.rows[0]]))
+
+    @classmethod
+    def from_trades(
+        cls,
+        trades: Iterable[Trade] | Mapping[str, Any],
+        timeframe: str,
+        *,
+        exchange: str = "",
+        symbol: str = "",
+        now: Instant | None = None,
+        day: Day | str | None = None,
+    ) -> Candles:
+        """
+        Build candles from trades, in any order; a trade whose id comes twice counts once.
+
+        Trades of one moment are taken by id where ids are numbers, else as they come. Bars in which nobody traded
+        are absent. The first bar holds only the trades given, which may be its last ones.
+
+        Parameters
+        ----------
+        trades : iterable of Trade, or mapping
+            Columns ``time`` (int64 ms UTC), ``price``, ``amount`` (base units), and ``id`` if known.
+        now : int ms or aware datetime, optional
+            Until when all trades are given: bars over by then are closed. Default: the time of the last trade.
+        day
+            As for `resample`.
+
+        Raises
+        ------
+        UsageError : columns that lack, or are no numbers; `DataError`: a price not above 0, a negative amount.
+        """
+        columns = bars_of_trades(trades, timeframe, now=now, day=day)
+        return cls(exchange=exchange, symbol=symbol, timeframe=timeframe, **columns)
 
     def _whole(self, covered_from: int) -> Candles:
         """Drop a first bar that opened before ``covered_from`` and a last one that is not over."""

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import DataError, UnknownName, UsageError
 from tradeutils.model.candles import PRICE_FIELDS, Candles, Column, check_rising, column, describe_span, read_only
+from tradeutils.model.days import Day
+from tradeutils.model.resampling import closed_bars, columns_of, grid_of
 from tradeutils.timeframe import Instant, Times, to_ms
 
 if TYPE_CHECKING:
@@ -198,6 +200,41 @@ class Panel:
             closed=np.append(self.closed, np.True_),
             **rows,
         )
+
+    def resample(self, timeframe: str, *, partial: bool = True, day: Day | str | None = None) -> Panel:
+        """
+        Return a panel of a coarser timeframe: for each symbol the values of `Candles.resample`, to the last bit.
+
+        NaN where a symbol has no candle in a bar; rows in which none has one are left out. A row is ``closed`` when
+        its last moment is covered by a closed row.
+
+        Parameters
+        ----------
+        timeframe, partial, day
+            As for `Candles.resample`.
+
+        Raises
+        ------
+        UsageError : ``timeframe`` is not made of whole bars of this one, or a day begins inside one.
+
+        Notes
+        -----
+        10,000 minutes of 500 symbols take some 50 ms.
+        """
+        target, grid = grid_of(self.time, self.timeframe, timeframe, day)
+        values = columns_of(grid, {name: getattr(self, name) for name in PRICE_FIELDS})
+        closed = closed_bars(grid, self.time, self.closed, self.timeframe)
+        first, last = 0, len(grid.opens)
+        if not partial and last:
+            first = int(grid.opens[0] < self.time[grid.rows[0]])
+            last -= int(not closed[-1])
+        traded = np.zeros(len(grid.opens), dtype=np.bool_)
+        traded[first:last] = True
+        traded &= ~np.isnan(values["close"]).all(axis=1) if self.symbols else traded
+        kept = {"time": grid.opens, "closed": closed, **values}
+        if not traded.all():
+            kept = {name: column[traded] for name, column in kept.items()}
+        return Panel(exchange=self.exchange, symbols=self.symbols, timeframe=target.name, **kept)  # type: ignore[arg-type]
 
     @classmethod
     def from_candles(cls, candles: Sequence[Candles] | Mapping[str, Candles]) -> Panel:

@@ -1,88 +1,27 @@
 """
-One market, ticker, book, trade, order, balance.
+What a venue tells anybody of a market: tickers, books, trades, funding rates, open interest.
 
-Times are int milliseconds UTC. Market data is float; what is on an account or an order is `decimal.Decimal`.
-``None`` says that the venue did not tell.
+Times are int milliseconds UTC, figures are float; ``None`` says that the venue did not tell.
+
+Each has ``info``: what the venue itself sent, read-only, where the exchange was opened with ``info=True``. It takes
+no part in comparisons and is not shown.
 """
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tradeutils.errors import UsageError
+from tradeutils.model.info import Raw, freeze_info
 
-__all__ = [
-    "AssetBalance",
-    "Balance",
-    "Fill",
-    "Market",
-    "MarketType",
-    "Order",
-    "OrderBook",
-    "Side",
-    "Ticker",
-    "Trade",
-]
+__all__ = ["FundingRate", "OpenInterest", "OrderBook", "Side", "Ticker", "Trade"]
 
-MarketType: TypeAlias = Literal["spot", "margin", "swap", "future", "option"]
 Side: TypeAlias = Literal["buy", "sell"]
 Levels: TypeAlias = npt.NDArray[np.float64]
-
-_ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Market:
-    """
-    A market and its rules.
-
-    Attributes
-    ----------
-    symbol, id : str
-        Unified (``"BTC/USDT"``, ``"BTC/USDT:USDT"``) and the venue's own (``"BTCUSDT"``).
-    amount_step, price_step : Decimal or None
-        Smallest difference between two amounts (in base units or contracts) and two prices (in quote).
-    min_amount, max_amount, min_price, max_price, min_cost, max_cost : Decimal or None
-        What an order must keep to; cost is price times amount in the quote currency.
-    maker, taker : Decimal or None
-        Fees as a fraction: ``Decimal("0.001")`` is 0.1 %.
-    contract_size : Decimal or None
-        Base units (inverse: quote units) in one contract; ``None`` on spot.
-    expiry : int or None
-        Milliseconds UTC at which a future or option ends.
-    listed : int or None
-        Milliseconds UTC at which trading began, where the venue says.
-    """
-
-    symbol: str
-    id: str
-    base: str
-    quote: str
-    type: MarketType = "spot"
-    active: bool = True
-    settle: str | None = None
-    linear: bool | None = None
-    inverse: bool | None = None
-    contract_size: Decimal | None = None
-    expiry: int | None = None
-    listed: int | None = None
-    amount_step: Decimal | None = None
-    price_step: Decimal | None = None
-    min_amount: Decimal | None = None
-    max_amount: Decimal | None = None
-    min_price: Decimal | None = None
-    max_price: Decimal | None = None
-    min_cost: Decimal | None = None
-    max_cost: Decimal | None = None
-    maker: Decimal | None = None
-    taker: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +46,10 @@ class Ticker:
     percentage: float | None = None
     base_volume: float | None = None
     quote_volume: float | None = None
+    info: Raw | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        freeze_info(self)
 
     @property
     def mid(self) -> float | None:
@@ -141,8 +84,10 @@ class OrderBook:
     asks: Levels
     time: int | None = None
     sequence: int | None = None
+    info: Raw | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        freeze_info(self)
         for side in ("bids", "asks"):
             object.__setattr__(self, side, _levels(side, getattr(self, side)))
 
@@ -191,134 +136,68 @@ class Trade:
     price: float
     amount: float
     side: Side | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """
-    An order on an account.
-
-    Attributes
-    ----------
-    id, client_id : str or None
-        The venue's id and ours.
-    type : str
-        ``"limit"``, ``"market"`` or one of the venue's own.
-    status : str or None
-        ``"open"``, ``"closed"``, ``"canceled"``, ``"expired"``, ``"rejected"``.
-    amount, filled, remaining : Decimal or None
-        In base units or contracts.
-    price, average, cost : Decimal or None
-        Limit price, mean price paid, and quote paid so far.
-    fee, fee_currency : Decimal, str or None
-        Fee paid so far.
-    time : int or None
-        Milliseconds UTC at which the venue took it.
-    """
-
-    symbol: str
-    id: str | None = None
-    client_id: str | None = None
-    type: str | None = None
-    side: Side | None = None
-    status: str | None = None
-    price: Decimal | None = None
-    amount: Decimal | None = None
-    filled: Decimal | None = None
-    remaining: Decimal | None = None
-    average: Decimal | None = None
-    cost: Decimal | None = None
-    fee: Decimal | None = None
-    fee_currency: str | None = None
-    stop_price: Decimal | None = None
-    time_in_force: str | None = None
-    post_only: bool | None = None
-    reduce_only: bool | None = None
-    time: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
-    """
-    A trade of an account: one order, or a part of it, met another.
-
-    Attributes
-    ----------
-    id, order_id : str or None
-        The venue's ids of the trade and of the account's order.
-    time : int
-        Milliseconds UTC.
-    side : str or None
-        The account's: ``"buy"`` or ``"sell"``.
-    price, amount, cost : Decimal or None
-        In quote, in base units or contracts, and their product in quote.
-    fee, fee_currency : Decimal, str or None
-        What was paid for it; negative where the venue paid.
-    maker : bool or None
-        Whether the order lay in the book and the other came.
-    """
-
-    symbol: str
-    id: str | None
-    time: int
-    price: Decimal
-    amount: Decimal
-    order_id: str | None = None
-    side: Side | None = None
-    cost: Decimal | None = None
-    fee: Decimal | None = None
-    fee_currency: str | None = None
-    maker: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssetBalance:
-    """What an account holds of one asset; ``debt`` is borrowed and owed."""
-
-    free: Decimal = _ZERO
-    used: Decimal = _ZERO
-    total: Decimal = _ZERO
-    debt: Decimal = _ZERO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance(Mapping[str, AssetBalance]):
-    """
-    What an account holds: a mapping from asset to `AssetBalance`; assets that it does not hold are absent.
-
-    ``time`` is milliseconds UTC at which the venue said so.
-
-    Examples
-    --------
-    >>> balance = Balance(venue="binance", account="alice", time=0, assets={"BTC": AssetBalance(total=Decimal(1))})
-    >>> balance["BTC"].total
-    Decimal('1')
-    """
-
-    venue: str
-    account: str | None
-    time: int | None
-    assets: Mapping[str, AssetBalance] = field(default_factory=dict)
+    info: Raw | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "assets", types.MappingProxyType(dict(self.assets)))
-
-    def __getitem__(self, asset: str) -> AssetBalance:
-        return self.assets[asset]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.assets)
-
-    def __len__(self) -> int:
-        return len(self.assets)
-
-    def __hash__(self) -> int:
-        return hash((self.venue, self.account, self.time, frozenset(self.assets.items())))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A mapping proxy cannot be pickled, and balances must cross process pools.
-        return _rebuild_balance, (self.venue, self.account, self.time, dict(self.assets))
+        freeze_info(self)
 
 
-def _rebuild_balance(venue: str, account: str | None, time: int | None, assets: dict[str, AssetBalance]) -> Balance:
-    return Balance(venue=venue, account=account, time=time, assets=assets)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingRate:
+    """
+    What the holders of a swap pay one another.
+
+    Attributes
+    ----------
+    rate : float or None
+        As a fraction of the position's value for one interval: 0.0001 is 0.01 %, paid by longs to shorts; negative:
+        by shorts to longs.
+    time : int or None
+        Milliseconds UTC. Of the present rate: when the venue said so. Of a past one: when it was paid.
+    funding_time : int or None
+        Milliseconds UTC at which it is, or was, paid.
+    interval : str or None
+        Time between two payments, as a timeframe: ``"8h"``.
+    next_rate : float or None
+        What the venue expects to follow, where it says.
+    mark_price, index_price : float or None
+        In quote, at ``time``.
+    """
+
+    symbol: str
+    rate: float | None = None
+    time: int | None = None
+    funding_time: int | None = None
+    interval: str | None = None
+    next_rate: float | None = None
+    mark_price: float | None = None
+    index_price: float | None = None
+    info: Raw | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        freeze_info(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenInterest:
+    """
+    What is open in one market, of swaps, futures or options.
+
+    Attributes
+    ----------
+    amount : float or None
+        In base units or contracts, as the venue counts.
+    value : float or None
+        In the quote currency, where the venue says.
+    time : int or None
+        Milliseconds UTC.
+    """
+
+    symbol: str
+    amount: float | None = None
+    value: float | None = None
+    time: int | None = None
+    info: Raw | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        freeze_info(self)
