@@ -43,6 +43,27 @@ def _row(indicator: Indicator) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
+def patterns() -> str:
+    """Return the candlestick patterns as a table."""
+    from tradeutils.analysis.patterns import PATTERNS
+
+    rows = ["| name | pattern | foretells | values | bars | needs before | book |", "|---|---|---|---|---|---|---|"]
+    for one in PATTERNS.values():
+        values = ", ".join(f"{value:+d}" for value in one.values)
+        depth = "" if one.penetration is None else f"<br>`penetration`: {one.penetration}"
+        cells = (
+            f"`{one.name}`",
+            f"{one.title}<br>{one.says}{depth}",
+            one.bias,
+            values,
+            one.bars,
+            one.lookback,
+            one.source,
+        )
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(rows)
+
+
 def commands() -> str:
     """Return the help text of every command."""
     from tradeutils.cli.app import app
@@ -122,6 +143,7 @@ def _weight(weight: Any) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "indicators": indicators,
+    "patterns": patterns,
     "weights": weights,
     "windows": windows,
 }

@@ -16,6 +16,7 @@ from tradeutils.indicators.generated import *  # noqa: F403  # the names are tho
 from tradeutils.indicators.indicators import Indicators, compute
 from tradeutils.indicators.memory import release_memory
 from tradeutils.indicators.spec import REGISTRY, Indicator, Parameter, Spec, parse
+from tradeutils.indicators.stream import Stream
 
-__all__ = ["REGISTRY", "Indicator", "Indicators", "Parameter", "Spec", "compute", "parse", "release_memory"]
+__all__ = ["REGISTRY", "Indicator", "Indicators", "Parameter", "Spec", "Stream", "compute", "parse", "release_memory"]
 __all__ += generated.__all__

@@ -14,7 +14,7 @@ from tradeutils.indicators.arrays import Array
 from tradeutils.indicators.evaluate import Options, Request, check_backend, check_tail, evaluate
 from tradeutils.indicators.generated import Methods, pack
 from tradeutils.indicators.sources import source_of
-from tradeutils.indicators.spec import Indicator, Spec, parse
+from tradeutils.indicators.spec import Indicator, parse_all
 from tradeutils.indicators.threads import thread_count
 from tradeutils.model import Candles, Panel
 
@@ -173,7 +173,7 @@ class Indicators(Methods[_Result]):
         same average) is computed once.
         """
         check_tail(tail)
-        asked = _parse_all(specs)
+        asked = parse_all(specs)
         options = self._options if dtype is None else replace(self._options, dtype=dtype)
         requests = [
             Request(spec.indicator, spec.values, self._source.columns(spec.indicator), spec.keys) for spec in asked
@@ -202,15 +202,6 @@ class Indicators(Methods[_Result]):
             )
         for name in out.keys() - set(keys):
             raise UnknownName("key of out", name, keys)
-
-
-def _parse_all(specs: Iterable[str]) -> list[Spec]:
-    """Read every spec before any is computed, so that a slip in the last costs nothing."""
-    if isinstance(specs, str):
-        raise UsageError(f"specs was the string {specs!r}; give a list of them: [{specs!r}]")
-    if not isinstance(specs, Iterable):
-        raise UsageError(f'specs was {specs!r}; give a list of them: ["rsi:14", "ema:20"]')
-    return list({spec.text: spec for spec in map(parse, specs)}.values())
 
 
 @overload

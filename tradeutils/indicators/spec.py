@@ -6,7 +6,7 @@ To add an indicator, declare it in a file of ``declared/``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from tradeutils.errors import UnknownName, UsageError
 from tradeutils.indicators.declaration import Indicator, Parameter
 from tradeutils.indicators.declared import FILES
 
-__all__ = ["REGISTRY", "Indicator", "Parameter", "Spec", "find", "parse"]
+__all__ = ["REGISTRY", "Indicator", "Parameter", "Spec", "find", "parse", "parse_all"]
 
 REGISTRY: Final[Mapping[str, Indicator]] = MappingProxyType(
     {indicator.name: indicator for indicator in chain.from_iterable(file.DECLARED for file in FILES)}
@@ -97,3 +97,12 @@ def parse(text: str) -> Spec:
         if parameter.name in pieces
     }
     return Spec(text, indicator, indicator.bind(named=read))
+
+
+def parse_all(specs: Iterable[str]) -> list[Spec]:
+    """Read every spec before any is computed, so that a slip in the last costs nothing; each text once."""
+    if isinstance(specs, str):
+        raise UsageError(f"specs was the string {specs!r}; give a list of them: [{specs!r}]")
+    if not isinstance(specs, Iterable):
+        raise UsageError(f'specs was {specs!r}; give a list of them: ["rsi:14", "ema:20"]')
+    return list({spec.text: spec for spec in map(parse, specs)}.values())

@@ -26,6 +26,7 @@ def compile_all(progress: Callable[[int, int], None] = lambda done, total: None)
     How many kernels there are.
     """
     from tradeutils.indicators.cpu import MODES, driver, kernel_of
+    from tradeutils.indicators.cpu.candlesticks import search
 
     operators = {
         node.operator
@@ -37,6 +38,8 @@ def compile_all(progress: Callable[[int, int], None] = lambda done, total: None)
     }
     kernels = sorted((kernel_of(operator) for operator in operators), key=lambda kernel: kernel.name)
     driver.drive()
+    driver.next_bar()
+    search()
     for done, kernel in enumerate(kernels):
         progress(done, len(kernels))
         for mode in MODES.values() if "mode" in kernel.takes else (MODES["restart"],):

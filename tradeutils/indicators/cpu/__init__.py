@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tradeutils.indicators.cpu import driver
 from tradeutils.indicators.cpu.chunks import Span, join, lanes_of, settling
 from tradeutils.indicators.cpu.compiling import MODES, Kernel, cache_folder
+from tradeutils.indicators.cpu.live import Live, arithmetic_of
 from tradeutils.indicators.cpu.program import Program, kernel_of, make_program
 from tradeutils.indicators.cpu.state import State
 from tradeutils.indicators.expression import Node
@@ -20,9 +21,11 @@ from tradeutils.indicators.expression import Node
 __all__ = [
     "MODES",
     "Kernel",
+    "Live",
     "Plan",
     "Program",
     "State",
+    "arithmetic_of",
     "cache_folder",
     "driver",
     "kernel_of",

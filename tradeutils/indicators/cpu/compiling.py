@@ -29,7 +29,20 @@ from tradeutils.indicators.cpu.machine import arguments_of, kept_of
 from tradeutils.indicators.threads import building
 from tradeutils.logs import get_logger
 
-__all__ = ["HOLD", "MODES", "PROPAGATE", "RESTART", "Kernel", "Matrix", "cache_folder", "compiled", "kernel", "step"]
+__all__ = [
+    "HOLD",
+    "MODES",
+    "PROPAGATE",
+    "RESTART",
+    "Kernel",
+    "Matrix",
+    "cache_folder",
+    "compiled",
+    "dispatcher",
+    "kernel",
+    "sources",
+    "step",
+]
 
 logger: Final = get_logger("indicators")
 
@@ -218,13 +231,20 @@ def compiled(function: Callable[..., None], what: str, words: int, module: str) 
 
     ``what`` names it in the log; it is made of what ``cpu/<module>.py`` holds and imports.
     """
-    with building:  # numba's setting is one for the process
-        return _compiled(function, what, words, module)
-
-
-def _compiled(function: Callable[..., None], what: str, words: int, module: str) -> Any:
-    folder = cache_folder(module)
     signature = numba.void(*[numba.int64] * words)
+    with building:  # numba's setting is one for the process
+        return _compiled(function, what, lambda cache: numba.cfunc(signature, cache=cache, **_OPTIONS), module)
+
+
+def dispatcher(function: Callable[..., Any], what: str, signatures: list[Any], module: str) -> Any:
+    """Return a function to be called from Python with arrays, that keeps the GIL; the rest as for :func:`compiled`."""
+    options = {**_OPTIONS, "nogil": False}
+    with building:
+        return _compiled(function, what, lambda cache: numba.njit(signatures, cache=cache, **options), module)
+
+
+def _compiled(function: Callable[..., Any], what: str, make: Callable[[bool], Any], module: str) -> Any:
+    folder = cache_folder(module)
     began = time.perf_counter()
     kept = "not kept: no folder can be written, set NUMBA_CACHE_DIR"
     made = None
@@ -232,14 +252,14 @@ def _compiled(function: Callable[..., None], what: str, words: int, module: str)
         kept = f"kept in {folder}"
         try:
             with _numba_cache(folder):
-                made = numba.cfunc(signature, cache=True, **_OPTIONS)(function)
-        except Exception:  # damaged files raise whatever unpickling them raises; a fault of the kernel is raised below
+                made = make(True)(function)
+        except Exception:  # damaged files raise what unpickling them raises; a fault of the kernel is raised below
             logger.warning("the kernel cache %s is damaged or full; compiling %s anew", folder, what, exc_info=True)
             _forget(folder, function.__qualname__)
             kept = "not kept this time"
     if made is None:
-        made = numba.cfunc(signature, **_OPTIONS)(function)
-    if not made.cache_hits:
+        made = make(False)(function)
+    if not (made.cache_hits if hasattr(made, "cache_hits") else made.stats.cache_hits):
         logger.info("compiled %s in %.1f s (%s)", what, time.perf_counter() - began, kept)
     return made
 
@@ -273,7 +293,7 @@ def cache_folder(module: str) -> Path | None:
     (XDG_CACHE_HOME or ``~/.cache``). Not a temporary folder: what is kept is executed, and others could write there.
     """
     digest = hashlib.sha256()
-    for source in _sources(module):
+    for source in sources(module):
         digest.update(source)
     for base in _bases():
         folder = base / f"tradeutils-{digest.hexdigest()[:16]}"
@@ -286,7 +306,7 @@ def cache_folder(module: str) -> Path | None:
     return None
 
 
-def _sources(module: str) -> list[bytes]:
+def sources(module: str) -> list[bytes]:
     """Return the source of a file of this package and of those it imports, and this one's."""
     found: dict[str, bytes] = {}
     waiting = [module, "compiling"]

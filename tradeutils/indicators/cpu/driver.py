@@ -15,7 +15,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final
 
-from tradeutils.indicators.cpu.compiling import compiled, step
+import numba
+from numba import types
+
+from tradeutils.indicators.cpu.compiling import Matrix, compiled, dispatcher, step
 from tradeutils.indicators.cpu.machine import (
     call,
     load,
@@ -27,6 +30,7 @@ from tradeutils.indicators.cpu.machine import (
 )
 
 __all__ = ["BARS", "COPY", "GATHERS", "INSTRUCTIONS", "MOVES", "SEEN", "SINGLE", "SPREAD", "STORES", "TILE", "WIDTH"]
+__all__ += ["drive", "next_bar"]
 
 # Words of the head of a table; the first four are each a count of entries and, in the next word, where they begin.
 INSTRUCTIONS, MOVES, GATHERS, STORES = 0, 2, 4, 6
@@ -111,6 +115,78 @@ def _drive(table: int) -> None:
             if start < rows:
                 _scatter(at[0], at[1], at[2], at[3] + at[4] * (bar - at[6]), at[4], at[5], start, rows, width)
     head[SEEN] += bars
+
+
+# Words of the head of the table of a live program (live.py): its table of one bar; the time of the bar that is
+# expected next, that of the last, and milliseconds from one to the next; symbols; the address of a row to be filled
+# with the time, 0 for none; how many columns are read, and where the addresses of the rows for all ``COLUMNS`` stand;
+# words of the table that are an address in the results, how many and where; and the address of the last results.
+ONE_BAR, EXPECTED, LAST, STEP, SYMBOLS, TIMED, READ, ROWS, RESULT_WORDS, FILLED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 10
+LIVE_HEAD: Final = 11
+A_RESULT_WORD: Final = 2  # which word, and bytes from the first of the results
+NEVER: Final = -(1 << 63)
+"""The time of no bar."""
+COLUMNS: Final = 6
+"""How many columns :func:`next_bar` takes."""
+FED, UNEXPECTED, MISSHAPEN = 0, 1, 2
+"""What it answers."""
+_TOGETHER: Final = 3
+
+_run: Final[Any] = step(_drive)
+
+
+@step
+def _copy(a: Matrix, b: Matrix, c: Matrix, rows: int, width: int) -> None:
+    """Copy three columns side by side: those that are not in the caches then arrive together."""
+    at = words(rows, _TOGETHER)
+    first, second, third = matrix(at[0], 1, width), matrix(at[1], 1, width), matrix(at[2], 1, width)
+    for s in range(width):
+        first[0, s], second[0, s], third[0, s] = a[s], b[s], c[s]
+
+
+def _next_bar(
+    live: int, time: int, a: Matrix, b: Matrix, c: Matrix, d: Matrix, e: Matrix, f: Matrix, made: Matrix
+) -> int:
+    """Run a program over the bar that is expected, all of it or nothing."""
+    head = words(live, LIVE_HEAD)
+    if (time != head[EXPECTED]) | (time == NEVER):
+        return UNEXPECTED
+    width = head[SYMBOLS]
+    for length in (len(a), len(b), len(c), len(d), len(e), len(f)):
+        if length != width:
+            return MISSHAPEN
+    _copy(a, b, c, head[ROWS], width)
+    if head[READ] > _TOGETHER:
+        _copy(d, e, f, head[ROWS] + 8 * _TOGETHER, width)
+    if head[TIMED] != 0:
+        row = matrix(head[TIMED], 1, width)
+        for s in range(width):
+            row[0, s] = float(time)
+    for k in range(head[RESULT_WORDS]):
+        at = words(head[RESULT_WORDS + 1] + 8 * A_RESULT_WORD * k, A_RESULT_WORD)
+        words(head[ONE_BAR] + 8 * at[0], 1)[0] = made.ctypes.data + at[1]
+    _run(head[ONE_BAR])
+    head[FILLED] = made.ctypes.data
+    head[LAST] = time
+    head[EXPECTED] = time + head[STEP] if head[STEP] > 0 else NEVER
+    return FED
+
+
+@functools.cache
+def next_bar() -> Any:
+    """
+    Return the compiled function that feeds one bar to a live program.
+
+    It takes the address of the program's table, the time of the bar, ``COLUMNS`` float64 arrays (S,), of which it reads
+    as many as the program has inputs besides the time, and a float64 array (results, S) to fill, all in one piece.
+
+    It keeps the GIL: given back for two microseconds, it may take another thread five milliseconds to return it. With
+    columns copied by numpy and a call through ctypes an update took 6.4 us, not 4.5.
+    """
+    made = types.Array(types.float64, 2, "C", readonly=True)  # only its address is asked for
+    kinds = [types.Array(types.float64, 1, "C", readonly=only) for only in (False, True)]
+    signatures = [numba.int64(numba.int64, numba.int64, *[kind] * COLUMNS, made) for kind in kinds]
+    return dispatcher(_next_bar, "the loop over one bar", signatures, "driver")
 
 
 @functools.cache

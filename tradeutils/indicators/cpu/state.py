@@ -35,6 +35,12 @@ class State:
         The most bars that will be fed at once, where that is known to be few.
     turned : bool
         Whether the data are symbol-major: tiles are then taller, so that more of a page is read while it is at hand.
+
+    Notes
+    -----
+    All that is remembered is ``memory`` and ``seen``: put back, they give the same bits. A state that has not been fed
+    gives, whatever ``seen`` is set to, what one gives that was fed so many missing bars; a symbol that joins later is
+    a new column.
     """
 
     def __init__(self, program: Program, width: int, bars: int = 1 << 40, *, turned: bool = False) -> None:
@@ -58,12 +64,25 @@ class State:
         memory = raw[skip : skip + rows * self._length].reshape(rows, self._length)
         self._base = address + 8 * skip
         memory[scratch:] = first
-        self._kept = memory[scratch + len(program.constants) :, :width]
+        self._whole = memory[scratch + len(program.constants) :]
+        self._kept = self._whole[:, :width]
+        self._scratch = memory[:scratch, :width]
+
+    @property
+    def rows(self) -> list[npt.NDArray[np.float64]]:
+        """The first row of the scratch of each input, (1, symbols): where a bar is put for :meth:`bar_table`."""
+        first = self.program.slots + self.program.results
+        return [self._scratch[at * self._tile :][:1] for at in range(first, first + len(self.program.inputs))]
 
     @property
     def memory(self) -> npt.NDArray[np.float64]:
         """What all kernels remember, (rows, symbols): to be kept and put back."""
         return self._kept
+
+    def copy_from(self, other: State) -> None:
+        """Remember what another state of the same program and width does."""
+        np.copyto(self._whole, other._whole)  # in one piece, with what pads its rows
+        self.seen = other.seen
 
     def feed(self, columns: Sequence[_Array], results: Sequence[_Array]) -> None:
         """
@@ -79,6 +98,21 @@ class State:
         table = self._table(columns, results)
         driver.drive()(table.ctypes.data)
         self.seen += len(columns[0])
+
+    def bar_table(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """
+        Return a table of one bar, read from :attr:`rows`, to be run again and again: each run counts in its ``seen``.
+
+        Results go to a float64 block (results, width) in one piece. Where it lies is for each run to say: with the
+        table come the words that are addresses in it, (n, 2): which word, and how many bytes from its beginning.
+        """
+        down, count, rows = 8 * self.width, self.program.results, self.rows
+        own = tuple([row.strides for row in rows])
+        layout = layout_of(self.program, self.width, self._length, self._tile, own, ((down, 8, 8, True),) * count)
+        addresses = [*(row.ctypes.data for row in rows), *(down * k for k in range(count))]
+        table = layout.table(self._base, 1, self.seen, addresses, [0] * count)
+        words = layout.words_of_results(len(rows), count)
+        return table, np.stack([words, table[words]], axis=1)
 
     def _table(self, columns: Sequence[_Array], results: Sequence[_Array]) -> npt.NDArray[np.int64]:
         bars = len(columns[0])

@@ -96,6 +96,11 @@ class Layout:
         made: npt.NDArray[np.int64] = self._values + bases[self._from]
         return made
 
+    def words_of_results(self, columns: int, results: int) -> npt.NDArray[np.int64]:
+        """Return which words of a table are addresses in its results."""
+        first = _ARRAYS + columns
+        return np.flatnonzero((self._from >= first) & (self._from < first + results))
+
     def _row(self, row: int) -> _Word:
         return 8 * self._length * row, _SCRATCH
 
