@@ -13,6 +13,7 @@ from tradeutils._version import __version__
 
 if TYPE_CHECKING:
     from tradeutils import (
+        analysis,
         balances,
         budget,
         cache,
@@ -32,21 +33,27 @@ if TYPE_CHECKING:
     from tradeutils.balances import Balances, Valuation
     from tradeutils.budget import LocalBudget, RedisBudget, Window
     from tradeutils.cache import Cache
-    from tradeutils.exchange import Exchange
+    from tradeutils.exchange import Exchange, Exchanges
     from tradeutils.indicators import Indicators
     from tradeutils.model import (
         AssetBalance,
         Balance,
         Bars,
         Candles,
+        Day,
+        Fee,
         Fill,
+        FundingRate,
         Gap,
+        Info,
         Market,
+        OpenInterest,
         Order,
         OrderBook,
         Panel,
         Ticker,
         Trade,
+        TradingFee,
     )
     from tradeutils.settings import Account, Credentials, Secret, Settings
 
@@ -59,12 +66,18 @@ _HOMES = {
     "Cache": "cache",
     "Candles": "model",
     "Credentials": "settings",
+    "Day": "model",
     "Exchange": "exchange",
+    "Exchanges": "exchange",
+    "Fee": "model",
     "Fill": "model",
+    "FundingRate": "model",
     "Gap": "model",
     "Indicators": "indicators",
+    "Info": "model",
     "LocalBudget": "budget",
     "Market": "model",
+    "OpenInterest": "model",
     "Order": "model",
     "OrderBook": "model",
     "Panel": "model",
@@ -73,13 +86,14 @@ _HOMES = {
     "Settings": "settings",
     "Ticker": "model",
     "Trade": "model",
+    "TradingFee": "model",
     "Valuation": "balances",
     "Window": "budget",
 }
 _ROOMS = frozenset(
     {
-        "balances", "budget", "cache", "codec", "errors", "exchange", "frames", "history", "indicators", "logs",
-        "model", "settings", "sim", "sync", "timeframe",
+        "analysis", "balances", "budget", "cache", "codec", "errors", "exchange", "frames", "history", "indicators",
+        "logs", "model", "settings", "sim", "sync", "timeframe",
     }
 )  # fmt: skip
 
@@ -92,12 +106,18 @@ __all__ = [
     "Cache",
     "Candles",
     "Credentials",
+    "Day",
     "Exchange",
+    "Exchanges",
+    "Fee",
     "Fill",
+    "FundingRate",
     "Gap",
     "Indicators",
+    "Info",
     "LocalBudget",
     "Market",
+    "OpenInterest",
     "Order",
     "OrderBook",
     "Panel",
@@ -106,9 +126,11 @@ __all__ = [
     "Settings",
     "Ticker",
     "Trade",
+    "TradingFee",
     "Valuation",
     "Window",
     "__version__",
+    "analysis",
     "balances",
     "budget",
     "cache",

@@ -32,9 +32,9 @@ from tradeutils import cache as _cache
 from tradeutils import exchange as _exchange
 from tradeutils.budget import Budget
 from tradeutils.errors import Closed, UsageError
-from tradeutils.settings import Account, ExchangeSettings
+from tradeutils.settings import Account, ExchangeSettings, Settings
 
-__all__ = ["Balances", "Cache", "Exchange", "HeldLock"]
+__all__ = ["Balances", "Cache", "Exchange", "Exchanges", "HeldLock"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -143,6 +143,14 @@ class _Blocking(Generic[Twin]):
         self._twin = _loop.run(made())
         _loop.remember(self)
 
+    @classmethod
+    def _around(cls, twin: Twin) -> Self:
+        """Return the blocking form of an object that lives on the loop already."""
+        made = cls.__new__(cls)
+        made._pid = os.getpid()
+        made._twin = twin
+        return made
+
     def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         if self._pid != os.getpid():
             coroutine.close()
@@ -186,7 +194,7 @@ class Exchange(_Blocking[_exchange.Exchange]):
     ----------
     venue : str
         ccxt's id: ``"binance"``.
-    account, url, options, settings, retries, deadline
+    account, url, options, settings, retries, deadline, info, close_grace
         As for `tradeutils.Exchange`.
     cache : sync.Cache or None
         A blocking cache, shared with other blocking objects.
@@ -207,6 +215,8 @@ class Exchange(_Blocking[_exchange.Exchange]):
         settings: ExchangeSettings | None = None,
         retries: int = 3,
         deadline: float = 30.0,
+        info: bool = False,
+        close_grace: float = 1.0,
     ) -> None:
         shared = None if cache is None else cache._twin
         self._live(
@@ -220,6 +230,8 @@ class Exchange(_Blocking[_exchange.Exchange]):
                 settings=settings,
                 retries=retries,
                 deadline=deadline,
+                info=info,
+                close_grace=close_grace,
             )
         )
 
@@ -239,6 +251,11 @@ class Exchange(_Blocking[_exchange.Exchange]):
         return self._twin.account
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._twin.is_closed
+
+    @property
     def timeframes(self) -> Sequence[str]:
         """What `fetch_ohlcv` can be asked for here."""
         return self._twin.timeframes
@@ -251,14 +268,112 @@ class Exchange(_Blocking[_exchange.Exchange]):
     fetch_panel = _blocking(_exchange.Exchange.fetch_panel)
     fetch_order_book = _blocking(_exchange.Exchange.fetch_order_book)
     fetch_trades = _blocking(_exchange.Exchange.fetch_trades)
+    screen = _blocking(_exchange.Exchange.screen)
+    fetch_funding_rate = _blocking(_exchange.Exchange.fetch_funding_rate)
+    fetch_funding_rates = _blocking(_exchange.Exchange.fetch_funding_rates)
+    fetch_funding_rate_history = _blocking(_exchange.Exchange.fetch_funding_rate_history)
+    fetch_open_interest = _blocking(_exchange.Exchange.fetch_open_interest)
+    fetch_open_interest_history = _blocking(_exchange.Exchange.fetch_open_interest_history)
+    fetch_mark_ohlcv = _blocking(_exchange.Exchange.fetch_mark_ohlcv)
+    fetch_index_ohlcv = _blocking(_exchange.Exchange.fetch_index_ohlcv)
     fetch_balance = _blocking(_exchange.Exchange.fetch_balance)
     fetch_open_orders = _blocking(_exchange.Exchange.fetch_open_orders)
     create_order = _blocking(_exchange.Exchange.create_order)
     cancel_order = _blocking(_exchange.Exchange.cancel_order)
+    cancel_all = _blocking(_exchange.Exchange.cancel_all)
     fetch_order = _blocking(_exchange.Exchange.fetch_order)
     fetch_orders = _blocking(_exchange.Exchange.fetch_orders)
     fetch_closed_orders = _blocking(_exchange.Exchange.fetch_closed_orders)
     fetch_my_trades = _blocking(_exchange.Exchange.fetch_my_trades)
+    fetch_trading_fee = _blocking(_exchange.Exchange.fetch_trading_fee)
+    estimate_fee = _blocking(_exchange.Exchange.estimate_fee)
+
+
+class Exchanges(_Blocking[_exchange.Exchanges]):
+    """
+    Many venues and accounts, blocking; see `tradeutils.Exchanges`.
+
+    Parameters
+    ----------
+    settings, budget, info, retries, deadline, close_grace
+        As for `tradeutils.Exchanges`.
+    cache : sync.Cache or None
+        A blocking cache, shared with other blocking objects. ``None``: that of the settings.
+
+    Examples
+    --------
+    >>> with sync.Exchanges(Settings.load("tradeutils.toml")) as exchanges:  # doctest: +SKIP
+    ...     balance = exchanges.account("alice").fetch_balance()
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        cache: Cache | None = None,
+        budget: Budget | None = None,
+        info: bool = False,
+        retries: int = 3,
+        deadline: float = 30.0,
+        close_grace: float = 1.0,
+    ) -> None:
+        shared = None if cache is None else cache._twin
+        self._live(
+            lambda: _exchange.Exchanges(
+                settings,
+                cache=shared,
+                budget=budget,
+                info=info,
+                retries=retries,
+                deadline=deadline,
+                close_grace=close_grace,
+            )
+        )
+        self._cache = cache or Cache._around(self._twin.cache)
+        self._lock = threading.Lock()
+        self._views: dict[_exchange.Exchange, Exchange] = {}
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The names of the accounts, as in the settings."""
+        return self._twin.accounts
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """The venues that the settings name, by themselves or for an account, and others that were opened."""
+        return self._twin.venues
+
+    @property
+    def cache(self) -> Cache:
+        """The cache through which their answers are shared."""
+        return self._cache
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over `venues`."""
+        return iter(self._twin)
+
+    def __len__(self) -> int:
+        return len(self._twin)
+
+    def __contains__(self, venue: object) -> bool:
+        return venue in self._twin
+
+    def __getitem__(self, venue: str) -> Exchange:
+        """Return a venue as anybody sees it; errors as of `tradeutils.Exchanges`."""
+        return self._view(lambda: self._twin[venue])
+
+    def account(self, name: str) -> Exchange:
+        """Return the exchange of an account, as it sees it; errors as of `tradeutils.Exchanges.account`."""
+        return self._view(lambda: self._twin.account(name))
+
+    def _view(self, find: Callable[[], _exchange.Exchange]) -> Exchange:
+        async def found() -> _exchange.Exchange:
+            return find()
+
+        twin = self._run(found())
+        with self._lock:
+            self._views = {one: view for one, view in self._views.items() if not one.is_closed}
+            return self._views.setdefault(twin, Exchange._around(twin))
 
 
 class Cache(_Blocking[_cache.Cache]):
@@ -346,13 +461,15 @@ class Balances(_Blocking[_OpenBalances]):
 
     Parameters
     ----------
-    exchanges : sync.Exchange, or iterable of sync.Exchange
-        Each opened with ``account=``.
+    exchanges : sync.Exchanges, sync.Exchange, or iterable of sync.Exchange
+        All accounts of the settings, or exchanges that were each opened with ``account=``.
     cache : sync.Cache or None
         A blocking cache, shared with other blocking objects.
     """
 
-    def __init__(self, exchanges: Exchange | Iterable[Exchange], *, cache: Cache | None = None) -> None:
+    def __init__(self, exchanges: Exchanges | Exchange | Iterable[Exchange], *, cache: Cache | None = None) -> None:
+        if isinstance(exchanges, Exchanges):
+            exchanges = [exchanges.account(name) for name in exchanges.accounts]
         given = [exchanges] if isinstance(exchanges, Exchange) else list(exchanges)
         twins = [exchange._twin for exchange in given]
         shared = None if cache is None else cache._twin

@@ -84,7 +84,7 @@ async def test_an_exchange_closed_while_it_is_asked_ends_its_calls(venue: Simula
     venue.faults.add("latency", seconds=0.4, path=TICKER)
     exchange = _open(venue, budget=budget)
     await exchange.load_markets()
-    asked = [asyncio.create_task(exchange.fetch_tickers()) for _ in range(3)]
+    asked = [asyncio.create_task(exchange._venue.fetch_tickers(None)) for _ in range(3)]
     await asyncio.sleep(0.1)
     await exchange.aclose()
     found = await asyncio.gather(*asked, return_exceptions=True)

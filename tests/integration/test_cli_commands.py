@@ -411,7 +411,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "venue": (("fetch", "binanc", "BTC/USDT", "--url", "{url}"), "venue was 'binanc'; did you mean binance"),
     "venue of a chart": (("chart", "binanc", "BTC/USDT"), "venue was 'binanc'; did you mean binance"),
     "venue of the simulator": (("sim", "--venue", "binanc"), "venue was 'binanc'; did you mean binance"),
-    "venue of the demo": (("demo", "--venue", "okx"), "venue was 'okx'; the simulated venue has binance, kraken"),
+    "venue of the demo": (("demo", "--venue", "upbit"), "venue was 'upbit'; the simulated venue has binance"),
     "symbol": (("fetch", "binance", "BTC/USTD", "--url", "{url}"), "symbol was 'BTC/USTD'; did you mean BTC/USDT"),
     "one symbol of two": (("fetch", "binance", "BTC/USDT", "ETHBTC", "--url", "{url}"), "did you mean ETH/BTC"),
     "timeframe": (("fetch", "binance", "BTC/USDT", "-t", "7m", "--url", "{url}"), "timeframe was '7m'; binance has 1s"),

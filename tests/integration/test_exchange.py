@@ -82,10 +82,14 @@ async def test_the_same_figures_as_ccxt_gives(venue: SimulatedVenue, exchange: t
 
 
 async def test_tickers_of_some_or_of_all(exchange: tu.Exchange) -> None:
-    """None is every market; a list is those, in its order and without repeats."""
+    """None is every market of the venue's usual kind; a list is those, in its order and without repeats."""
     everything = await exchange.fetch_tickers()
     some = await exchange.fetch_tickers(["ETH/USDT", "BTC/USDT", "ETH/USDT"])
-    assert set(everything) == set(await exchange.load_markets())
+    markets = await exchange.load_markets()
+    assert set(everything) == {symbol for symbol, market in markets.items() if market.type == "spot"}
+    swaps = await exchange.fetch_tickers(["BTC/USDT:USDT", "BTC/USDT"])
+    assert list(swaps) == ["BTC/USDT:USDT", "BTC/USDT"]
+    assert swaps["BTC/USDT"] == everything["BTC/USDT"] != swaps["BTC/USDT:USDT"]
     assert list(some) == ["ETH/USDT", "BTC/USDT"]
     assert some["BTC/USDT"] == everything["BTC/USDT"]
     assert await exchange.fetch_tickers([]) == {}

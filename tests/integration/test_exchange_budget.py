@@ -104,7 +104,7 @@ async def test_cancelled_waiters_leave_nothing_behind(venue: SimulatedVenue) -> 
         await exchange.load_markets()
         await exchange.fetch_tickers()
         spent = await _spent(budget)
-        waiting = [asyncio.create_task(exchange.fetch_tickers()) for _ in range(60)]
+        waiting = [asyncio.create_task(exchange._venue.fetch_tickers(None)) for _ in range(60)]
         await asyncio.sleep(0.05)
         for task in waiting:
             task.cancel()
@@ -165,7 +165,9 @@ async def test_refusals_of_one_burst_do_not_multiply_the_ban(venue: SimulatedVen
     venue.faults.add("status", status=429, path="/api/v3/ticker/24hr", count=20)
     async with tu.Exchange("binance", url=venue.url, budget=budget, retries=0) as exchange:
         await exchange.load_markets()
-        found = await asyncio.gather(*(exchange.fetch_ticker("BTC/USDT") for _ in range(20)), return_exceptions=True)
+        found = await asyncio.gather(
+            *(exchange._venue.fetch_ticker("BTC/USDT") for _ in range(20)), return_exceptions=True
+        )
         assert {type(one) for one in found} == {errors.RateLimited}
         assert max(pool.banned_for for pool in await budget.usage()) <= 1.0
 
@@ -190,7 +192,7 @@ async def test_an_order_leaves_before_queued_data(venue: SimulatedVenue) -> None
     async with tu.Exchange("binance", url=venue.url, account=ALICE, budget=budget) as exchange:
         await exchange.load_markets()
         await exchange.fetch_balance()  # the clock is known
-        waiting = [asyncio.create_task(exchange.fetch_ticker("BTC/USDT")) for _ in range(60)]
+        waiting = [asyncio.create_task(exchange._venue.fetch_ticker("BTC/USDT")) for _ in range(60)]
         await asyncio.sleep(0.05)
         while exchange._venue._connection._meter._under_way:  # noqa: ASYNC110  # those that had room are answered
             await asyncio.sleep(0.01)
@@ -225,7 +227,7 @@ async def test_own_windows_and_pauses_come_from_the_settings(venue: SimulatedVen
     paced = ExchangeSettings(rate_limit_ms=50)
     async with tu.Exchange("binance", url=venue.url, budget=LocalBudget(), settings=paced) as exchange:
         await exchange.load_markets()
-        await asyncio.gather(*(exchange.fetch_ticker("BTC/USDT") for _ in range(5)))
+        await asyncio.gather(*(exchange._venue.fetch_ticker("BTC/USDT") for _ in range(5)))
     times = [record.received for record in venue.requests.last() if record.path == "/api/v3/ticker/24hr"]
     assert times[-1] - times[0] >= 4 * 0.05 - 0.01
     told = ExchangeSettings(windows=[WindowSettings(name="weight", limit=123, seconds=7)])

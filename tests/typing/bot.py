@@ -38,6 +38,12 @@ async def market_data(exchange: tu.Exchange) -> None:
     assert_type(await exchange.fetch_trades("BTC/USDT"), list[tu.Trade])
     assert_type(await exchange.fetch_open_orders(), list[tu.Order])
     assert_type(await exchange.fetch_time(), int)
+    skipped: dict[str, tu.errors.TradeutilsError] = {}
+    assert_type(await exchange.fetch_panel(["BTC/USDT"], on_error="skip", skipped=skipped), tu.Panel)
+    assert_type(await exchange.fetch_funding_rate("BTC/USDT:USDT"), tu.FundingRate)
+    assert_type(await exchange.fetch_funding_rate_history("BTC/USDT:USDT"), list[tu.FundingRate])
+    assert_type(await exchange.fetch_open_interest("BTC/USDT:USDT"), tu.OpenInterest)
+    assert_type(await exchange.fetch_mark_ohlcv("BTC/USDT:USDT", partial=True), tu.Candles)
 
 
 async def money(exchange: tu.Exchange, order: tu.Order) -> None:
@@ -62,6 +68,13 @@ async def trading(exchange: tu.Exchange) -> None:
     assert_type(order, tu.Order)
     assert_type(order.filled, Decimal | None)
     assert_type(await exchange.cancel_order(order.id or "", "BTC/USDT"), tu.Order)
+    assert_type(await exchange.cancel_all(), list[tu.Order])
+    assert_type(await exchange.create_order("BTC/USDT", "market", "buy", cost=Decimal(100)), tu.Order)
+    assert_type(await exchange.estimate_fee("BTC/USDT", "buy", amount, price), tu.Fee)
+    assert_type(await exchange.fetch_trading_fee("BTC/USDT"), tu.TradingFee)
+    market = (await exchange.load_markets())["BTC/USDT"]
+    assert_type(market.round_amount(amount), Decimal)
+    market.round_price(price, "floor")  # type: ignore[arg-type]
     assert_type(await exchange.fetch_orders("BTC/USDT", since=0), list[tu.Order])
     assert_type(await exchange.fetch_closed_orders("BTC/USDT"), list[tu.Order])
     assert_type((await exchange.fetch_my_trades("BTC/USDT"))[0].price, Decimal)

@@ -19,6 +19,7 @@ from tradeutils.errors import (
     NotSupportedByVenue,
     OrderUnknown,
     PermanentVenueError,
+    RangeNotServed,
     RateLimited,
     TradeutilsError,
     TransientVenueError,
@@ -37,7 +38,10 @@ MADE: dict[type[TradeutilsError], TradeutilsError] = {
     MissingExtra: MissingExtra("plotly", "chart", "drawing a chart"),
     CandleFileError: CandleFileError("a.csv", "no column close", line=3),
     RateLimited: RateLimited("slow down", retry_after=1.5, venue="binance", operation="fetch_ohlcv", symbol="BTC/USDT"),
-    BadSymbol: BadSymbol("BTCUSDT", ["BTC/USDT", "SOL/EUR", "DOGE/BTC"], venue="binance", operation="fetch_ticker"),
+    BadSymbol: BadSymbol(
+        "BTCUSDT", ["BTC/USDT", "SOL/EUR", "DOGE/BTC", "X/Y"], venue="binance", operation="fetch_ticker"
+    ),
+    RangeNotServed: RangeNotServed("keeps 720 bars", first=5, venue="kraken", operation="fetch_ohlcv"),
     NotSupportedByVenue: NotSupportedByVenue("no candles", alternatives=["kraken"], venue="x"),
     OrderUnknown: OrderUnknown("the connection broke", client_id="tu-1"),
 }
@@ -110,7 +114,11 @@ def test_wrong_calls_are_value_errors_and_missing_packages_import_errors() -> No
         (MADE[RateLimited], "binance fetch_ohlcv BTC/USDT: slow down"),
         (MADE[OrderUnknown], "the connection broke"),
         (VenueError("it said no"), "it said no"),
-        (MADE[BadSymbol], "binance fetch_ticker: symbol was 'BTCUSDT'; did you mean BTC/USDT? (binance has 3 in all)"),
+        (
+            MADE[BadSymbol],
+            "binance fetch_ticker: symbol was 'BTCUSDT'; did you mean BTC/USDT or DOGE/BTC or SOL/EUR? "
+            "(binance has 4 in all)",
+        ),
         (BadSymbol("X", venue="kraken"), "kraken: symbol was 'X'; the venue does not list it"),
         (BadSymbol("X", ["BTC/USDT"]), "symbol was 'X'; the venue has BTC/USDT"),
     ],
@@ -137,9 +145,10 @@ def test_attributes_carry_what_a_program_needs() -> None:
         "symbol",
         "BTCUSDT",
         "BTCUSDT",
-        ["BTC/USDT"],
+        ["BTC/USDT", "DOGE/BTC", "SOL/EUR"],
         "binance",
     )
+    assert MADE[RangeNotServed].first == 5  # type: ignore[attr-defined]
     assert MADE[NotSupportedByVenue].alternatives == ("kraken",)  # type: ignore[attr-defined]
     assert MADE[OrderUnknown].client_id == "tu-1"  # type: ignore[attr-defined]
     assert (MADE[CandleFileError].path, MADE[CandleFileError].line) == ("a.csv", 3)  # type: ignore[attr-defined]
@@ -166,6 +175,15 @@ def test_nearest_is_silent_where_nothing_is_near() -> None:
     assert nearest("xyzzy", ["BTC/USDT"]) == []
     assert nearest("a", []) == []
     assert len(nearest("BTC", ["BTC", "btc", "B/TC", "BT-C"], count=2)) == 2
+
+
+def test_nearest_names_as_many_as_are_wanted_at_least() -> None:
+    """What looks little like it makes up the number, after what does; an endless name costs no more than a long one."""
+    options = ["BTC/USDT", "ETH/USDT", "DOGE/EUR", "X"]
+    assert nearest("BTC/USTD", options, at_least=3)[0] == "BTC/USDT"
+    for value in ("BTC/USTD", "", "?", "x" * 10**7):
+        assert len(nearest(value, options, at_least=3)) == 3
+    assert nearest("?", ["A"], at_least=3) == ["A"]
 
 
 def test_no_other_error_is_raised_by_name_in_the_package() -> None:

@@ -8,7 +8,7 @@ import ccxt
 import pytest
 
 from tradeutils.errors import UsageError
-from tradeutils.exchange.endpoints import host_of, parse_target, redirect
+from tradeutils.exchange.endpoints import Origins, host_of, parse_target, redirect
 
 
 def _strings(value: Any) -> list[str]:
@@ -39,6 +39,37 @@ def test_paths_are_kept_and_websockets_stay_websockets() -> None:
         "n": None,
     }
     assert redirect(endpoints, secure)["ws"] == ["wss://[::1]:82/ws"]
+
+
+@pytest.mark.parametrize("name", ccxt.exchanges)
+def test_every_moved_endpoint_is_traced_back_to_its_own(name: str) -> None:
+    """By the longest path that fits, and by ccxt's name for the endpoint where two have one path."""
+    venue, target = getattr(ccxt, name)(), parse_target("http://127.0.0.1:8080")
+    origins = Origins.of(venue.urls["api"], target, venue.implode_hostname)
+    assert len(origins.endpoints) == len(_strings(venue.urls["api"]))
+    for called, moved, home in origins.endpoints:
+        assert moved.partition("://")[2].startswith("127.0.0.1:8080")
+        assert "{hostname}" not in home
+        restored = origins.restored(f"{moved}/a/b?c={moved}", called)
+        twins = {told for other, at, told in origins.endpoints if (other, at) == (called, moved)}
+        assert restored in {f"{one}/a/b?c={moved}" for one in twins}
+
+
+def test_an_address_is_traced_back_by_whole_parts_of_its_path() -> None:
+    """``/api/v30`` is not within ``/api/v3``, and what is of no endpoint stays as it is."""
+    endpoints = {
+        "old": "https://api.x.com/api/v3",
+        "new": "https://new.x.com/api/v3",
+        "deep": {"one": "https://deep.{hostname}/api/v3/one/"},
+        "ws": ["wss://stream.x.com/ws"],
+    }
+    origins = Origins.of(endpoints, parse_target("http://h:1"), lambda url: url.replace("{hostname}", "x.com"))
+    assert origins.restored("http://h:1/api/v3/a?b") == "https://api.x.com/api/v3/a?b"
+    assert origins.restored("http://h:1/api/v3?b", "new") == "https://new.x.com/api/v3?b"
+    assert origins.restored("http://h:1/api/v3/one/a", "new") == "https://deep.x.com/api/v3/one/a"
+    assert origins.restored("ws://h:1/ws") == "wss://stream.x.com/ws"
+    for elsewhere in ("http://h:1/api/v30", "http://h:1/", "http://h:12/api/v3", ""):
+        assert origins.restored(elsewhere) == elsewhere
 
 
 @pytest.mark.parametrize(

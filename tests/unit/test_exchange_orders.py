@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from decimal import Decimal, localcontext
 from typing import Any
@@ -12,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradeutils import errors
+from tradeutils.exchange import parse
 from tradeutils.exchange.client_ids import client_ids_of, lapse_of
 from tradeutils.exchange.faults import translate
-from tradeutils.exchange.order_checks import check_id, check_order, plain
+from tradeutils.exchange.order_checks import Asked, check_id, check_order, is_conditional, plain
+from tradeutils.exchange.order_terms import estimate_fee
 from tradeutils.exchange.orders import refused
+from tradeutils.exchange.precision import with_precision
 from tradeutils.model import Market
 
 LISTED = ("binance", "binanceusdm", "binancecoinm", "bybit", "okx", "kraken", "coinbase", "kucoin", "gate", "bitget",
@@ -34,11 +38,25 @@ MARKET = Market(
     min_cost=Decimal(5),
     max_cost=Decimal(9_000_000),
 )
+SWAP = Market(
+    symbol="BTC/USDT:USDT",
+    id="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    settle="USDT",
+    type="swap",
+    linear=True,
+    inverse=False,
+    contract_size=Decimal("0.001"),
+    amount_step=Decimal(1),
+    min_cost=Decimal(100),
+)
+INVERSE = dataclasses.replace(SWAP, symbol="BTC/USD:BTC", linear=False, inverse=True, contract_size=Decimal(100))
 
 
 def _check(**changed: Any) -> Any:
-    asked = {"kind": "limit", "side": "buy", "amount": Decimal("0.01"), "price": Decimal(50_000), "params": None}
-    return check_order(MARKET, **{**asked, **changed})
+    asked: dict[str, Any] = {"type": "limit", "side": "buy", "amount": Decimal("0.01"), "price": Decimal(50_000)}
+    return check_order(changed.pop("market", MARKET), Asked(**{**asked, **changed}))
 
 
 @pytest.mark.parametrize("venue", [*LISTED, "bitmex"])
@@ -85,10 +103,10 @@ def test_how_long_a_request_can_still_arrive_is_the_venues_or_the_options() -> N
 def test_an_order_that_is_right_passes_as_it_is() -> None:
     """No digit changes."""
     amount, price = Decimal("0.01234"), Decimal("50000.10")
-    assert _check(kind="LIMIT", amount=amount, price=price, params={"timeInForce": "IOC"}) == (
-        "limit", "buy", amount, price, {"timeInForce": "IOC"}
+    assert _check(type="LIMIT", amount=amount, price=price, params={"timeInForce": "IOC"}) == (
+        "limit", "buy", amount, price, None, None, {"timeInForce": "IOC"}
     )  # fmt: skip
-    assert _check(kind="market", price=None)[3] is None
+    assert _check(type="market", price=None).price is None
 
 
 @pytest.mark.parametrize(
@@ -107,26 +125,220 @@ def test_an_order_that_is_right_passes_as_it_is() -> None:
         ({"amount": Decimal("1E+999999")}, "digits"),
         ({"amount": Decimal("1E-999999")}, "digits"),
         ({"amount": Decimal("1." + "1" * 90)}, "digits"),
-        ({"amount": Decimal("0.012345")}, "steps of 0.00001 and nothing is rounded here: write 0.01234 or 0.01235"),
+        (
+            {"amount": Decimal("0.012345")},
+            'steps of 0.00001 and nothing is rounded unasked: write 0.01234 or 0.01235, or amount_rounding="down"',
+        ),
         ({"price": Decimal("50000.001")}, "write 50000.00 or 50000.01"),
-        ({"amount": Decimal("0.000001")}, "0.00001 or more"),
-        ({"amount": Decimal(9001)}, "9000 or less"),
-        ({"price": Decimal(1_000_001)}, "1000000 or less"),
-        ({"price": Decimal(1)}, "amount x price was 0.01; BTC/USDT takes 5 or more"),
-        ({"amount": Decimal(8000)}, "9000000 or less"),
+        ({"price": Decimal("0.015")}, "write 0.01 or 0.02, or price_rounding="),
+        ({"amount": Decimal("0.000001")}, "the minimum amount of BTC/USDT is 0.00001: write 0.00001 or more"),
+        ({"amount": Decimal(9001)}, "the maximum amount of BTC/USDT is 9000: write 9000 or less"),
+        ({"price": Decimal("0.001")}, "the minimum price of BTC/USDT is 0.01: write 0.01 or more"),
+        ({"price": Decimal(1_000_001)}, "the maximum price of BTC/USDT is 1000000: write 1000000 or less"),
+        (
+            {"price": Decimal(3)},
+            "notional (amount 0.01 at 3) was 0.03 USDT; the minimum notional of BTC/USDT is 5: "
+            "write an amount of 1.66667 or more",
+        ),
+        (
+            {"amount": Decimal(8000)},
+            "notional (amount 8000 at 50000) was 400000000 USDT; the maximum notional of BTC/USDT is 9000000: "
+            "write an amount of 180 or less",
+        ),
         ({"price": None}, "a limit order needs one"),
         ({"side": "Buy"}, '"buy" or "sell"'),
-        ({"kind": ""}, '"limit"'),
-        ({"kind": None}, '"limit"'),
+        ({"type": ""}, '"limit"'),
+        ({"type": None}, '"limit"'),
         ({"params": ["x"]}, "mapping"),
         ({"params": {"newClientOrderId": "x"}}, "client_order_id="),
         ({"params": {"cl_ord_id": "x"}}, "client_order_id="),
+        ({"amount_rounding": "floor"}, 'amount_rounding was \'floor\'; write "down", "up" or "nearest"'),
+        ({"price_rounding": ["up"]}, 'write "down", "up" or "nearest"'),
+        ({"amount": Decimal("0.000001"), "amount_rounding": "down"}, "would be rounded to 0; the minimum amount"),
+        ({"trigger_price": 51_000}, "trigger_price was 51000, not a Decimal"),
+        ({"trigger_price": Decimal("0.015")}, "trigger_price was 0.015; BTC/USDT takes steps of 0.01"),
+        ({"stop_loss_price": Decimal(10_000_000)}, "stop_loss_price was 10000000; the maximum price"),
+        (
+            {"trigger_price": Decimal(1), "take_profit_price": Decimal(2)},
+            "trigger_price and take_profit_price were given; an order waits for one price",
+        ),
+        ({"trigger_price": Decimal(1), "params": {"stopPrice": "1"}}, "keep trigger_price="),
+        ({"reduce_only": True, "params": {"reduceOnly": True}}, "keep reduce_only="),
+        ({"reduce_only": True}, "there are no positions on spot"),
+        ({"params": {"reduceOnly": True}}, "there are no positions on spot"),
+        ({"reduce_only": "yes"}, "write True or False"),
+        ({"post_only": True, "type": "market", "price": None}, "never waits in the book"),
+        ({"post_only": True, "time_in_force": "IOC"}, "exclude each other"),
+        ({"time_in_force": "GTT"}, "write one of GTC, IOC"),
+        ({"time_in_force": 3}, "write one of GTC, IOC"),
+        ({"cost": Decimal(100)}, "amount and cost were both given"),
+        ({"cost": Decimal(100), "amount": None}, "cost was given for a limit order"),
+        ({"cost": Decimal(100), "amount": None, "type": "market"}, "cost and price were both given"),
+        (
+            {"cost": Decimal(100), "amount": None, "type": "market", "price": None, "trigger_price": Decimal(1)},
+            "cost was given with a trigger",
+        ),
+        (
+            {"cost": Decimal(1), "amount": None, "type": "market", "price": None},
+            "cost was 1 USDT; the minimum cost of BTC/USDT is 5: write 5 or more",
+        ),
+        ({"cost": 100, "amount": None, "type": "market", "price": None}, "cost was 100, not a Decimal"),
+        (
+            {"cost": Decimal(9), "amount": None, "type": "market", "price": None, "params": {"quoteOrderQty": 9}},
+            "keep cost=",
+        ),
+        ({"cost": Decimal(9), "amount": None, "type": "market", "price": None, "market": SWAP}, "by their number"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_to_write(changed: dict[str, Any], words: str) -> None:
     """Nothing is rounded, guessed or cut, and the message shows the way out."""
     with pytest.raises(errors.UsageError, match=re.escape(words)):
         _check(**changed)
+
+
+def test_rounding_is_done_on_request_in_the_direction_stated() -> None:
+    """Amount and prices each in their own."""
+    wide = {"amount": Decimal("0.012345"), "price": Decimal("50000.015")}
+    terms = _check(**wide, amount_rounding="down", price_rounding="up")
+    assert (terms.amount, terms.price) == (Decimal("0.01234"), Decimal("50000.02"))
+    terms = _check(**wide, amount_rounding="up", price_rounding="nearest", trigger_price=Decimal("49999.994"))
+    assert (terms.amount, terms.price, terms.trigger_price) == (
+        Decimal("0.01235"),
+        Decimal("50000.02"),
+        Decimal("49999.99"),
+    )
+    assert terms.params == {"triggerPrice": "49999.99"}
+
+
+def test_keywords_become_ccxts_unified_parameters() -> None:
+    """The caller's own stay beside them, and his mapping as it was."""
+    own = {"positionSide": "LONG"}
+    terms = check_order(
+        SWAP,
+        Asked(
+            "limit",
+            "sell",
+            Decimal(5),
+            Decimal(50_000),
+            take_profit_price=Decimal(51_000),
+            reduce_only=True,
+            post_only=True,
+            time_in_force="gtc",
+            params=own,
+        ),
+    )
+    assert terms.params == {
+        "positionSide": "LONG",
+        "takeProfitPrice": "51000",
+        "reduceOnly": True,
+        "postOnly": True,
+        "timeInForce": "GTC",
+    }
+    assert own == {"positionSide": "LONG"}
+    assert is_conditional(terms.type, terms.params)
+    assert not is_conditional("limit", {"timeInForce": "IOC"})
+    assert is_conditional("stop_loss", {})
+
+
+def test_what_contracts_are_worth_is_held_to_the_limits() -> None:
+    """By the size of a contract; not of inverse ones, whose limits are in one currency here and another there."""
+    assert check_order(SWAP, Asked("limit", "buy", Decimal(2), Decimal(50_000))).amount == 2
+    with pytest.raises(errors.UsageError, match=r"was 50 USDT; the minimum notional .* 100: write an amount of 2 or"):
+        check_order(SWAP, Asked("limit", "buy", Decimal(1), Decimal(50_000)))
+    with pytest.raises(errors.UsageError, match="minimum notional"):
+        check_order(SWAP, Asked("market", "buy", Decimal(1), stop_loss_price=Decimal(50_000)))
+    assert check_order(SWAP, Asked("market", "buy", Decimal(1))).amount == 1  # nobody knows a price
+    assert check_order(INVERSE, Asked("limit", "buy", Decimal(1), Decimal(50_000))).amount == 1
+    sizeless = dataclasses.replace(SWAP, contract_size=None)
+    assert check_order(sizeless, Asked("limit", "buy", Decimal(1), Decimal(50_000))).amount == 1
+
+
+def test_prices_of_significant_digits_are_held_to_them() -> None:
+    """Bitfinex counts five; hyperliquid too, save in whole prices."""
+    market = dataclasses.replace(MARKET, price_step=None, price_digits=5, max_price=None, max_cost=None)
+    assert _check(market=market, price=Decimal(123_450)).price == 123_450
+    with pytest.raises(errors.UsageError, match=r"takes 5 significant digits .* write 123450 or 123460, or price"):
+        _check(market=market, price=Decimal(123_456))
+    assert _check(market=market, price=Decimal(123_456), price_rounding="up").price == 123_460
+    whole = dataclasses.replace(market, whole_prices=True)
+    assert _check(market=whole, price=Decimal(123_456)).price == 123_456
+    assert _check(market=whole, price=Decimal("123456.5"), price_rounding="down").price == 123_456
+
+
+@pytest.mark.parametrize("venue", ["bitfinex", "hyperliquid"])
+@given(st.decimals("0.0001", 10**6, places=9), st.sampled_from(["spot", "swap"]))
+def test_digits_of_the_venues_that_count_them_are_ccxts(venue: str, price: Decimal, kind: Any) -> None:
+    """What is rounded to the nearest here is what ccxt's own class would send."""
+    inner = getattr(ccxt, venue)({"number": Decimal})
+    raw = {
+        "symbol": "A/B", "id": "AB", "base": "A", "quote": "B", "type": kind, "spot": kind == "spot",
+        "swap": kind == "swap", "contract": kind == "swap", "limits": {}, "info": {},
+        "precision": {"amount": 8, "price": 5} if venue == "bitfinex" else {"amount": "0.001", "price": None},
+    }  # fmt: skip
+    inner.markets = {"A/B": raw}
+    market = with_precision(parse.market(raw, inner.precisionMode), raw, inner.precisionMode, venue)
+    theirs = Decimal(inner.price_to_precision("A/B", format(price, "f")))
+    if theirs:
+        assert market.round_price(price, "nearest") == theirs
+    assert market.amount_step == Decimal("1E-8" if venue == "bitfinex" else "0.001")
+
+
+def test_a_precision_that_the_venue_does_not_tell_stays_unknown() -> None:
+    """Nothing is made up."""
+    raw: dict[str, Any] = {"symbol": "A/B", "type": "spot", "precision": {}}
+    market = parse.market(raw, 4)
+    assert with_precision(market, raw, 4, "binance") is market
+    assert with_precision(market, raw, 3, "polymarket").price_digits is None
+    told = with_precision(market, raw, 4, "hyperliquid")
+    assert (told.price_step, told.price_digits, told.whole_prices) == (None, 5, True)
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("fee_side", [None, "get", "give", "base", "quote", "swap"])
+@pytest.mark.parametrize("role", ["maker", "taker"])
+def test_fees_are_taken_from_what_ccxt_says(side: Any, fee_side: str | None, role: Any) -> None:
+    """Cost, currency and rate are those of its ``calculate_fee``, on spot and on linear contracts of size one."""
+    swap = fee_side == "swap"
+    market = dataclasses.replace(SWAP, contract_size=Decimal(1)) if swap else MARKET
+    raw = {
+        "maker": "0.0002", "taker": "0.00055", "symbol": market.symbol, "base": "BTC", "quote": "USDT",
+        "settle": market.settle, "spot": not swap, "feeSide": None if swap else fee_side,
+    }  # fmt: skip
+    inner = ccxt.binance({"number": Decimal})
+    inner.markets = {market.symbol: raw}
+    theirs = inner.calculate_fee(market.symbol, "limit", side, Decimal("0.01234"), Decimal("50000.1"), role)
+    ours = dataclasses.replace(
+        market, fee_side=None if swap else fee_side, maker=Decimal("0.0002"), taker=Decimal("0.00055")
+    )
+    fee = estimate_fee(ours, side, Decimal("0.01234"), Decimal("50000.1"), maker=role == "maker")
+    assert (fee.cost, fee.currency, fee.rate) == (theirs["cost"], theirs["currency"], theirs["rate"])
+    assert fee.maker is (role == "maker")
+
+
+def test_fees_on_contracts_are_of_what_they_are_worth() -> None:
+    """Linear ones by their size, inverse ones in the coin."""
+    linear = estimate_fee(SWAP, "buy", Decimal(7), Decimal(50_000), rate=Decimal("0.0005"))
+    assert (linear.cost, linear.currency) == (Decimal("0.175"), "USDT")
+    inverse = dataclasses.replace(INVERSE, settle="BTC", base="BTC", quote="USD")
+    fee = estimate_fee(inverse, "sell", Decimal(7), Decimal(50_000), rate=Decimal("-0.0001"), maker=True)
+    assert (fee.cost, fee.currency, fee.maker) == (Decimal("-0.0000014"), "BTC", True)
+
+
+def test_a_fee_that_cannot_be_known_is_not_guessed() -> None:
+    """What is missing is named, and how to give it."""
+    for market, more, words in (
+        (MARKET, {}, "the taker fee of BTC/USDT is not known; give rate="),
+        (MARKET, {"maker": True}, "the maker fee"),
+        (MARKET, {"rate": 0.1}, "rate was 0.1; write a fraction"),
+        (MARKET, {"rate": Decimal("NaN")}, "rate was"),
+        (dataclasses.replace(SWAP, contract_size=None), {"rate": Decimal(1)}, "size of a contract"),
+    ):
+        with pytest.raises(errors.UsageError, match=words):
+            estimate_fee(market, "buy", Decimal(1), Decimal(2), **more)
+    for wrong in ({"side": "bid"}, {"amount": 1}, {"price": Decimal(0)}):
+        asked: Any = {"side": "buy", "amount": Decimal(1), "price": Decimal(2), "rate": Decimal(1), **wrong}
+        with pytest.raises(errors.UsageError):
+            estimate_fee(MARKET, **asked)
 
 
 @given(steps=st.integers(1, 10**12), decimals=st.integers(0, 18), off=st.integers(1, 9))
@@ -138,9 +350,9 @@ def test_exactly_the_multiples_of_the_step_pass(steps: int, decimals: int, off: 
         context.prec = 40
         right, wrong = steps * step, steps * step + step * off / 10
         context.prec = 3
-        assert check_order(market, "market", "sell", right, None, None)[2] == right
+        assert check_order(market, Asked("market", "sell", right)).amount == right
         with pytest.raises(errors.UsageError, match="steps"):
-            check_order(market, "market", "sell", wrong, None, None)
+            check_order(market, Asked("market", "sell", wrong))
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8))

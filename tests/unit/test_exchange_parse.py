@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 from decimal import Decimal, localcontext
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tradeutils import codec
-from tradeutils.errors import BadReply
+from tradeutils.codec._decode import Decoder
+from tradeutils.errors import BadReply, CodecError
 from tradeutils.exchange import parse
+from tradeutils.model import Info
 
 
 def test_balances_never_pass_through_a_float() -> None:
@@ -129,3 +133,72 @@ def test_a_step_has_no_zeros_at_its_end() -> None:
     raw = {"symbol": "A/B", "precision": {"amount": "0.00001000", "price": "10"}}
     market = parse.market(raw, 4)
     assert (str(market.amount_step), str(market.price_step)) == ("0.00001", "10")
+
+
+def test_funding_and_open_interest_keep_what_is_said() -> None:
+    """Present rates may lack anything, past ones neither rate nor time; figures that are none are not known."""
+    raw = {
+        "symbol": "A/B:B",
+        "fundingRate": Decimal("0.0001"),
+        "timestamp": "5",
+        "fundingTimestamp": 9,
+        "interval": "8h",
+    }
+    rate = parse.funding_rate(raw)
+    assert (rate.rate, rate.time, rate.funding_time, rate.interval, rate.next_rate) == (0.0001, 5, 9, "8h", None)
+    assert parse.funding_rate({"symbol": "A/B:B"}).rate is None
+    past = parse.past_funding_rate({"fundingRate": "-0.5", "timestamp": 7}, "A/B:B")
+    assert (past.rate, past.time, past.funding_time) == (-0.5, 7, 7)
+    for lacking in ({"fundingRate": None, "timestamp": 7}, {"fundingRate": "1", "timestamp": None}):
+        with pytest.raises(BadReply, match="funding"):
+            parse.past_funding_rate(lacking, "A/B:B")
+    interest = parse.open_interest({"openInterestAmount": "2.5", "openInterestValue": "x", "timestamp": 3}, "A/B:B")
+    assert (interest.symbol, interest.amount, interest.value, interest.time) == ("A/B:B", 2.5, None, 3)
+    with pytest.raises(BadReply, match="open interest"):
+        parse.open_interest({"openInterestAmount": None}, "A/B:B")
+
+
+def test_what_the_venue_sent_is_kept_where_it_is_wanted() -> None:
+    """An object or a list, read-only all the way down; nothing else tells anything."""
+    raw: dict[str, Any] = {"symbol": "A/B", "info": {"a": [{"b": 1}]}}
+    assert parse.ticker(raw).info is None
+    info = parse.ticker(raw, info=True).info
+    assert isinstance(info, Info)
+    assert info["a"][0]["b"] == 1
+    assert info.to_dict() == raw["info"]
+    with pytest.raises(TypeError):
+        info["a"][0]["b"] = 2
+    raw["info"]["a"].append("later")
+    assert info.to_dict() == {"a": [{"b": 1}]}
+    trade = {"price": 1, "amount": 1, "timestamp": 1, "info": ["1.0", ["2"]]}
+    assert parse.trade(trade, "A/B", info=True).info == ("1.0", ("2",))
+    assert parse.order({"symbol": "A/B", "info": "text"}, info=True).info is None
+    kept: list[Any] = [
+        parse.market({"symbol": "A/B", "info": {"x": 1}}, 4, info=True),
+        parse.order_book({"bids": [], "asks": [], "info": {"x": 1}}, "A/B", info=True),
+        parse.order({"symbol": "A/B", "info": {"x": 1}}, info=True),
+        parse.fill({"price": 1, "amount": 1, "timestamp": 1, "info": {"x": 1}}, "A/B", info=True),
+        parse.balance({"total": {}, "info": {"x": 1}}, "v", None, 5, info=True),
+        parse.funding_rate({"symbol": "A/B:B", "info": {"x": 1}}, info=True),
+        parse.past_funding_rate({"fundingRate": 1, "timestamp": 1, "info": {"x": 1}}, "A/B:B", info=True),
+        parse.open_interest({"openInterestAmount": 1, "info": {"x": 1}}, "A/B:B", info=True),
+    ]
+    for value in kept:
+        assert value.info == {"x": 1}
+        assert "'x'" not in repr(value)
+        for again in (codec.loads(codec.dumps(value)), pickle.loads(pickle.dumps(value))):  # noqa: S301  # our own bytes
+            assert again == value
+            assert again.info == value.info
+            assert isinstance(again.info, Info)
+
+
+def test_bytes_that_claim_to_be_what_a_venue_sent_are_checked() -> None:
+    """Nothing but an object comes back as one."""
+    whole = codec.dumps(Info({"x": 1}))
+    assert codec.loads(whole) == Info({"x": 1})
+    reader = Decoder([], 0)
+    for form in ([1, [1]], 5, None, ["tuple", [1, []]]):
+        with pytest.raises(CodecError, match="venue sent"):
+            reader.decode(["info", form])
+    assert repr(Info({"x": 1})) == "Info({'x': 1})"
+    assert len(Info({})) == 0

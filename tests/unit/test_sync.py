@@ -15,10 +15,17 @@ import pytest
 import tradeutils as tu
 from tradeutils import sync
 from tradeutils.errors import CacheError, Closed, UnknownName, UsageError
+from tradeutils.sim import DEFAULT_ACCOUNT, serve
 
 
 @pytest.mark.parametrize(
-    ("blocking", "twin"), [(sync.Exchange, tu.Exchange), (sync.Cache, tu.Cache), (sync.Balances, tu.Balances)]
+    ("blocking", "twin"),
+    [
+        (sync.Exchange, tu.Exchange),
+        (sync.Exchanges, tu.Exchanges),
+        (sync.Cache, tu.Cache),
+        (sync.Balances, tu.Balances),
+    ],
 )
 def test_every_public_method_of_the_twin_is_there(blocking: type, twin: type) -> None:
     """A method added to the asynchronous class fails here until it has its blocking form."""
@@ -94,6 +101,39 @@ def test_a_blocking_call_on_the_loop_itself_is_refused() -> None:
 
         with pytest.raises(UsageError, match="event loop"):
             cache._run(blocking())
+
+
+def test_exchanges_of_the_settings_serve_threads() -> None:
+    """The same object for the same name, from any thread, and one load of the markets for all accounts."""
+    keys = tu.Credentials(key=DEFAULT_ACCOUNT.key, secret=DEFAULT_ACCOUNT.secret)
+    names = [f"a{i}" for i in range(8)]
+    with serve("binance", symbols=3) as venue:
+        settings = tu.Settings(
+            exchanges={"binance": tu.settings.ExchangeSettings(url=venue.url, rate_limit_ms=1)},
+            accounts={name: tu.Account(name=name, exchange="binance", credentials=keys) for name in names},
+        )
+        with sync.Exchanges(settings) as exchanges, ThreadPoolExecutor(8) as pool:
+            opened = list(pool.map(exchanges.account, names * 2))
+            assert opened[:8] == opened[8:]
+            assert list(pool.map(lambda one: len(one.load_markets()), opened)) == [len(opened[0].load_markets())] * 16
+            assert venue.requests.paths["/api/v3/exchangeInfo"] == 1
+            assert (exchanges.accounts, exchanges.venues) == (tuple(names), ("binance",))
+            assert "binance" in exchanges
+            assert (list(exchanges), len(exchanges)) == (["binance"], 1)
+            assert exchanges["binance"] is exchanges["binance"]
+            assert exchanges["binance"].fetch_ticker("BTC/USDT").last
+            assert exchanges.cache.get("none") is None
+            assert sync.Balances(exchanges, cache=exchanges.cache).accounts == tuple(names)
+            with pytest.raises(UnknownName, match="a1"):
+                exchanges.account("a11")
+            with exchanges.account("a1") as mine:
+                mine.fetch_balance()
+            assert mine.is_closed
+            assert exchanges.account("a1") is not mine
+        with pytest.raises(Closed):
+            exchanges.account("a1")
+        with sync.Cache() as cache, sync.Exchanges(settings, cache=cache) as exchanges:
+            assert exchanges.cache is cache
 
 
 def test_errors_of_the_twin_arrive_as_they_are() -> None:

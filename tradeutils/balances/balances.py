@@ -10,7 +10,7 @@ from tradeutils.balances.routes import Route, routes_to
 from tradeutils.balances.valuation import Valuation, value
 from tradeutils.cache import Cache
 from tradeutils.errors import UnknownName, UsageError
-from tradeutils.exchange import Exchange, all_or_first_error
+from tradeutils.exchange import Exchange, Exchanges, all_or_first_error
 from tradeutils.model import Balance
 
 __all__ = ["Balances"]
@@ -24,8 +24,9 @@ class Balances:
 
     Parameters
     ----------
-    exchanges : Exchange, or iterable of Exchange
-        Each opened with ``account=``; accounts are known by their names.
+    exchanges : Exchanges, Exchange, or iterable of Exchange
+        All accounts of the settings; or exchanges that were each opened with ``account=``. Accounts are known by
+        their names.
     cache : Cache or None
         Balances are shared through it for 2 s. ``None``: every call is a request.
 
@@ -40,9 +41,11 @@ class Balances:
     Decimal('1234.56')
     """
 
-    def __init__(self, exchanges: Exchange | Iterable[Exchange], *, cache: Cache | None = None) -> None:
+    def __init__(self, exchanges: Exchanges | Exchange | Iterable[Exchange], *, cache: Cache | None = None) -> None:
         self._cache = cache
         self._exchanges: dict[str, Exchange] = {}
+        if isinstance(exchanges, Exchanges):
+            exchanges = [exchanges.account(name) for name in exchanges.accounts]
         if not isinstance(exchanges, Exchange | Iterable) or isinstance(exchanges, str):
             raise UsageError(f"exchanges was {exchanges!r}; give an Exchange or a list of them")
         for exchange in [exchanges] if isinstance(exchanges, Exchange) else exchanges:

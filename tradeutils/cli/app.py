@@ -22,6 +22,8 @@ from tradeutils.cli.demo import demo
 from tradeutils.cli.doctor import doctor
 from tradeutils.cli.fetch import fetch
 from tradeutils.cli.indicators import indicators
+from tradeutils.cli.quality import quality
+from tradeutils.cli.screen import screen
 from tradeutils.cli.sim import sim
 from tradeutils.errors import UnknownName
 
@@ -59,8 +61,10 @@ app = typer.Typer(
 for _command, _purpose in (
     (demo, "Do everything once, on a simulated venue."),
     (fetch, "Candles of a venue."),
+    (screen, "Which markets fit."),
     (indicators, "Indicators over candles."),
     (chart, "Candles and indicators as an HTML file."),
+    (quality, "What is wrong with candles."),
     (balances, "What an account is worth."),
     (sim, "Serve a simulated venue on this machine."),
     (doctor, "What this machine has, and what is missing."),
@@ -92,7 +96,7 @@ def tradeutils(
     tradeutils chart BTC/USDT 1h --with rsi:14 -o btc.html
     tradeutils doctor                                what this machine has, and what is missing
 
-    Exit codes: 0 done, 1 a venue or server failed, 2 the command line or its input is wrong.
+    Exit codes: 0 done, 1 a venue or server failed (quality: errors found), 2 the command line or its input is wrong.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tradeutils.model import Panel
     from tradeutils.model.candles import Column
 
+    _Opened = contextlib.AbstractAsyncContextManager[Exchange]
+
 __all__ = ["demo"]
 
 _TIMEFRAME: Final = "1h"
@@ -109,7 +111,7 @@ def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: path
         account = Account(name=holder.name, exchange=venue, credentials=keys)
         note = f"simulated market, seed {seed}"
 
-        def opened(cache: Cache) -> Exchange:
+        def opened(cache: Cache) -> _Opened:
             # The user's own settings are for real venues: none of them applies here. This one bans nobody.
             own = Settings(exchanges={venue: ExchangeSettings(url=running.url, rate_limit_ms=1)})
             return open_exchange(venue, own, account=account, cache=cache)
@@ -123,15 +125,14 @@ def _ask_real_venue(report: _Report, venue: str, symbols: int, output: pathlib.P
 
 
 async def _walk(
-    report: _Report, opened: Callable[[Cache], Exchange], count: int, output: pathlib.Path, note: str
+    report: _Report, opened: Callable[[Cache], _Opened], count: int, output: pathlib.Path, note: str
 ) -> None:
     """Go the whole road; nothing is written before the last step."""
     from tradeutils.cache import Cache
 
-    cache = Cache()
-    with report.step("markets"):  # imports ccxt, which takes most of it
-        exchange = opened(cache)
-    async with cache, exchange:
+    async with Cache() as cache, contextlib.AsyncExitStack() as stack:
+        with report.step("markets"):  # imports ccxt, which takes most of it
+            exchange = await stack.enter_async_context(opened(cache))
         symbols = await _choose_symbols(report, exchange, count)
         panel = await _fetch_twice(report, exchange, cache, symbols)
         await _value(report, exchange, cache)

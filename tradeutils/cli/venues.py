@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import pathlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,15 +26,31 @@ def load_settings(config: pathlib.Path | None) -> Settings:
     return settings
 
 
-def open_exchange(
+@contextlib.asynccontextmanager
+async def open_exchange(
     venue: str,
     settings: Settings,
     *,
     url: str | None = None,
     account: Account | None = None,
     cache: Cache | None = None,
-) -> Exchange:
-    """Return an exchange with what the settings say of it; ``url`` of the command line wins. Sends nothing."""
-    from tradeutils.exchange import Exchange
+) -> AsyncIterator[Exchange]:
+    """
+    Open an exchange with what the settings say of it, their cache and so their budget; ``url`` of the command wins.
 
-    return Exchange(venue, account=account, cache=cache, url=url, settings=settings.exchanges.get(venue))
+    Sends nothing by itself.
+    """
+    from tradeutils.exchange import Exchanges
+    from tradeutils.exchange.endpoints import parse_target
+    from tradeutils.settings import ExchangeSettings
+
+    if url is not None:
+        parse_target(url)  # says what is wrong with it, as no setting is
+    own = settings.exchanges.get(venue, ExchangeSettings())
+    chosen = dataclasses.replace(
+        settings,
+        exchanges={**settings.exchanges, venue: own if url is None else dataclasses.replace(own, url=url)},
+        accounts={} if account is None else {account.name: account},
+    )
+    async with Exchanges(chosen, cache=cache) as exchanges:
+        yield exchanges[venue] if account is None else exchanges.account(account.name)

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
+from tradeutils.budget.base import Charge
 from tradeutils.exchange.doubts import Doubts
 from tradeutils.exchange.order_checks import NewOrder
-from tradeutils.model import Balance, Fill, Market, Order, OrderBook, Ticker, Trade
+from tradeutils.model import (
+    Balance,
+    Fill,
+    FundingRate,
+    Market,
+    OpenInterest,
+    Order,
+    OrderBook,
+    Ticker,
+    Trade,
+    TradingFee,
+)
 from tradeutils.timeframe import Timeframe
 
-__all__ = ["OrderVenue", "Row", "Venue"]
+__all__ = ["DerivativesVenue", "OrderVenue", "Page", "Row", "Venue"]
 
 Row = Sequence[Any]
 """One candle as venues send it: ``[time, open, high, low, close, volume]``, numbers or their text."""
+Page: TypeAlias = "Sequence[Row] | npt.NDArray[np.float64]"
+"""Candles of one reply in any order: rows, or the same as a float64 array (n, 6) with times in ms UTC."""
 
 
 class OrderVenue(Protocol):
@@ -43,8 +61,31 @@ class OrderVenue(Protocol):
         """Return an id that the venue takes: the one given, or a new one."""
         ...
 
-    def check_digits(self, order: NewOrder) -> None:
-        """Raise `UsageError` where the venue would be sent another amount or price than was asked for."""
+    def check_terms(self, order: NewOrder) -> None:
+        """
+        Raise for an order that is known to be refused, or to be sent otherwise than it was asked for.
+
+        Raises
+        ------
+        NotSupportedByVenue : the venue knows no such terms.
+        UsageError : it would be sent another amount or price.
+        """
+        ...
+
+    def wants_cost(self, order: NewOrder) -> bool:
+        """Whether the venue takes an order that is by amount by its cost alone."""
+        ...
+
+    def sendable_cost(self, market: Market, cost: Decimal) -> Decimal:
+        """Return what of a cost would be sent, cut to the venue's digits."""
+        ...
+
+    def lists_apart(self, symbol: str) -> bool:
+        """Whether orders that wait for a price stand in a list of their own."""
+        ...
+
+    def cancels_at_once(self, market: Market) -> bool:
+        """Whether one request cancels all orders of a market, and its answer names them."""
         ...
 
     def settles_after(self, order: NewOrder) -> float:
@@ -55,22 +96,60 @@ class OrderVenue(Protocol):
         """Send an order once; `Unsettled` where what came back does not tell whether the venue has it."""
         ...
 
-    async def find_order(self, client_id: str, market: Market) -> Order | None:
-        """Return an order by our id; ``None`` where the venue knows none."""
+    async def find_order(self, client_id: str, market: Market, *, conditional: bool = False) -> Order | None:
+        """Return an order by our id; ``None`` where the venue knows none. ``conditional``: it may wait for a price."""
         ...
 
-    async def cancel_order(self, order_id: str, symbol: str) -> Order:
+    async def cancel_order(self, order_id: str, symbol: str, params: Mapping[str, Any], *, trigger: bool) -> Order:
         """Send a cancel once; `Unsettled` where the HTTP layer sent it twice and the order is not found."""
         ...
 
-    async def fetch_order(self, order_id: str, symbol: str) -> Order: ...
-    async def fetch_open_orders(self, symbol: str | None) -> list[Order]: ...
+    async def cancel_at_once(self, symbol: str) -> list[Order]:
+        """Cancel all orders of a market once, with one request; where `cancels_at_once`."""
+        ...
+
+    async def fetch_order(self, order_id: str, symbol: str, *, trigger: bool = False) -> Order: ...
+    async def fetch_open_orders(
+        self, symbol: str | None, params: Mapping[str, Any], *, urgent: bool = False
+    ) -> list[Order]:
+        """Return all open orders that a symbol, or ccxt's parameters, select: as many requests as there are pages."""
+        ...
+
+    async def charge_of_open_orders(self, symbol: str | None, params: Mapping[str, Any]) -> Charge | None:
+        """Return what the first of those requests would cost; none is sent."""
+        ...
+
+    async def fetch_trading_fee(self, symbol: str) -> TradingFee: ...
     async def fetch_orders(self, symbol: str, since: int | None, limit: int | None) -> list[Order]: ...
     async def fetch_closed_orders(self, symbol: str, since: int | None, limit: int | None) -> list[Order]: ...
     async def fetch_fills(self, symbol: str, since: int | None, limit: int | None) -> list[Fill]: ...
 
 
-class Venue(Protocol):
+class DerivativesVenue(Protocol):
+    """What is asked about swaps and futures; each method that fetches sends one request."""
+
+    def funding_page(self) -> int:
+        """Return how many past funding rates one reply holds."""
+        ...
+
+    def interest_page(self) -> int:
+        """Return how many past values of open interest one reply holds."""
+        ...
+
+    def interest_kept(self) -> int | None:
+        """Return for how many milliseconds open interest is kept; ``None``: nobody says."""
+        ...
+
+    async def fetch_funding_rate(self, symbol: str) -> FundingRate: ...
+    async def fetch_funding_rates(self, symbols: Sequence[str] | None) -> dict[str, FundingRate]: ...
+    async def fetch_past_funding(self, symbol: str, since: int, until: int, limit: int) -> list[FundingRate]: ...
+    async def fetch_open_interest(self, symbol: str) -> OpenInterest: ...
+    async def fetch_past_interest(
+        self, symbol: str, timeframe: Timeframe, since: int, until: int, limit: int
+    ) -> list[OpenInterest]: ...
+
+
+class Venue(DerivativesVenue, Protocol):
     """
     One exchange, seen by one account or by nobody.
 
@@ -93,17 +172,33 @@ class Venue(Protocol):
         """What ``fetch_ohlcv`` can be asked for, and how the venue writes it."""
         ...
 
+    def offers(self, feature: str) -> bool:
+        """Tell whether it can be asked for this, by ccxt's name: ``"fetchFundingRate"``."""
+        ...
+
+    def offering(self, feature: str) -> Sequence[str]:
+        """Return well-known venues that can be asked for this."""
+        ...
+
     def page_limit(self, market: Market) -> int | None:
         """Return how many candles one reply holds at most; ``None`` where nobody says."""
         ...
 
     async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]: ...
+    async def look_again(self) -> Mapping[str, Market]:
+        """Return the markets, no older than a minute: for a symbol that `load_markets` does not know."""
+        ...
+
     async def fetch_ticker(self, symbol: str) -> Ticker: ...
     async def fetch_tickers(self, symbols: Sequence[str] | None) -> dict[str, Ticker]: ...
     async def fetch_candle_rows(
-        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int
-    ) -> tuple[int, list[Row]]:
-        """Return the venue's time when the request left, and rows oldest first from ``since`` or the newest."""
+        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int, price: str | None = None
+    ) -> tuple[int, Page]:
+        """
+        Return the venue's time when the request left, and candles from ``since`` on or the newest.
+
+        ``price``: ``"mark"`` or ``"index"`` instead of what was traded.
+        """
         ...
 
     async def fetch_order_book(self, symbol: str, limit: int | None) -> OrderBook: ...

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tradeutils.budget.base import Charge, Grant
 
@@ -46,6 +47,8 @@ class Call:
         Whether the HTTP layer sent a request once more by itself, on another connection.
     banned_for : float or None
         For how long a refusal closed the gate, in seconds.
+    decode : callable or None
+        Reads the JSON of its replies. ``None``: they may be about money, and keep every digit.
     """
 
     operation: str
@@ -63,6 +66,7 @@ class Call:
     endpoint: str = ""
     resent: bool = False
     banned_for: float | None = None
+    decode: Callable[[str], Any] | None = None
 
 
 @dataclass(slots=True)

@@ -29,10 +29,13 @@ class Question:
         ``"fetch_order"``, which says that there is none, or one that returns a list.
     parameter : str or None
         What the id is handed over as; ``None``: the list is of all orders, and is searched here.
+    trigger : bool
+        Whether it asks for the orders that wait for a price, where the venue lists those apart.
     """
 
     method: str
     parameter: str | None = "clientOrderId"
+    trigger: bool = False
 
 
 _DEFAULT_LAPSE_MS: Final = 5_000  # of Binance, bybit and mexc alike
@@ -55,6 +58,8 @@ _HARMLESS: Final = frozenset(
 )
 
 _BY_ID: Final = (Question("fetch_order"),)
+_WAITING: Final = (Question("fetch_open_orders", None, trigger=True),)
+_WAITING_BY_ID: Final = (Question("fetch_order", trigger=True),)
 _LISTS: Final = (Question("fetch_open_orders", None), Question("fetch_closed_orders", None))
 
 
@@ -76,7 +81,12 @@ class ClientIds:
         (margin, triggers) may be there though it is not found. Empty: nobody has checked, and an order may be found,
         but its absence proves nothing.
     triggers : bool
-        Whether orders with a trigger, or of a type of the venue's own, stand in the same lists as the others.
+        Whether orders with a trigger, or of a type of the venue's own, stand in the same lists as the others on spot.
+    waiting : tuple of Question
+        How an order with a trigger is found where they stand apart; the others are asked after these, as it becomes
+        an order like them. What is found is found; that none is found proves nothing.
+    waiting_as : str or None
+        The parameter that hands over the id of an order with a trigger, beside `sent_as`.
     sent_as : str
         The parameter of ccxt's ``create_order`` that hands the id over.
     lapse : float or str
@@ -91,6 +101,8 @@ class ClientIds:
     questions: tuple[Question, ...] = _BY_ID
     places: tuple[str, ...] = ()
     triggers: bool = False
+    waiting: tuple[Question, ...] = _WAITING
+    waiting_as: str | None = None
     sent_as: str = "clientOrderId"
     lapse: float | str = 30.0
 
@@ -98,6 +110,11 @@ class ClientIds:
         """Return whether an order that was sent there is not on the venue if it is not found."""
         plain = kind in _PLAIN_TYPES and not (params.keys() - _HARMLESS)
         return endpoint in self.places and (plain or self.triggers)
+
+    def asked(self, kind: str, *, conditional: bool) -> tuple[Question, ...]:
+        """Return the questions that find an order in a market of this kind."""
+        apart = conditional and not (self.triggers and kind == "spot")
+        return (*self.waiting, *self.questions) if apart else self.questions
 
     def make(self) -> str:
         """Return a new id: random, at least 104 bits of it."""
@@ -116,6 +133,7 @@ _BINANCE: Final = ClientIds(
     lapse="recvWindow",
     places=("private order", "fapiPrivate order", "dapiPrivate order"),
     triggers=True,
+    waiting=_WAITING_BY_ID,
 )
 
 # What each takes and how long it honours a signature is from the venue's API documentation as of November 2026; which
@@ -132,12 +150,18 @@ _VENUES: Final[Mapping[str, ClientIds]] = {
             Question("fetch_canceled_and_closed_orders", "orderLinkId"),
         ),
         places=("private v5/order/create",),
+        waiting=(
+            Question("fetch_open_orders", "orderLinkId", trigger=True),
+            Question("fetch_canceled_and_closed_orders", "orderLinkId", trigger=True),
+        ),
         lapse="recvWindow",
     ),
     "okx": ClientIds(
         r"[A-Za-z0-9]{1,32}",
         "up to 32 of a-z A-Z 0-9",
         places=("private trade/batch-orders", "private trade/order"),
+        waiting=_WAITING_BY_ID,
+        waiting_as="algoClOrdId",  # ccxt hands over its own name of the id alone, which that endpoint does not read
     ),
     # Free text up to 18 characters, or a UUID of 32 or 36. A signature holds until a greater nonce is seen, and
     # every look-up brings one.
@@ -147,6 +171,7 @@ _VENUES: Final[Mapping[str, ClientIds]] = {
         questions=(Question("fetch_open_orders"), Question("fetch_closed_orders")),
         places=("private AddOrder",),
         triggers=True,
+        waiting=(),
         lapse=1.0,
     ),
     # A second order of the same id is answered with the first one, whenever it comes. ccxt drops its own name of the
@@ -157,6 +182,7 @@ _VENUES: Final[Mapping[str, ClientIds]] = {
         questions=(Question("fetch_orders", None),),
         places=("v3.private brokerage/orders",),
         triggers=True,
+        waiting=(),
         sent_as="client_order_id",
         lapse=1.0,
     ),
@@ -164,6 +190,7 @@ _VENUES: Final[Mapping[str, ClientIds]] = {
         r"[A-Za-z0-9_-]{1,40}",
         "up to 40 of a-z A-Z 0-9 _ -",
         places=("private orders", "futuresPrivate orders"),
+        waiting=_WAITING_BY_ID,
         lapse=5.0,
     ),
     "gate": ClientIds(
@@ -191,6 +218,7 @@ _VENUES: Final[Mapping[str, ClientIds]] = {
         r"[A-Za-z0-9_-]{1,64}",
         "up to 64 of a-z A-Z 0-9 _ -",
         places=("spot.private v1/order/orders/place", "contract.private v5/trade/order"),
+        waiting=_WAITING_BY_ID,
         lapse=1.0,
     ),
 }

@@ -10,38 +10,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import math
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, quote
 
 import aiohttp
 
 from tradeutils import errors, logs
+from tradeutils.budget.base import Charge
 from tradeutils.exchange.calls import Call, Request, current_call, current_request, header
 from tradeutils.exchange.clock import VenueClock
 from tradeutils.exchange.endpoints import host_of
 from tradeutils.exchange.faults import redact_chain, translate
 from tradeutils.exchange.metering import Meter
 from tradeutils.exchange.nonces import Nonces
+from tradeutils.exchange.replies import exact_json, rough_json
 from tradeutils.exchange.retry import Patience, again
+from tradeutils.exchange.sessions import Session, current_sender, tls_context
 
 __all__ = ["Connection"]
 
 T = TypeVar("T")
 
+_only_priced: contextvars.ContextVar[bool] = contextvars.ContextVar("tradeutils_only_priced", default=False)
+
+
+class _Priced(BaseException):  # not an Exception: some of ccxt's methods catch those
+    """A request that was not sent, as only its price was wanted."""
+
+    def __init__(self, charge: Charge) -> None:
+        self.charge = charge
+        super().__init__()
+
 
 class Connection:
     """
-    One instance of ccxt and the session it sends through.
+    One instance of ccxt, and how it sends and is answered.
 
     Parameters
     ----------
     ccxt : ccxt.async_support.Exchange
         Its hooks are taken over; its own limiter and clocks are not used any more.
+    session : Session
+        Through which it sends; may be shared, and stays open when this is closed.
     target : SplitResult or None
         The only host that may be asked, where there is one.
     clock : VenueClock
@@ -58,6 +72,7 @@ class Connection:
         self,
         ccxt: Any,
         *,
+        session: Session,
         target: SplitResult | None,
         clock: VenueClock,
         meter: Meter,
@@ -71,16 +86,18 @@ class Connection:
         self._target = target
         self._meter = meter
         self._nonces = nonces
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._opening = asyncio.Lock()
+        self.info = False  # whether values keep what the venue itself sent
+        self._session = session
+        self._sending = 0
+        self._calls: set[asyncio.Timeout] = set()
         self._closed = False
+        self.list_markets: Callable[[bool], Awaitable[Any]] = self.load_own_markets
         ccxt.enableRateLimit = False  # ours is asked instead; both would wait for each other
         self._sign_and_send, ccxt.fetch2 = ccxt.fetch2, self._paid_fetch2
         self._send, ccxt.fetch = ccxt.fetch, self._guarded_fetch
-        self._load_markets, ccxt.load_markets = ccxt.load_markets, self._markets_in_turn
-        self._loading = asyncio.Lock()
-        ccxt.on_rest_response = self._on_reply
+        self._load_markets, ccxt.load_markets = ccxt.load_markets, self._listed
+        ccxt.own_session = False
+        ccxt.on_rest_response, ccxt.parse_json = self._on_reply, _read_json
         # Signatures carry the venue's time, not the machine's.
         ccxt.milliseconds = lambda: clock.now_ns() // 1_000_000
         ccxt.microseconds = lambda: clock.now_ns() // 1_000
@@ -110,42 +127,52 @@ class Connection:
         async with self._opened(call):
             return await work()
 
+    async def charge_of(self, operation: str, work: Callable[[], Awaitable[Any]]) -> Charge | None:
+        """Return what the first request of a call would pay; neither that nor any other is sent."""
+        token = _only_priced.set(True)
+        try:
+            await work()
+        except _Priced as priced:
+            return priced.charge
+        except Exception as error:
+            raise self._translate(error, Call(operation)) from error
+        finally:
+            _only_priced.reset(token)
+        return None
+
     @contextlib.asynccontextmanager
     async def _opened(self, call: Call) -> AsyncIterator[None]:
-        """Open the session, remember the call, and turn ccxt's errors into ours."""
-        self._check_usable(call.operation)
-        if self._session is None:
-            async with self._opening:
-                if self._session is None:
-                    self._session = self.ccxt.session = self._open_session()
-                    self.ccxt.own_session = False
+        """Remember the call, and turn ccxt's errors into ours."""
+        self.check_usable(call.operation)
         token = current_call.set(call)
+        limit = asyncio.timeout(None)  # which only closing sets
+        self._calls.add(limit)
         try:
-            yield
+            async with limit:
+                yield
         except errors.VenueError as error:
             if error.operation is None:  # the budget's, which knows no calls
                 error.operation, error.symbol = call.operation, call.symbol
             raise
-        except (errors.TradeutilsError, asyncio.CancelledError):
+        except errors.TradeutilsError:
             raise
+        except TimeoutError as error:
+            if not limit.expired():  # some library's own
+                raise self._translate(error, call) from error
+            raise errors.Closed(f"{self.name} {call.operation}: this exchange was closed meanwhile") from None
         except Exception as error:  # ccxt's parsers fail on odd replies with any class
             translated = self._translate(error, call)
             redact_chain(error)  # ccxt's own messages hold signed URLs, and a traceback would print them
             raise translated from error
         finally:
+            self._calls.discard(limit)
             current_call.reset(token)
 
-    def _check_usable(self, operation: str) -> None:
+    def check_usable(self, operation: str) -> None:
+        """Raise `Closed`, or `UsageError` where another event loop uses the session."""
         if self._closed:
             raise errors.Closed(f"{self.name} {operation}: this exchange was closed; open another")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise errors.UsageError(
-                f"{self.name} {operation}: this exchange is in use on another event loop; "
-                "open one for each loop, or use tradeutils.sync from several threads"
-            )
+        self._session.enter(f"{self.name} {operation}")
 
     def _translate(self, error: Exception, call: Call) -> errors.TradeutilsError:
         where: dict[str, Any] = {"venue": self.name, "operation": call.operation, "symbol": call.symbol}
@@ -169,24 +196,14 @@ class Connection:
             translated.retry_after = call.banned_for  # what the gate was closed for: checked, and not without bounds
         return translated
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        """Open our own session, which sees when a request really leaves, and where a redirect leads."""
-        trace = aiohttp.TraceConfig()
-        trace.on_request_redirect.append(self._on_redirect)
-        trace.on_connection_create_end.append(self._on_connected)
-        trace.on_connection_reuseconn.append(self._on_connected)
-        trace.on_request_headers_sent.append(self._on_leaving)
-        context = ssl.create_default_context(cafile=self.ccxt.cafile)
-        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trace_configs=[trace])
+    async def _listed(self, reload: bool = False, _params: Any = None) -> Any:
+        """Stand in for ccxt's ``load_markets``, which every method of its class calls first."""
+        await self.list_markets(reload)
+        return self.ccxt.markets
 
-    async def _markets_in_turn(self, reload: bool = False, params: Any = None) -> Any:
-        """
-        Load the markets once, one caller after another.
-
-        ccxt has all who ask await one task: one that is cancelled would take the others with it.
-        """
-        async with self._loading:
-            return await self._load_markets(reload, params or {})
+    async def load_own_markets(self, _reload: bool = True) -> None:
+        """Have ccxt's class ask for the markets; one caller at a time, since ccxt has all who ask await one task."""
+        await self._load_markets(True, {})
 
     async def _paid_fetch2(
         self, path: Any, api: Any = ("public",), method: str = "GET", params: Any = None, config: Any = None
@@ -198,6 +215,8 @@ class Connection:
         urgent = call is not None and call.urgent
         part = api if isinstance(api, str) else ".".join(api)
         request = Request(self._meter.charge(api, method, path, cost, params, urgent=urgent), endpoint=f"{part} {path}")
+        if _only_priced.get():
+            raise _Priced(request.charge)
         leave_by = math.inf if call is None else call.leave_by
         request.grants.append(await self._meter.acquire(request.charge, leave_by))
         self._meter.began()
@@ -229,9 +248,19 @@ class Connection:
             if request is not None and call.client_id is not None:
                 request.bears_id = _bears(call.client_id, url, body)
                 request.places_order = call.about_order = method != "GET" or request.bears_id
-        return await self._send(url, method, headers, body)
+        token = current_sender.set(self)
+        self._sending += 1
+        try:
+            self.ccxt.ssl_context = tls_context(self.ccxt.cafile)
+            self.ccxt.session = await self._session.client(self.ccxt.cafile)
+            return await self._send(url, method, headers, body)
+        finally:
+            self._sending -= 1
+            if not self._sending:
+                self.ccxt.session = None  # ccxt warns of any that it finds when it is collected as garbage
+            current_sender.reset(token)
 
-    async def _on_connected(self, _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: Any) -> None:
+    async def connected(self) -> None:
         """Pay once more for a request that aiohttp sends anew: after a redirect, or a connection that had ended."""
         call, request = current_call.get(), current_request.get()
         if request is None:
@@ -242,7 +271,8 @@ class Connection:
             if call is not None:
                 call.resent = True
 
-    async def _on_leaving(self, _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: Any) -> None:
+    async def leaving(self) -> None:
+        """Note that a request may have reached the venue from here on."""
         call, request = current_call.get(), current_request.get()
         if request is not None:
             request.left, request.left_at = True, time.monotonic()
@@ -253,12 +283,9 @@ class Connection:
                 call.id_left |= request.bears_id
                 call.endpoint = request.endpoint if request.places_order else call.endpoint
 
-    async def _on_redirect(
-        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
-    ) -> None:
-        told = params.response.headers  # aiohttp follows either
-        target = told.get("Location") or told.get("URI") or ""
-        if "//" in target and host_of(target) != host_of(str(params.url)):
+    async def redirected(self, asked: str, target: str) -> None:
+        """Refuse to go to another host, with all that the request bears."""
+        if "//" in target and host_of(target) != host_of(asked):
             raise errors.RequestRefused(
                 f"sent us on to another host ({host_of(target)}); not followed", venue=self.name
             )
@@ -276,16 +303,17 @@ class Connection:
         return body
 
     async def aclose(self) -> None:
-        """Close the connections, once all that is owed to the budget is told. Safe to call twice."""
+        """End the calls under way with `Closed`, and tell all that is owed to the budget. Safe to call twice."""
         self._closed = True
-        session, self._session = self._session, None
-        self.ccxt.session = None  # ours: ccxt must neither close it again nor warn that nobody did
+        loop = asyncio.get_running_loop()
+        calls, self._calls = self._calls, set()
+        for limit in calls:
+            if self._session.is_used_by(loop):
+                limit.reschedule(loop.time())
+        await asyncio.sleep(0)
+        self.ccxt.session = None  # not ccxt's to close, nor to warn of
         self.ccxt.timeout_on_exit = 0  # ccxt waits 250 ms for its own session's TLS to end
-        try:
-            await self.ccxt.close()
-        finally:
-            if session is not None:
-                await session.close()
+        await self.ccxt.close()
         await self._meter.aclose()
 
 
@@ -293,6 +321,18 @@ def _bears(client_id: str, url: str, body: Any) -> bool:
     """Tell whether a request carries the id that an order is to bear, plainly or escaped."""
     text = f"{url}\n{body.decode('latin-1') if isinstance(body, bytes) else body or ''}"
     return client_id in text or quote(client_id, safe="") in text
+
+
+def _read_json(text: Any) -> Any:
+    """Return what a reply says, as the call wants it read; ``None``, as ccxt does, where it is no JSON."""
+    call, request = current_call.get(), current_request.get()
+    decode = exact_json if call is None or call.decode is None else call.decode
+    if request is not None and request.status is not None and request.status >= 300:
+        decode = rough_json  # a refusal
+    try:
+        return decode(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _without_own_retries(params: Any) -> Any:

@@ -7,13 +7,15 @@ an endpoint that nobody listed would still go out.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from tradeutils.errors import UsageError
 from tradeutils.settings import redact_url
 
-__all__ = ["host_of", "parse_target", "redirect"]
+__all__ = ["Origins", "host_of", "parse_target", "redirect"]
 
 _WEBSOCKET = {"http": "ws", "https": "wss"}
 
@@ -55,6 +57,55 @@ def redirect(endpoints: Any, target: SplitResult) -> Any:
     if isinstance(endpoints, list):
         return [redirect(value, target) for value in endpoints]
     return endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """
+    Where moved endpoints were before.
+
+    Some of ccxt's classes read a refusal by the host that it came from: one number of Binance's means one thing on
+    spot, another on futures.
+
+    Attributes
+    ----------
+    endpoints : tuple of (str, str, str)
+        ccxt's name of each, its moved address, and the one that it had; those with the longest path first.
+    """
+
+    endpoints: tuple[tuple[str, str, str], ...]
+
+    @classmethod
+    def of(cls, endpoints: Any, target: SplitResult, spelled: Callable[[str], str] = str) -> Self:
+        """Return where ``endpoints`` were before `redirect`; ``spelled`` fills in what ccxt leaves open in them."""
+        found = [(name, redirect(url, target), spelled(url)) for name, url in _named(endpoints)]
+        return cls(tuple(sorted(found, key=lambda one: -len(one[1]))))
+
+    def restored(self, url: str, name: str = "") -> str:
+        """
+        Return the address that ``url`` would have had; itself where it is of none of the endpoints.
+
+        ``name``: ccxt's of the endpoint, which decides where two came to have one address.
+        """
+        found: tuple[str, str] | None = None
+        for called, moved, home in self.endpoints:
+            if found is not None and len(moved) < len(found[0]):
+                break
+            if url.startswith(moved) and url[len(moved) :][:1] in ("", "/", "?") and (found is None or called == name):
+                found = (moved, home)
+        return url if found is None else found[1] + url[len(found[0]) :]
+
+
+def _named(endpoints: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield ccxt's name of every address, its parts joined by points, as in ``"contract.public"``."""
+    if isinstance(endpoints, str):
+        yield name, endpoints.rstrip("/")
+    elif isinstance(endpoints, dict):
+        for key, value in endpoints.items():
+            yield from _named(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(endpoints, list):
+        for value in endpoints:
+            yield from _named(value, name)
 
 
 def host_of(url: str) -> str:

@@ -10,12 +10,14 @@ from typing import Any, Final, Self, TypeVar
 from tradeutils.budget import Budget, default_budget
 from tradeutils.cache import Cache
 from tradeutils.errors import UsageError
+from tradeutils.exchange.checks import check_grace
 from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.together import Together
 from tradeutils.exchange.trading import Trading
 from tradeutils.exchange.venue import CcxtVenue
 from tradeutils.settings import Account, ExchangeSettings
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "check_shared"]
 
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ class Exchange(Trading):
         Whose keys sign private requests; public ones need none.
     cache : Cache or None
         Answers are shared through it with every process that uses the same one: tickers for 1 s, books for
-        0.25 s, candles until the next one closes. ``None``: every call is a request.
+        0.25 s, candles until the next one closes, markets for an hour. ``None``: every call is a request.
     budget : Budget or None
         Pays for every request, so that the venue is never asked for more than it allows. ``None``: shared with
         every process through the cache's Redis where it has one, else by all exchanges of this process.
@@ -53,6 +55,13 @@ class Exchange(Trading):
         Seconds after its first failure within which a call is made again, and within which the outcome of an order
         is found out; for which an order waits for room at most.
 
+    info : bool
+        Whether values keep what the venue itself sent, as their ``info``. Markets then do too, and their table is no
+        longer shared through the cache.
+    close_grace : float
+        Seconds after its end for which a candle counts as forming, unless a later one has been traded: venues book
+        the last trades of a bar some moments after its end. 0: a bar is closed at its end.
+
     Raises
     ------
     UnknownName : no such venue; the nearest are named.
@@ -62,7 +71,8 @@ class Exchange(Trading):
 
     Notes
     -----
-    Opens its connections on first use; ``async with`` closes them. ``since`` is inclusive and ``until``
+    Opens its connections on first use; ``async with`` closes them. For many accounts or venues, `Exchanges` shares
+    what they have in common. ``since`` is inclusive and ``until``
     exclusive everywhere, int milliseconds UTC or aware datetimes.
 
     A call waits for the budget up to ten minutes, one about orders up to ``deadline``, and raises `RateLimited` as
@@ -87,11 +97,12 @@ class Exchange(Trading):
         settings: ExchangeSettings | None = None,
         retries: int = 3,
         deadline: float = 30.0,
+        info: bool = False,
+        close_grace: float = 1.0,
+        _together: Together | None = None,
     ) -> None:
-        if cache is not None and not isinstance(cache, Cache):
-            raise UsageError(f"cache was {type(cache).__name__}; give a Cache, as in Cache('redis://localhost:6379/0')")
-        if budget is not None and (isinstance(budget, type) or not hasattr(budget, "acquire")):
-            raise UsageError(f"budget was {_shown(budget)}; give a budget, as in LocalBudget() or RedisBudget(cache)")
+        check_shared(cache, budget)
+        grace = check_grace(close_grace)
         if settings is not None and not isinstance(settings, ExchangeSettings):
             raise UsageError(
                 f"settings was {_shown(settings)}; give one venue's, as in settings.exchanges.get({venue!r})"
@@ -114,9 +125,14 @@ class Exchange(Trading):
             url=own.url if url is None else url,
             settings=dataclasses.replace(own, options={**own.options, **(options or {})}),
             patience=patience,
+            info=info,
+            together=_together,
+            cache=cache,
         )
         super().__init__(opened, cache, account, patience)
+        self._grace = grace
         self._borrowed = paying[0] if budget is None else None  # it ends with the last who closes it
+        self._closed = False
 
     def __repr__(self) -> str:
         of = f" account {self._account.name}" if self._account else ""
@@ -126,6 +142,11 @@ class Exchange(Trading):
     def origin(self) -> str:
         """Where answers come from: the venue, and host, sandbox and options that change them."""
         return self._venue.origin
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,10 +158,21 @@ class Exchange(Trading):
 
     async def aclose(self) -> None:
         """Close the connections; a cache and a budget that were handed in stay open. Safe to call twice."""
-        await self._venue.aclose()
-        borrowed, self._borrowed = self._borrowed, None
-        if borrowed is not None:
-            await borrowed.aclose()
+        self._closed = True
+        try:
+            await self._venue.aclose()
+        finally:
+            borrowed, self._borrowed = self._borrowed, None
+            if borrowed is not None:
+                await borrowed.aclose()
+
+
+def check_shared(cache: object, budget: object) -> None:
+    """Check what many may share, before anything is made of it."""
+    if cache is not None and not isinstance(cache, Cache):
+        raise UsageError(f"cache was {_shown(cache)}; give a Cache, as in Cache('redis://localhost:6379/0')")
+    if budget is not None and (isinstance(budget, type) or not hasattr(budget, "acquire")):
+        raise UsageError(f"budget was {_shown(budget)}; give a budget, as in LocalBudget() or RedisBudget(cache)")
 
 
 def _shown(value: object) -> str:

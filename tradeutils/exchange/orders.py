@@ -12,7 +12,10 @@ import asyncio
 import dataclasses
 import re
 import time
-from typing import Final, NamedTuple
+import types
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 from tradeutils import errors, logs
 from tradeutils.exchange.base import OrderVenue
@@ -20,6 +23,7 @@ from tradeutils.exchange.doubts import Unsettled
 from tradeutils.exchange.order_checks import NewOrder
 from tradeutils.exchange.retry import Patience, again, poll
 from tradeutils.model import Order
+from tradeutils.model.rounding import EXACT
 
 __all__ = ["cancel", "place", "refused", "warn_of_cancellation"]
 
@@ -30,6 +34,8 @@ _PLAIN_REFUSAL: Final = "ExchangeError"  # what ccxt makes of a code that nobody
 # Such a code with a status of 4xx is a refusal, unless it speaks of the venue's own trouble (bitget: 400 and "System is
 # abnormal").
 _OWN_TROUBLE: Final = re.compile(r"(?i)unknown error|internal|abnormal|system (error|busy)|tim(ed|e).?out|try again")
+_NO_PARAMS: Final[Mapping[str, Any]] = types.MappingProxyType({})
+_SPENT_AT_LEAST: Final = Decimal("0.9")  # of what an order was to spend
 _TERMS_TOLD: Final = ("limit", "market")  # venues have names of their own for the other types
 
 
@@ -57,9 +63,10 @@ def warn_of_cancellation(cancelled: asyncio.CancelledError, venue: str, order: N
 
 
 def _how(order: NewOrder) -> str:
+    waiting = ", trigger=True" if order.conditional else ""
     return (
         "it may be on the venue: look it up with "
-        f"fetch_order(None, {order.market.symbol!r}, client_order_id={order.client_id!r})"
+        f"fetch_order(None, {order.market.symbol!r}, client_order_id={order.client_id!r}{waiting})"
     )
 
 
@@ -131,7 +138,11 @@ class _Placing:
         doubt = self._venue.doubts.get(self._order.client_id)
         if doubt is not None:
             return await self._look_up(doubt)
-        return await self._venue.find_order(self._order.client_id, self._order.market)
+        return await self._find()
+
+    async def _find(self) -> Order | None:
+        order = self._order
+        return await self._venue.find_order(order.client_id, order.market, conditional=order.conditional)
 
     def _taken_for_ours(self, earlier: Order) -> Order:
         if _same(earlier, self._order):
@@ -162,7 +173,7 @@ class _Placing:
         async def ask() -> _Answer:
             asked = time.monotonic()
             try:
-                return _Answer(asked, await self._venue.find_order(self._order.client_id, self._order.market), True)
+                return _Answer(asked, await self._find(), True)
             except errors.TransientVenueError as error:
                 _log.debug("%s: %s could not be looked up: %s", self._venue.name, self._order.client_id, error)
                 return _Answer(asked, None, False)
@@ -200,43 +211,67 @@ def _same(found: Order, order: NewOrder) -> bool:
         (found.symbol, order.market.symbol),
         (found.side, order.side),
         (found.type if {found.type, order.type} <= set(_TERMS_TOLD) else None, order.type),
-        (found.amount, order.amount),
+        (found.amount if order.cost is None else None, order.amount),
         (found.price, order.price if order.type == "limit" else found.price),
+        (found.stop_price if order.trigger_price is not None else None, order.trigger_price),
     )
-    return all(theirs is None or theirs == ours for theirs, ours in told)
+    return all(theirs is None or theirs == ours for theirs, ours in told) and _spent(found, order)
 
 
-async def cancel(venue: OrderVenue, order_id: str, symbol: str, patience: Patience) -> Order:
+def _spent(found: Order, order: NewOrder) -> bool:
     """
-    Cancel an order; repeated after a lost answer.
+    Tell whether an order may be the one that was to spend a cost.
+
+    What was to be spent is repeated by few venues. What was spent is no more, and of one that is filled not much less:
+    what is left buys no further step, or is the fee.
+    """
+    if order.cost is None or found.cost is None:
+        return True
+    least = EXACT.multiply(order.cost, _SPENT_AT_LEAST) if found.status == "closed" else Decimal(0)
+    return least <= found.cost <= order.cost
+
+
+async def cancel(
+    venue: OrderVenue,
+    order_id: str,
+    symbol: str,
+    patience: Patience,
+    *,
+    trigger: bool = False,
+    params: Mapping[str, Any] = _NO_PARAMS,
+    lost: bool = False,
+) -> Order:
+    """
+    Cancel an order; repeated after a lost answer. ``lost``: the answer to an earlier request was.
 
     Raises
     ------
     OrderNotFound : there is no such order, or it had ended otherwise.
     """
-    lost = False
 
     async def attempt() -> Order:
         nonlocal lost
         try:
-            return await venue.cancel_order(order_id, symbol)
+            return await venue.cancel_order(order_id, symbol, params, trigger=trigger)
         except errors.TransientVenueError:
             lost = True
             raise
         except Unsettled as unsettled:  # the HTTP layer itself sent it twice
-            return await _canceled(venue, order_id, symbol, unsettled.error)
+            return await _canceled(venue, order_id, symbol, unsettled.error, trigger)
         except errors.OrderNotFound as error:
             if not lost:
                 raise
-            return await _canceled(venue, order_id, symbol, error)
+            return await _canceled(venue, order_id, symbol, error, trigger)
 
     return await again(attempt, patience)
 
 
-async def _canceled(venue: OrderVenue, order_id: str, symbol: str, error: errors.TradeutilsError) -> Order:
+async def _canceled(
+    venue: OrderVenue, order_id: str, symbol: str, error: errors.TradeutilsError, trigger: bool
+) -> Order:
     """Return an order that the venue no longer finds to be cancelled, if an earlier request cancelled it."""
     try:
-        found = await venue.fetch_order(order_id, symbol)
+        found = await venue.fetch_order(order_id, symbol, trigger=trigger)
     except errors.PermanentVenueError:
         raise error from None
     if found.status != "canceled":

@@ -3,6 +3,8 @@ From ccxt's unified dictionaries to our values.
 
 ccxt is run with ``number=Decimal``, so every figure arrives as the venue wrote it: market data becomes float,
 money stays Decimal, and nothing of the latter passes through a float.
+
+Each function takes ``info``: whether the value keeps what the venue itself sent.
 """
 
 from __future__ import annotations
@@ -12,16 +14,45 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final, cast
 
 from tradeutils.errors import BadReply
-from tradeutils.model import AssetBalance, Balance, Fill, Market, Order, OrderBook, Ticker, Trade
-from tradeutils.model.records import MarketType, Side
+from tradeutils.model import (
+    AssetBalance,
+    Balance,
+    Fill,
+    FundingRate,
+    Market,
+    OpenInterest,
+    Order,
+    OrderBook,
+    Ticker,
+    Trade,
+    TradingFee,
+)
+from tradeutils.model.info import Raw
+from tradeutils.model.info import raw as _frozen
+from tradeutils.model.markets import MarketType
+from tradeutils.model.records import Side
 
-__all__ = ["balance", "fill", "market", "order", "order_book", "ticker", "trade"]
+__all__ = [
+    "balance",
+    "fill",
+    "funding_rate",
+    "market",
+    "open_interest",
+    "order",
+    "order_book",
+    "past_funding_rate",
+    "ticker",
+    "trade",
+    "trading_fee",
+]
 
 # Sums of money keep every digit, whatever precision the application has set for its own Decimals.
 _EXACT: Final = Context(prec=100)
 
 _TICK_SIZE: Final = 4
 _DECIMAL_PLACES: Final = 2
+_NOT_YET: Final = -1  # binance's time of an order that waits for a price
+_TRIGGERS: Final = ("triggerPrice", "stopPrice", "stopLossPrice", "takeProfitPrice")  # an order waits for one of them
 _MARKET_TYPES: Final = ("spot", "margin", "swap", "future", "option")
 
 
@@ -37,6 +68,11 @@ def _float(value: Any) -> float | None:
 
 def _int(value: Any) -> int | None:
     return None if value is None else int(value)
+
+
+def _info(raw: Mapping[str, Any], wanted: bool) -> Raw | None:
+    """Return what the venue itself sent, where it is wanted; ccxt hands it on as ``info``."""
+    return _frozen(raw.get("info")) if wanted else None
 
 
 def _text(value: Any) -> str | None:
@@ -80,7 +116,7 @@ def _step(precision: Any, mode: int) -> Decimal | None:
     return None
 
 
-def market(raw: Mapping[str, Any], precision_mode: int) -> Market:
+def market(raw: Mapping[str, Any], precision_mode: int, *, info: bool = False) -> Market:
     """Return a market from ccxt's market structure."""
     limits = raw.get("limits") or {}
     precision = raw.get("precision") or {}
@@ -112,10 +148,12 @@ def market(raw: Mapping[str, Any], precision_mode: int) -> Market:
         max_cost=bound("cost", "max"),
         maker=_decimal(raw.get("maker")),
         taker=_decimal(raw.get("taker")),
+        fee_side=_text(raw.get("feeSide")),
+        info=_info(raw, info),
     )
 
 
-def ticker(raw: Mapping[str, Any]) -> Ticker:
+def ticker(raw: Mapping[str, Any], *, info: bool = False) -> Ticker:
     """Return a ticker from ccxt's ticker structure."""
     last = raw.get("last")
     return Ticker(
@@ -133,21 +171,27 @@ def ticker(raw: Mapping[str, Any]) -> Ticker:
         percentage=_float(raw.get("percentage")),
         base_volume=_float(raw.get("baseVolume")),
         quote_volume=_float(raw.get("quoteVolume")),
+        info=_info(raw, info),
     )
 
 
-def order_book(raw: Mapping[str, Any], symbol: str) -> OrderBook:
-    """Return a book from ccxt's order book structure; levels beyond price and amount are dropped."""
+def order_book(raw: Mapping[str, Any], symbol: str, *, info: bool = False) -> OrderBook:
+    """
+    Return a book from ccxt's order book structure; levels beyond price and amount are dropped.
+
+    Most of ccxt's classes keep nothing of the venue's reply for a book: then there is no ``info`` either.
+    """
     return OrderBook(
         symbol=symbol,
         bids=[level[:2] for level in raw.get("bids") or ()],  # type: ignore[arg-type]  # made an array there
         asks=[level[:2] for level in raw.get("asks") or ()],  # type: ignore[arg-type]
         time=_int(raw.get("timestamp")),
         sequence=_int(raw.get("nonce")),
+        info=_info(raw, info),
     )
 
 
-def trade(raw: Mapping[str, Any], symbol: str) -> Trade:
+def trade(raw: Mapping[str, Any], symbol: str, *, info: bool = False) -> Trade:
     """Return a public trade from ccxt's trade structure."""
     price, amount = _float(raw.get("price")), _float(raw.get("amount"))
     if price is None or amount is None or raw.get("timestamp") is None:
@@ -160,6 +204,40 @@ def trade(raw: Mapping[str, Any], symbol: str) -> Trade:
         price=price,
         amount=amount,
         side=cast(Side, side) if side in ("buy", "sell") else None,
+        info=_info(raw, info),
+    )
+
+
+def funding_rate(raw: Mapping[str, Any], *, info: bool = False) -> FundingRate:
+    """Return the present funding rate from ccxt's funding rate structure."""
+    return FundingRate(
+        symbol=str(raw["symbol"]),
+        rate=_float(raw.get("fundingRate")),
+        time=_int(raw.get("timestamp")),
+        funding_time=_int(raw.get("fundingTimestamp")),
+        interval=_text(raw.get("interval")),
+        next_rate=_float(raw.get("nextFundingRate")),
+        mark_price=_float(raw.get("markPrice")),
+        index_price=_float(raw.get("indexPrice")),
+        info=_info(raw, info),
+    )
+
+
+def past_funding_rate(raw: Mapping[str, Any], symbol: str, *, info: bool = False) -> FundingRate:
+    """Return one payment of the past from ccxt's funding rate history structure."""
+    rate, time = _float(raw.get("fundingRate")), _int(raw.get("timestamp"))
+    if rate is None or time is None:
+        raise BadReply("a funding rate lacks its rate or time", operation="fetch_funding_rate_history", symbol=symbol)
+    return FundingRate(symbol=symbol, rate=rate, time=time, funding_time=time, info=_info(raw, info))
+
+
+def open_interest(raw: Mapping[str, Any], symbol: str, *, info: bool = False) -> OpenInterest:
+    """Return open interest from ccxt's open interest structure; one without any figure is no answer."""
+    amount, value = _float(raw.get("openInterestAmount")), _float(raw.get("openInterestValue"))
+    if amount is None and value is None:
+        raise BadReply("open interest lacks its amount and value", operation="fetch_open_interest", symbol=symbol)
+    return OpenInterest(
+        symbol=symbol, amount=amount, value=value, time=_int(raw.get("timestamp")), info=_info(raw, info)
     )
 
 
@@ -175,7 +253,7 @@ def _fee(raw: Mapping[str, Any]) -> tuple[Decimal | None, str | None]:
     return total, _text(currencies.pop())
 
 
-def order(raw: Mapping[str, Any], symbol: str | None = None) -> Order:
+def order(raw: Mapping[str, Any], symbol: str | None = None, *, info: bool = False) -> Order:
     """Return an order from ccxt's order structure, which may lack even the symbol that was asked for."""
     fee, fee_currency = _fee(raw)
     side = raw.get("side")
@@ -194,15 +272,24 @@ def order(raw: Mapping[str, Any], symbol: str | None = None) -> Order:
         cost=_decimal(raw.get("cost")),
         fee=fee,
         fee_currency=fee_currency,
-        stop_price=_decimal(raw.get("stopPrice")),
+        stop_price=next((price for price in (_decimal(raw.get(name)) for name in _TRIGGERS) if price), None),
         time_in_force=_text(raw.get("timeInForce")),
         post_only=raw.get("postOnly"),
         reduce_only=raw.get("reduceOnly"),
-        time=_int(raw.get("timestamp")),
+        time=_int(raw.get("timestamp")) if raw.get("timestamp") != _NOT_YET else None,
+        info=_info(raw, info),
     )
 
 
-def fill(raw: Mapping[str, Any], symbol: str) -> Fill:
+def trading_fee(raw: Mapping[str, Any], symbol: str) -> TradingFee:
+    """Return an account's fees from ccxt's trading fee structure; a reply without any is none."""
+    fee = TradingFee(symbol=symbol, maker=_decimal(raw.get("maker")), taker=_decimal(raw.get("taker")))
+    if fee.maker is None and fee.taker is None:
+        raise BadReply("the reply names no fees", operation="fetch_trading_fee", symbol=symbol)
+    return fee
+
+
+def fill(raw: Mapping[str, Any], symbol: str, *, info: bool = False) -> Fill:
     """Return a trade of the account from ccxt's trade structure."""
     price, amount = _decimal(raw.get("price")), _decimal(raw.get("amount"))
     if price is None or amount is None or raw.get("timestamp") is None:
@@ -221,10 +308,11 @@ def fill(raw: Mapping[str, Any], symbol: str) -> Fill:
         fee=fee,
         fee_currency=fee_currency,
         maker=role == "maker" if role in ("maker", "taker") else None,
+        info=_info(raw, info),
     )
 
 
-def balance(raw: Mapping[str, Any], venue: str, account: str | None, time: int) -> Balance:
+def balance(raw: Mapping[str, Any], venue: str, account: str | None, time: int, *, info: bool = False) -> Balance:
     """Return what ccxt's balance structure says at ``time``, ms UTC, without assets that are neither held nor owed."""
     assets: dict[str, AssetBalance] = {}
     debts = raw.get("debt") or {}
@@ -232,7 +320,7 @@ def balance(raw: Mapping[str, Any], venue: str, account: str | None, time: int) 
         held = _asset(raw.get(asset) or {}, debts.get(asset), asset, venue)
         if held.free or held.used or held.total or held.debt:
             assets[asset] = held
-    return Balance(venue=venue, account=account, time=time, assets=assets)
+    return Balance(venue=venue, account=account, time=time, assets=assets, info=_info(raw, info))
 
 
 def _asset(entry: Mapping[str, Any], debt: Any, asset: str, venue: str) -> AssetBalance:

@@ -27,13 +27,15 @@ class Timekeeper:
         Through which the venue is asked.
     signs : bool
         Whether signatures carry the time.
+    asking : Lock or None
+        Held by who asks; shared with all whose connections share the clock.
     """
 
-    def __init__(self, connection: Connection, *, signs: bool) -> None:
+    def __init__(self, connection: Connection, *, signs: bool, asking: asyncio.Lock | None = None) -> None:
         self._connection = connection
         self._clock = connection.clock
         self._signs = signs
-        self._asking = asyncio.Lock()
+        self._asking = asking or asyncio.Lock()
 
     async def time(self) -> int:
         """Return the venue's time now; one request where it is not known."""

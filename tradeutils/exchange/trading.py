@@ -1,4 +1,4 @@
-"""What a bot does with an account: its balance, and orders that are placed exactly once."""
+"""What a bot does with an account: orders that are placed exactly once, and cancelled."""
 
 from __future__ import annotations
 
@@ -7,79 +7,38 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tradeutils.cache import Cache
-from tradeutils.errors import OrderNotFound, UsageError
-from tradeutils.exchange.base import Venue
-from tradeutils.exchange.checks import check_limit
-from tradeutils.exchange.market_data import MarketData
-from tradeutils.exchange.order_checks import NewOrder, check_id, check_order
+from tradeutils.errors import UsageError
+from tradeutils.exchange.account_data import AccountData
+from tradeutils.exchange.canceling import cancel_each
+from tradeutils.exchange.order_checks import Asked, NewOrder, check_id, check_order, check_params, plain
 from tradeutils.exchange.orders import cancel, place
-from tradeutils.exchange.retry import Patience, again
-from tradeutils.model import Balance, Fill, Order
+from tradeutils.model import Market, Order
 from tradeutils.model.records import Side
-from tradeutils.settings import Account
-from tradeutils.timeframe import Instant, to_ms
+from tradeutils.model.rounding import EXACT, Rounding
 
 __all__ = ["Trading"]
 
 
-class Trading(MarketData):
-    """
-    The part of an `Exchange` that needs an account.
-
-    Parameters
-    ----------
-    venue : Venue
-        Where it is asked.
-    cache : Cache or None
-        Through which public answers are shared; nothing of an account is.
-    account : Account or None
-        Whose keys sign; ``None``: every call here is a `UsageError`.
-    patience : Patience
-        How often, and for how long, calls are made again.
-    """
-
-    def __init__(self, venue: Venue, cache: Cache | None, account: Account | None, patience: Patience) -> None:
-        super().__init__(venue, cache)
-        self._account = account
-        self._patience = patience
-
-    @property
-    def account(self) -> Account | None:
-        """Whose keys sign private requests."""
-        return self._account
-
-    async def fetch_balance(self) -> Balance:
-        """
-        Return what the account holds, exact. One request; never cached here (`Balances` does).
-
-        Raises
-        ------
-        UsageError : this exchange was opened without ``account=``.
-        AuthenticationFailed : the venue refused the key, the secret or the address.
-        """
-        self._need_account("fetch_balance")
-        return await self._venue.fetch_balance()
-
-    async def fetch_open_orders(self, symbol: str | None = None) -> list[Order]:
-        """
-        Return the account's open orders, of one market or (``None``) of all. One request; never cached.
-
-        All markets at once cost more of the rate limit (binance: 80 instead of 6).
-        """
-        self._need_account("fetch_open_orders")
-        if symbol is not None:
-            await self._market(symbol, "fetch_open_orders")
-        return await self._venue.orders.fetch_open_orders(symbol)
+class Trading(AccountData):
+    """The part of an `Exchange` that changes an account; see `AccountData`."""
 
     async def create_order(
         self,
         symbol: str,
         type: str,  # noqa: A002  # the field's word, and ccxt's
         side: Side,
-        amount: Decimal,
+        amount: Decimal | None = None,
         price: Decimal | None = None,
         *,
+        cost: Decimal | None = None,
+        amount_rounding: Rounding | None = None,
+        price_rounding: Rounding | None = None,
+        trigger_price: Decimal | None = None,
+        stop_loss_price: Decimal | None = None,
+        take_profit_price: Decimal | None = None,
+        reduce_only: bool = False,
+        post_only: bool = False,
+        time_in_force: str | None = None,
         client_order_id: str | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Order:
@@ -92,18 +51,34 @@ class Trading(MarketData):
             ``"BTC/USDT"``; ``"limit"``, ``"market"`` or one of the venue's own.
         side : str
             ``"buy"`` or ``"sell"``.
-        amount : Decimal
-            Base units, or contracts; sent digit by digit, never rounded.
+        amount : Decimal, optional
+            Base units, or contracts; sent digit by digit.
         price : Decimal, optional
-            Of a limit order. Some venues want it for a market order too, to know its cost.
+            Of a limit order. Of a market order it is only what the order is held to the market's limits by, save on
+            venues that take a market buy by its cost (gate, bitget, coinbase, htx): those are told amount x price, cut
+            to their digits.
+        cost : Decimal, optional
+            Instead of ``amount``, of a market order on spot: what to spend (sell: to receive), in the quote currency.
+        amount_rounding, price_rounding : str, optional
+            ``"down"``, ``"up"`` or ``"nearest"``: how the amount (or the cost, ``"down"`` alone) and the prices are
+            brought to the market's steps: see `Market.round_amount`. By default they are not, and one between two
+            steps is refused.
+        trigger_price, stop_loss_price, take_profit_price : Decimal, optional
+            At most one: the price at which the order becomes one. A stop loss and a take profit close a position; what
+            else they mean is the venue's matter, and ccxt's.
+        reduce_only : bool
+            Of contracts: only make a position smaller.
+        post_only : bool
+            Of a limit order: be refused rather than take from the book.
+        time_in_force : str, optional
+            ``"GTC"``, ``"IOC"``, ``"FOK"``, ``"GTD"`` or ``"PO"``.
         client_order_id : str, optional
             The id that the order bears; by default a new one. With one of your own the venue is asked first, and an
             order of this id and these terms is returned instead of placing another, be it open or filled: a bot that
             writes the id down before it calls may be killed at any moment, and calls again once the first request
-            can no longer arrive. Not so for orders with a trigger where the venue lists them apart (all but binance's
-            spot, kraken and coinbase).
+            can no longer arrive. Of orders with a trigger only while the venue lists them, where it lists them apart.
         params : mapping, optional
-            ccxt's own parameters: ``{"timeInForce": "IOC"}``.
+            ccxt's own parameters: ``{"marginMode": "cross"}``.
 
         Returns
         -------
@@ -112,7 +87,9 @@ class Trading(MarketData):
 
         Raises
         ------
-        UsageError : an amount or price that is no Decimal, or not to the market's limits and steps; nothing was sent.
+        UsageError : an amount or price that is no Decimal, or not to the market's limits and steps; terms that exclude
+            each other; nothing was sent.
+        NotSupportedByVenue : the venue knows no such terms, as far as ccxt says; nothing was sent.
         InsufficientFunds, InvalidOrder : the venue refused it.
         DuplicateOrder : another order bears this id.
         OrderUnknown : its outcome could not be learnt within ``deadline``; ``client_id`` is the id to look it up by.
@@ -120,24 +97,90 @@ class Trading(MarketData):
 
         Notes
         -----
-        One request (with ``client_order_id`` two), ahead of those for data. After a timeout, an error of a gateway,
-        or a connection that broke, the order is looked up by its id until it is found or can no longer arrive
-        (binance: 7 s, its ``recvWindow`` and two more), and sent again only in the latter case. A task that is
-        cancelled meanwhile keeps the id in the notes of its `asyncio.CancelledError` and in the log.
-        """
-        self._need_account("create_order")
-        market = await self._market(symbol, "create_order")
-        orders = self._venue.orders
-        kind, checked_side, quantity, limit, extra = check_order(market, type, side, amount, price, params)
-        client_id = orders.check_client_id(client_order_id)
-        named, leave_by = client_order_id is not None, time.monotonic() + self._patience.deadline
-        order = NewOrder(market, kind, checked_side, quantity, limit, client_id, extra, named, leave_by)
-        orders.check_digits(order)
-        return await place(orders, order, self._patience)
+        One request (with ``client_order_id`` two), ahead of those for data. What an order is worth is held to the
+        market's limits where a price is known: given, or that of the trigger; nobody is asked for one.
 
-    async def cancel_order(self, id: str, symbol: str) -> Order:  # noqa: A002  # the field's word, and ccxt's
+        After a timeout, an error of a gateway, or a connection that broke, the order is looked up by its id until it
+        is found or can no longer arrive (binance: 7 s, its ``recvWindow`` and two more), and sent again only in the
+        latter case. A task that is cancelled meanwhile keeps the id in the notes of its `asyncio.CancelledError` and
+        in the log.
+        """
+        market = await self._traded(symbol, "create_order")
+        asked = Asked(
+            type,
+            side,
+            amount,
+            price,
+            cost,
+            amount_rounding,
+            price_rounding,
+            trigger_price,
+            stop_loss_price,
+            take_profit_price,
+            reduce_only,
+            post_only,
+            time_in_force,
+            params,
+        )
+        order = self._order(market, asked, client_order_id)
+        return await place(self._venue.orders, order, self._patience)
+
+    def _order(self, market: Market, asked: Asked, client_order_id: str | None) -> NewOrder:
+        """Return the order that is to be sent, checked."""
+        orders, terms = self._venue.orders, check_order(market, asked)
+        order = NewOrder(
+            market,
+            terms.type,
+            terms.side,
+            terms.amount,
+            terms.price,
+            orders.check_client_id(client_order_id),
+            terms.params,
+            named=client_order_id is not None,
+            leave_by=time.monotonic() + self._patience.deadline,
+            cost=terms.cost,
+            trigger_price=terms.trigger_price,
+        )
+        orders.check_terms(order)
+        if order.cost is not None:
+            return order._replace(cost=self._sendable(market, order.cost, asked.amount_rounding))
+        if order.amount is None or order.price is None or not orders.wants_cost(order):
+            return order
+        # Reckoned here: not every class of ccxt does it on every kind of account, and takes the amount for the cost.
+        cost = orders.sendable_cost(market, EXACT.multiply(order.amount, order.price))
+        return order._replace(amount=None, price=None, cost=cost)
+
+    def _sendable(self, market: Market, cost: Decimal, rounding: Rounding | None) -> Decimal:
+        """Return a cost that the venue is sent digit by digit."""
+        sent = self._venue.orders.sendable_cost(market, cost)
+        if sent == cost:
+            return cost
+        if rounding == "down" and sent > 0:
+            return sent
+        raise UsageError(
+            f"cost was {plain(cost)}; {market.symbol} takes fewer digits and nothing is rounded unasked: write "
+            f'{plain(sent)}, or amount_rounding="down"'
+        )
+
+    async def cancel_order(
+        self,
+        id: str,  # noqa: A002  # the field's word, and ccxt's
+        symbol: str,
+        *,
+        trigger: bool = False,
+        params: Mapping[str, Any] | None = None,
+    ) -> Order:
         """
         Cancel an order by the venue's id. One request, ahead of those for data; repeated after a lost answer.
+
+        Parameters
+        ----------
+        id, symbol : str
+            The order, and its market.
+        trigger : bool
+            That it waits for a price: most venues list those apart, and do not find them otherwise.
+        params : mapping, optional
+            ccxt's own parameters.
 
         Raises
         ------
@@ -145,74 +188,42 @@ class Trading(MarketData):
         """
         self._need_account("cancel_order")
         await self._market(symbol, "cancel_order")
-        return await cancel(self._venue.orders, check_id(id), symbol, self._patience)
+        given = check_params(params)
+        return await cancel(self._venue.orders, check_id(id), symbol, self._patience, trigger=trigger, params=given)
 
-    async def fetch_order(
-        self,
-        id: str | None,  # noqa: A002  # the field's word, and ccxt's
-        symbol: str,
-        *,
-        client_order_id: str | None = None,
-    ) -> Order:
+    async def cancel_all(self, symbol: str | None = None, *, trigger: bool = False) -> list[Order]:
         """
-        Return an order by the venue's id, or with ``id=None`` by ours. One request (by ours: two on some venues).
+        Cancel all open orders of one market, or (``None``) of all; ahead of requests for data.
+
+        Parameters
+        ----------
+        symbol : str, optional
+            The market.
+        trigger : bool
+            The orders that wait for a price instead, where the venue lists those apart.
+
+        Returns
+        -------
+        list of Order
+            Those that were cancelled, oldest first. One that was filled, or cancelled by somebody else, before it was
+            its turn is not among them.
 
         Raises
         ------
-        OrderNotFound : there is no such order.
+        CancelIncomplete : some may still be open: ``failed`` says which and why, ``canceled`` what was cancelled. All
+            were tried.
+
+        Notes
+        -----
+        The requests of `fetch_open_orders`, then one for each order, concurrently; one for each market where the venue
+        has such a request and its answer names the orders (binance's and mexc's spot); those that were not found are
+        listed once more. Safe to call again. An order that is placed meanwhile may stay.
         """
-        self._need_account("fetch_order")
-        market = await self._market(symbol, "fetch_order")
-        orders = self._venue.orders
-        if (id is None) == (client_order_id is None):
-            raise UsageError("give either the venue's id, or None and client_order_id=")
-        if client_order_id is None:
-            return await orders.fetch_order(check_id(id), symbol)
-        wanted = orders.check_client_id(client_order_id)
-        found = await again(lambda: orders.find_order(wanted, market), self._patience)
-        if found is None:
-            text = f"no order bears client_order_id {wanted!r}"
-            raise OrderNotFound(text, venue=self.venue, operation="fetch_order", symbol=symbol)
-        return found
-
-    async def fetch_orders(self, symbol: str, *, since: Instant | None = None, limit: int | None = None) -> list[Order]:
-        """
-        Return the account's orders in one market, whatever became of them, oldest first. One request, one page.
-
-        Raises
-        ------
-        NotSupportedByVenue : the venue lists open and closed orders apart (kraken).
-        """
-        start, limit = await self._range("fetch_orders", symbol, since, limit)
-        return _by_time(await self._venue.orders.fetch_orders(symbol, start, limit))
-
-    async def fetch_closed_orders(
-        self, symbol: str, *, since: Instant | None = None, limit: int | None = None
-    ) -> list[Order]:
-        """Return the account's filled orders in one market, oldest first. One request, one page."""
-        start, limit = await self._range("fetch_closed_orders", symbol, since, limit)
-        return _by_time(await self._venue.orders.fetch_closed_orders(symbol, start, limit))
-
-    async def fetch_my_trades(
-        self, symbol: str, *, since: Instant | None = None, limit: int | None = None
-    ) -> list[Fill]:
-        """Return what the account traded in one market, exact, oldest first. One request, one page."""
-        start, limit = await self._range("fetch_my_trades", symbol, since, limit)
-        return sorted(await self._venue.orders.fetch_fills(symbol, start, limit), key=lambda fill: fill.time)
-
-    async def _range(
-        self, operation: str, symbol: str, since: Instant | None, limit: int | None
-    ) -> tuple[int | None, int | None]:
-        """Check what is asked of the account's own lists."""
-        self._need_account(operation)
-        limit, start = check_limit(limit), None if since is None else max(0, to_ms(since, name="since"))
-        await self._market(symbol, operation)
-        return start, limit
-
-    def _need_account(self, operation: str) -> None:
-        if self._account is None:
-            raise UsageError(f"{operation} needs an account; write Exchange({self.venue!r}, account=Account(...))")
-
-
-def _by_time(orders: list[Order]) -> list[Order]:
-    return sorted(orders, key=lambda order: order.time or 0)
+        self._need_account("cancel_all")
+        wanted = None if symbol is None else [symbol]
+        listed = await self._open_orders("cancel_all", wanted, None, trigger=trigger, urgent=True)
+        if not listed:
+            return []
+        markets = await self._venue.load_markets()
+        traded = [markets[one] for one in {order.symbol for order in listed} if one in markets]
+        return await cancel_each(self._venue.orders, traded, listed, self._patience, trigger=trigger)

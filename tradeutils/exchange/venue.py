@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import copy
+import functools
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import SplitResult
 
 from tradeutils import errors, logs
 from tradeutils import timeframe as _timeframe
 from tradeutils.budget.base import Budget, Window
 from tradeutils.budget.limits import limits_of
+from tradeutils.cache import Cache
 from tradeutils.exchange import parse
-from tradeutils.exchange.calls import Call
+from tradeutils.exchange.calls import Call, current_request
 from tradeutils.exchange.clock import VenueClock
 from tradeutils.exchange.configuration import account_digest, credentials_of, defaults_of, origin_of, own_options_of
 from tradeutils.exchange.connection import Connection
-from tradeutils.exchange.endpoints import parse_target, redirect
+from tradeutils.exchange.endpoints import Origins, parse_target, redirect
+from tradeutils.exchange.listing import Listing, parts_of
+from tradeutils.exchange.market_tables import MarketTable
 from tradeutils.exchange.metering import Meter
 from tradeutils.exchange.nonces import Nonces
+from tradeutils.exchange.precision import with_precision
 from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.sessions import Session
 from tradeutils.exchange.timekeeping import Timekeeper
-from tradeutils.exchange.venue_data import CcxtData
+from tradeutils.exchange.together import Together
+from tradeutils.exchange.venue_derivatives import CcxtDerivatives
 from tradeutils.exchange.venue_orders import CcxtOrders
 from tradeutils.model import Balance, Market
 from tradeutils.settings import Account, ExchangeSettings
@@ -32,7 +43,16 @@ __all__ = ["CcxtVenue", "venue_names"]
 
 _log = logs.get_logger("exchange")
 
+_WELL_KNOWN: Final = (
+    "binance", "bybit", "okx", "bitget", "gate", "kucoin", "kraken", "krakenfutures", "coinbase", "htx", "mexc",
+    "bitfinex", "hyperliquid", "deribit",
+)  # fmt: skip
 _SLOWEST_MS: Final = 2000.0  # between requests, of a class of ccxt that names no figure
+_FORMAT: Final = 1  # of market tables in the cache
+
+# What every instance of a class is made with anew and none changes: 208 of the 245 KB of a Binance instance.
+_FIXED: Final = ("api", "exceptions")
+_of_class: Final[dict[type, dict[str, Any]]] = {}
 
 
 def venue_names() -> list[str]:
@@ -40,6 +60,15 @@ def venue_names() -> list[str]:
     import ccxt.async_support
 
     return list(ccxt.async_support.exchanges)
+
+
+@functools.cache
+def _offering(feature: str) -> tuple[str, ...]:
+    """Return the well-known venues that offer something: 1.6 ms for each, once; nothing is sent."""
+    import ccxt.async_support
+
+    known = set(ccxt.async_support.exchanges).intersection(_WELL_KNOWN)
+    return tuple(name for name in _WELL_KNOWN if name in known and getattr(ccxt.async_support, name)().has.get(feature))
 
 
 def _check_name(name: object) -> None:
@@ -51,10 +80,122 @@ def _check_name(name: object) -> None:
 def _open_ccxt(name: str, config: dict[str, Any]) -> Any:
     import ccxt.async_support
 
-    return getattr(ccxt.async_support, name)(config)
+    opened = getattr(ccxt.async_support, name)(config)
+    shared = _of_class.setdefault(type(opened), {one: getattr(opened, one) for one in _FIXED})
+    for one in _FIXED:
+        setattr(opened, one, shared[one])
+    return opened
 
 
-class CcxtVenue(CcxtData):
+def _ccxt_version() -> str:
+    import ccxt
+
+    return str(ccxt.__version__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recipe:
+    """How an instance of a venue's class is made and connected, for whichever account, or for none."""
+
+    name: str
+    options: Mapping[str, Any]
+    sandbox: bool
+    target: SplitResult | None
+    settings: ExchangeSettings
+    windows: Sequence[Window] | None
+    patience: Patience
+    info: bool
+
+    @property
+    def host(self) -> str | None:
+        return self.target.netloc if self.target else None
+
+    @property
+    def origin(self) -> str:
+        return origin_of(self.name, self.host, self.sandbox, self.options)
+
+    def open(self, account: Account | None) -> Any:
+        """Return an instance of ccxt's class."""
+        config: dict[str, Any] = {
+            # Figures arrive as the venue wrote them; see parse. Not str: some of ccxt's classes sort a book by what
+            # they parsed, and "99" comes after "100".
+            "number": Decimal,
+            "timeout": int(self.settings.timeout * 1000),
+            "options": {**defaults_of(self.name), **self.options},
+        }
+        if account is not None:
+            logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
+            config |= credentials_of(account)
+        opened = _open_ccxt(self.name, config)
+        opened.safe_string = _text_of
+        opened.logger = logs.get_logger("exchange.ccxt")  # its own would write keys and signed URLs at DEBUG
+        if self.sandbox:
+            _enter_sandbox(opened)  # its keys must not reach the real venue
+        if self.target is not None:
+            _move(opened, self.target)
+        return opened
+
+    def connect(
+        self, opened: Any, account: Account | None, budget: Budget, session: Session, clock: VenueClock
+    ) -> tuple[Connection, bool]:
+        """Return a connection, and whether its signatures carry the time."""
+        digest = account_digest(account)
+        limits = limits_of(
+            self.name,
+            ccxt_rate_limit_ms=float(opened.rateLimit or _SLOWEST_MS),
+            rate_limit_ms=self.settings.rate_limit_ms,
+            windows=self.windows
+            or [Window(one.name, one.limit, one.seconds, one.scope) for one in self.settings.windows],
+            tier=self.settings.tier,
+            host=self.host or ("sandbox" if self.sandbox else None),
+        )
+        nonces = Nonces(opened, budget, digest)
+        connection = Connection(
+            opened,
+            session=session,
+            target=self.target,
+            clock=clock,
+            meter=Meter(budget, self.name, limits, digest, patience=self.patience.deadline),
+            nonces=nonces,
+            patience=self.patience,
+        )
+        connection.info = self.info
+        return connection, account is not None and not nonces.wanted
+
+
+class _CcxtLister:
+    """Asks a venue what it lists, through a connection that it ends with where ``owns``."""
+
+    def __init__(self, connection: Connection, *, info: bool, owns: bool) -> None:
+        self._connection = connection
+        self._info = info
+        self._owns = owns
+        self._before = copy.deepcopy(connection.ccxt.options)  # a second load finds there what the first has left
+        self._asking = asyncio.Lock()  # ccxt has all who load await one task: who is cancelled takes it along
+
+    async def fetch_listing(self) -> Listing:
+        async def work(_: Call) -> Listing:
+            asked = time.time()
+            await self._connection.load_own_markets()
+            parts = parts_of(self._connection.ccxt, self._before, info=self._info)
+            return Listing.of(parts, asked, self.market)
+
+        async with self._asking:
+            found = await self._connection.read("load_markets", work)
+        found.give(self._connection.ccxt)  # instead of what it made by itself
+        return found
+
+    def market(self, entry: Mapping[str, Any]) -> Market:
+        opened = self._connection.ccxt
+        made = parse.market(entry, opened.precisionMode, info=self._info)
+        return with_precision(made, entry, opened.precisionMode, self._connection.name)
+
+    async def aclose(self) -> None:
+        if self._owns:
+            await self._connection.aclose()
+
+
+class CcxtVenue(CcxtDerivatives):
     """
     One exchange through ccxt's own class, unmodified: its routes, signatures and parsers.
 
@@ -74,6 +215,12 @@ class CcxtVenue(CcxtData):
         Timeout, limits and ccxt's options of this venue.
     patience : Patience or None
         How often reads are made again; ``None``: `Patience`'s own figures.
+    info : bool
+        Whether values keep what the venue itself sent.
+    together : Together or None
+        What it shares with others, who close it; ``None``: it shares nothing.
+    cache : Cache or None
+        Where the market table is looked for and left, where nothing is shared.
 
     Raises
     ------
@@ -92,89 +239,105 @@ class CcxtVenue(CcxtData):
         url: str | None = None,
         settings: ExchangeSettings | None = None,
         patience: Patience | None = None,
+        info: bool = False,
+        together: Together | None = None,
+        cache: Cache | None = None,
     ) -> None:
         _check_name(name)
-        patience = patience or Patience()
         own = settings or ExchangeSettings()
-        own_options = own_options_of(name, account, own.options)
-        config: dict[str, Any] = {
-            # Figures arrive as the venue wrote them; see parse. Not str: some of ccxt's classes sort a book by what
-            # they parsed, and "99" comes after "100".
-            "number": Decimal,
-            "timeout": int(own.timeout * 1000),
-            "options": {**defaults_of(name), **own_options},
-        }
-        if account is not None:
-            logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
-            config |= credentials_of(account)
-        target = None if url is None else parse_target(url)
-        opened = _open_ccxt(name, config)
-        opened.safe_string = _text_of
-        opened.logger = logs.get_logger("exchange.ccxt")  # its own would write keys and signed URLs at DEBUG
-        sandbox = account is not None and account.sandbox
-        if sandbox:
-            _enter_sandbox(opened)  # its keys must not reach the real venue
-        if target is not None:
-            opened.urls["api"] = redirect(opened.urls["api"], target)
-        netloc = target.netloc if target else None
-        self._origin = origin_of(name, netloc, sandbox, own_options)
-        self._account = account.name if account else None
-        digest = account_digest(account)
-        limits = limits_of(
-            name,
-            ccxt_rate_limit_ms=float(opened.rateLimit or _SLOWEST_MS),
-            rate_limit_ms=own.rate_limit_ms,
-            windows=windows or [Window(one.name, one.limit, one.seconds, one.scope) for one in own.windows],
-            tier=own.tier,
-            host=netloc or ("sandbox" if sandbox else None),
+        recipe = _Recipe(
+            name=name,
+            options=own_options_of(name, account, own.options),
+            sandbox=account is not None and account.sandbox,
+            target=None if url is None else parse_target(url),
+            settings=own,
+            windows=windows,
+            patience=patience or Patience(),
+            info=info,
         )
+        opened = recipe.open(account)
         paying = budget()
-        nonces = Nonces(opened, paying, digest)
-        connection = Connection(
-            opened,
-            target=target,
-            clock=VenueClock(),
-            meter=Meter(paying, name, limits, digest, patience=patience.deadline),
-            nonces=nonces,
-            patience=patience,
-        )
-        keeper = Timekeeper(connection, signs=account is not None and not nonces.wanted)
+        shared = together or Together(cache)
+        self._own = shared if together is None else None
+        self._origin = recipe.origin
+        self._account = account
+        self._info = info
+
+        def lister() -> _CcxtLister:
+            if account is None and together is None:
+                return _CcxtLister(self._connection, info=info, owns=False)
+            # Of its own, which knows no keys and ends with the last who shares it.
+            nobody, _ = recipe.connect(recipe.open(None), None, paying, shared.session, shared_origin.clock)
+            return _CcxtLister(nobody, info=info, owns=True)
+
+        key = f"{self._origin}{'+info' if info else ''}:markets:{_FORMAT}:{_ccxt_version()}"
+        shared_origin = shared.origin(key, lister, cached=not info)
+        connection, signs = recipe.connect(opened, account, paying, shared.session, shared_origin.clock)
+        connection.list_markets = self._list
+        self._table = shared_origin.table
+        self._listing: Listing | None = None
+        self._private = MarketTable(key, lambda: _CcxtLister(connection, info=info, owns=False), None)
+        keeper = Timekeeper(connection, signs=signs, asking=shared_origin.asking)
         super().__init__(connection, keeper, _timeframes(opened.timeframes or {}))
         self._orders = CcxtOrders(connection, keeper)
-        self._markets: dict[str, Market] = {}
-        self._loading = asyncio.Lock()
 
     @property
     def origin(self) -> str:
-        return self._origin
+        return f"{self._origin}+info" if self._info else self._origin  # one is never served with the other's answers
+
+    def offering(self, feature: str) -> Sequence[str]:
+        return _offering(feature)
 
     @property
     def orders(self) -> CcxtOrders:
         return self._orders
 
     async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]:
-        async def work(_: Call) -> dict[str, Market]:
-            raw = await self._ccxt.load_markets(reload)
-            mode = self._ccxt.precisionMode
-            return {symbol: parse.market(entry, mode) for symbol, entry in raw.items()}
+        return await self._listed(self._table.reload if reload else self._table.get)
 
-        async with self._loading:
-            if not self._markets or reload:
-                self._markets = await self._connection.read("load_markets", work)
-                _log.debug("%s lists %d markets", self.name, len(self._markets))
-        return self._markets
+    async def look_again(self) -> Mapping[str, Market]:
+        return await self._listed(self._table.look_again)
+
+    async def _list(self, reload: bool) -> None:
+        await self.load_markets(reload=reload)
+
+    async def _listed(self, ask: Callable[[], Awaitable[Listing]]) -> Mapping[str, Market]:
+        """Return the markets of the shared table, once this instance of ccxt has the same."""
+        self._connection.check_usable("load_markets")
+        try:
+            found = await ask()
+        except errors.AuthenticationFailed:
+            if self._account is None or self._table is self._private:
+                raise
+            # Some venues show their markets to accounts only: to this one, then, and to nobody else.
+            _log.info(
+                "%s lists its markets for accounts only; %s keeps a table of its own", self.name, self._account.name
+            )
+            self._table = self._private
+            found = await self._private.get()
+        if found is not self._listing:
+            found.give(self._ccxt)
+            self._listing = found
+        return found.markets
 
     async def fetch_balance(self) -> Balance:
         async def work(call: Call) -> Balance:
             raw = await self._ccxt.fetch_balance()
             # Not ccxt's timestamp: on some venues that is when the account last changed.
-            return parse.balance(raw, self.name, self._account, self._clock.at(call.received))
+            return parse.balance(
+                raw, self.name, self._account.name if self._account else None, self._clock.at(call.received)
+            )
 
         return await self._connection.read("fetch_balance", work, before=self._keeper.settle)
 
     async def aclose(self) -> None:
-        """Close the connections. Safe to call twice."""
-        await self._connection.aclose()
+        """End what is under way, and close the connections but for those that are shared. Safe to call twice."""
+        try:
+            await self._connection.aclose()
+            await self._private.aclose()
+        finally:
+            if self._own is not None:
+                await self._own.aclose()
 
 
 def _text_of(container: Any, key: Any, default: Any = None) -> Any:
@@ -192,6 +355,20 @@ def _text_of(container: Any, key: Any, default: Any = None) -> Any:
     if type(value) is float or type(value) is int:
         return str(value)
     return format(value, "f") if type(value) is Decimal else default
+
+
+def _move(opened: Any, target: SplitResult) -> None:
+    """Point every endpoint at another host; ccxt reads refusals as if they came from where the endpoint was."""
+    endpoints, read_refusal = opened.urls["api"], opened.handle_errors
+    origins = Origins.of(endpoints, target, opened.implode_hostname)
+    opened.urls["api"] = redirect(endpoints, target)
+
+    def handle_errors(code: int, reason: str, url: str, *reply: Any) -> Any:
+        request = current_request.get()
+        part = "" if request is None else request.endpoint.partition(" ")[0]
+        return read_refusal(code, reason, origins.restored(url, part), *reply)
+
+    opened.handle_errors = handle_errors
 
 
 def _enter_sandbox(ccxt_exchange: Any) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tradeutils.exchange import parse
-from tradeutils.exchange.base import Row
+from tradeutils.exchange.base import Page
 from tradeutils.exchange.calls import Call, header
 from tradeutils.exchange.clock import VenueClock, parse_date
+from tradeutils.exchange.columns import CandleColumns
 from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.replies import data_json
+from tradeutils.exchange.ticker_rows import TickerRows
 from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.model import Market, OrderBook, Ticker, Trade
 from tradeutils.timeframe import Timeframe
@@ -36,6 +39,8 @@ class CcxtData:
         self._clock: VenueClock = connection.clock
         self._keeper = keeper
         self._timeframes = timeframes
+        self._candles = CandleColumns(self._ccxt)
+        self._tickers = TickerRows(self._ccxt, info=connection.info)
 
     @property
     def name(self) -> str:
@@ -50,28 +55,30 @@ class CcxtData:
         return int(limit) if limit else None
 
     async def fetch_ticker(self, symbol: str) -> Ticker:
-        async def work(_: Call) -> Ticker:
-            return parse.ticker(await self._ccxt.fetch_ticker(symbol))
+        async def work(call: Call) -> Ticker:
+            call.decode = data_json
+            return parse.ticker(await self._ccxt.fetch_ticker(symbol), info=self._connection.info)
 
         return await self._connection.read("fetch_ticker", work, symbol=symbol)
 
     async def fetch_tickers(self, symbols: Sequence[str] | None) -> dict[str, Ticker]:
-        async def work(_: Call) -> dict[str, Ticker]:
-            raw = await self._ccxt.fetch_tickers(None if symbols is None else list(symbols))
-            return {symbol: parse.ticker(entry) for symbol, entry in raw.items()}
+        async def work(call: Call) -> dict[str, Ticker]:
+            return await self._tickers.fetch(call, symbols)
 
         return await self._connection.read("fetch_tickers", work)
 
     async def fetch_candle_rows(
-        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int
-    ) -> tuple[int, list[Row]]:
+        self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int, price: str | None = None
+    ) -> tuple[int, Page]:
         await self.time()
         name = self.timeframes[timeframe]
+        operation = f"fetch_{price}_ohlcv" if price else "fetch_ohlcv"
+        fetch = getattr(self._ccxt, operation)
 
-        async def work(call: Call) -> tuple[Call, list[Row]]:
-            return call, await self._ccxt.fetch_ohlcv(symbol, name, since, limit)
+        async def work(call: Call) -> tuple[Call, Page]:
+            return call, await self._candles.fetch(call, symbol, lambda: fetch(symbol, name, since, limit))
 
-        reply, rows = await self._connection.read("fetch_ohlcv", work, symbol=symbol)
+        reply, rows = await self._connection.read(operation, work, symbol=symbol)
         if not self._clock.known:  # the reply's Date contradicted the clock: learn it again, then look back
             await self.time()
         left = self._clock.at(reply.sent)
@@ -80,14 +87,18 @@ class CcxtData:
         return (left if stamped is None else min(left, stamped + 999)), rows
 
     async def fetch_order_book(self, symbol: str, limit: int | None) -> OrderBook:
-        async def work(_: Call) -> OrderBook:
-            return parse.order_book(await self._ccxt.fetch_order_book(symbol, limit), symbol)
+        async def work(call: Call) -> OrderBook:
+            call.decode = data_json
+            book = await self._ccxt.fetch_order_book(symbol, limit)
+            return parse.order_book(book, symbol, info=self._connection.info)
 
         return await self._connection.read("fetch_order_book", work, symbol=symbol)
 
     async def fetch_trades(self, symbol: str, *, since: int | None, limit: int | None) -> list[Trade]:
-        async def work(_: Call) -> list[Trade]:
-            return [parse.trade(raw, symbol) for raw in await self._ccxt.fetch_trades(symbol, since, limit)]
+        async def work(call: Call) -> list[Trade]:
+            call.decode = data_json
+            trades = await self._ccxt.fetch_trades(symbol, since, limit)
+            return [parse.trade(raw, symbol, info=self._connection.info) for raw in trades]
 
         return await self._connection.read("fetch_trades", work, symbol=symbol)
 

@@ -158,23 +158,26 @@ def _flags(series: pd.Series[Any]) -> npt.NDArray[np.bool_]:
     return flags
 
 
-def _frame_times(frame: pd.DataFrame, found: Mapping[str, int]) -> Times:
-    """Return the times of a frame in ms, checked to rise."""
+def _time_source(frame: pd.DataFrame, found: Mapping[str, int]) -> tuple[Any, str]:
+    """Return where the times of a frame stand, and how that is called in a message."""
     import pandas as pd
 
     column = next((name for name in _TIME_NAMES if name in found), None)
-    source: Any
     if isinstance(frame.index, pd.DatetimeIndex):
-        source, where = frame.index, "index"
-    elif column is not None:
-        source, where = frame.iloc[:, found[column]], f"column {column}"
-    elif str(frame.index.name).strip().lower() in _TIME_NAMES:
-        source, where = frame.index, f"index {frame.index.name}"
-    else:
-        raise DataError(
-            f"the frame has no times: its index is of type {type(frame.index).__name__} and no column is named "
-            f"{', '.join(_TIME_NAMES)}; set a DatetimeIndex"
-        )
+        return frame.index, "index"
+    if column is not None:
+        return frame.iloc[:, found[column]], f"column {column}"
+    if str(frame.index.name).strip().lower() in _TIME_NAMES:
+        return frame.index, f"index {frame.index.name}"
+    raise DataError(
+        f"the frame has no times: its index is of type {type(frame.index).__name__} and no column is named "
+        f"{', '.join(_TIME_NAMES)}; set a DatetimeIndex"
+    )
+
+
+def _frame_times(frame: pd.DataFrame, found: Mapping[str, int]) -> Times:
+    """Return the times of a frame in ms, checked to rise."""
+    source, where = _time_source(frame, found)
     moments = _moments(source, where)
     missing = np.flatnonzero(moments.isna())
     if len(missing):

@@ -1,0 +1,244 @@
+"""Columns against ccxt's own parsers, on replies that no venue would send and some that one day will."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import ccxt.async_support
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tradeutils.errors import BadReply
+from tradeutils.exchange import parse
+from tradeutils.exchange.calls import Call, current_call
+from tradeutils.exchange.columns import CandleColumns
+from tradeutils.exchange.ticker_rows import TickerRows
+from tradeutils.model import Ticker
+
+MARKETS = {
+    "binance": [("BTCUSDT", "BTC", "USDT"), ("1INCHUSDT", "1INCH", "USDT"), ("ETHBTC", "ETH", "BTC")],
+    "okx": [("BTC-USDT", "BTC", "USDT"), ("1INCH-USDT", "1INCH", "USDT"), ("ETH-BTC", "ETH", "BTC")],
+}
+NOW = 1_700_000_000_000
+quick = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def _opened(name: str) -> Any:
+    """ccxt's class with a few markets, whose replies are `told`; nothing is ever sent."""
+    exchange = getattr(ccxt.async_support, name)({"enableRateLimit": False})
+    exchange.set_markets(
+        [
+            {"id": id_, "symbol": f"{base}/{quote}", "base": base, "quote": quote, "type": "spot", "spot": True}
+            | {"active": True, "precision": {"price": 0.01, "amount": 0.01}, "limits": {}, "info": {}}
+            for id_, base, quote in MARKETS[name]
+        ]
+    )
+
+    async def fetch2(*_: Any, **__: Any) -> Any:
+        call = current_call.get()
+        return json.loads(exchange.told) if call is None else call.decode(exchange.told)  # type: ignore[misc]
+
+    exchange.fetch2 = fetch2
+    return exchange
+
+
+@functools.cache
+def _pair(name: str) -> tuple[Any, Any]:
+    return _opened(name), _opened(name)
+
+
+@contextlib.contextmanager
+def _call(operation: str) -> Iterator[Call]:
+    call = Call(operation)
+    token = current_call.set(call)
+    try:
+        yield call
+    finally:
+        current_call.reset(token)
+
+
+def _run(work: Any) -> Any:
+    """Run what never waits for anything."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waited")
+
+
+def _envelope(name: str, rows: list[Any]) -> str:
+    said = rows if name == "binance" else {"code": "0", "msg": "", "data": rows}
+    return json.dumps(said, separators=(",", ":"))
+
+
+def _outcome(work: Any) -> Any:
+    """Return what came of it: figures or an error, which is as good as another."""
+    try:
+        return _run(work)
+    except Exception as error:  # noqa: BLE001  # ccxt fails with any class on rows that are none
+        return type(error).__name__ if not isinstance(error, BadReply) else "error"
+
+
+figures = st.one_of(
+    st.floats(0, 1e12, allow_nan=False).map(lambda x: f"{x:.8f}"),
+    st.integers(0, 10**15).map(str),
+    st.decimals(0, 1, places=17, allow_nan=False).map(lambda x: f"{x:f}"),
+)
+odd = st.sampled_from(
+    ["", None, "NaN", "inf", "1e-7", "-0.0", "1_0", " 1", "x", True, 0, 1.5, "0.00", [], "1,5", "007"]
+)
+
+
+@st.composite
+def candle_rows(draw: st.DrawFn, width: int) -> list[list[Any]]:
+    """Rows as venues send them, some of them spoilt."""
+    count = draw(st.integers(1, 12))
+    times = draw(
+        st.one_of(
+            st.just([NOW + 60_000 * at for at in range(count)]),
+            st.just([NOW - 60_000 * at for at in range(count)]),
+            st.lists(st.integers(NOW, NOW + 10**7), min_size=count, max_size=count),
+        )
+    )
+    rows: list[list[Any]] = [[time, *draw(st.lists(figures, min_size=width - 1, max_size=width - 1))] for time in times]
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        row = rows[draw(st.integers(0, count - 1))]
+        at = draw(st.integers(0, len(row) - 1))
+        spoil = draw(st.sampled_from(["odd", "short", "long"]))
+        if spoil == "odd":
+            row[at] = draw(odd)
+        elif spoil == "short":
+            del row[at]
+        else:
+            row.insert(at, draw(figures))
+    return rows
+
+
+def _table(rows: Any) -> Any:
+    """Return candles as floats; those that could not be read are an error."""
+    if isinstance(rows, str):
+        return "error"
+    try:
+        return np.array([[math.nan if one is None else float(one) for one in row] for row in rows]).reshape(-1, 6)
+    except (TypeError, ValueError):
+        return "error"
+
+
+def _proved(name: str, width: int) -> CandleColumns:
+    """Return columns that are proved for spot markets, on an instance of their own."""
+    ours = _opened(name)
+    columns = CandleColumns(ours)
+    ours.told = _envelope(name, [[NOW + 60_000 * at, *("1.5",) * (width - 1)] for at in range(3)])
+    for _ in range(2):
+        with _call("fetch_ohlcv") as call:
+            _run(columns.fetch(call, "BTC/USDT", lambda: ours.fetch_ohlcv("BTC/USDT", "1m", NOW, 100)))
+    assert columns._proved
+    assert columns._paths
+    return columns
+
+
+@pytest.mark.parametrize(("name", "width"), [("binance", 12), ("okx", 9)])
+@quick
+@given(data=st.data(), limit=st.integers(1, 20), since=st.sampled_from([None, NOW - 10**9, NOW, NOW + 120_000]))
+def test_candles_are_those_of_ccxt_whatever_the_reply(
+    name: str, width: int, data: st.DataObject, limit: int, since: int | None
+) -> None:
+    """Ragged, null, empty, words, numbers as text and as numbers, out of order, twice the same time."""
+    theirs = _pair(name)[0]
+    rows = data.draw(candle_rows(width))
+    columns = _cached_columns(name, width)
+    ours = columns._ccxt
+    ours.told = theirs.told = _envelope(name, rows)
+    if not columns._proved:  # a spoilt row was parsed in another way: nothing is trusted after that
+        _cached_columns.cache_clear()
+    with _call("fetch_ohlcv") as call:
+        found = _outcome(columns.fetch(call, "BTC/USDT", lambda: ours.fetch_ohlcv("BTC/USDT", "1m", since, limit)))
+    expected = _outcome(theirs.fetch_ohlcv("BTC/USDT", "1m", since, limit))
+    found, expected = _table(found), _table(expected)
+    if isinstance(expected, str):
+        assert isinstance(found, str)
+    else:
+        assert not isinstance(found, str)
+        assert np.array_equal(found, expected, equal_nan=True)
+
+
+@functools.cache
+def _cached_columns(name: str, width: int) -> CandleColumns:
+    return _proved(name, width)
+
+
+BINANCE = ("priceChange", "priceChangePercent", "weightedAvgPrice", "prevClosePrice", "lastPrice", "lastQty")
+BINANCE += ("bidPrice", "bidQty", "askPrice", "askQty", "openPrice", "highPrice", "lowPrice", "volume", "quoteVolume")
+OKX = ("last", "lastSz", "askPx", "askSz", "bidPx", "bidSz", "open24h", "high24h", "low24h", "volCcy24h", "vol24h")
+KEYS = {"binance": ("symbol", BINANCE, "closeTime"), "okx": ("instId", OKX, "ts")}
+
+
+@st.composite
+def ticker_rows(draw: st.DrawFn, name: str) -> list[dict[str, Any]]:
+    """Rows of tickers: usual ones, dead markets, flat days, nulls, and what is no figure."""
+    key, keys, time = KEYS[name]
+    rows = []
+    for id_, _, _ in draw(st.lists(st.sampled_from([*MARKETS[name], ("NEW1USDT", "", "")]), min_size=1, max_size=8)):
+        row: dict[str, Any] = {"instType": "SPOT"} if name == "okx" else {}
+        row |= {key: id_} | {one: draw(figures) for one in keys} | {time: str(NOW) if name == "okx" else NOW}
+        for one in draw(st.lists(st.sampled_from(keys), max_size=4)):
+            row[one] = draw(st.sampled_from(["0.000", "0", None, "", "-1.5", "NaN", 0, 2.5, True, "x"]))
+        if draw(st.integers(0, 20)) == 0:
+            del row[draw(st.sampled_from(keys))]
+        rows.append(row)
+    return rows
+
+
+@functools.cache
+def _tickers(name: str) -> TickerRows:
+    """Return rows of tickers that are proved, on an instance of their own."""
+    ours = _opened(name)
+    ours.number, ours.safe_string = _pair(name)[0].number, _pair(name)[0].safe_string
+    tickers = TickerRows(ours)
+    key, keys, time = KEYS[name]
+    row = {"instType": "SPOT"} if name == "okx" else {}
+    row |= {key: MARKETS[name][0][0]} | {one: f"{at}.5" for at, one in enumerate(keys, 1)}
+    ours.told = _envelope(name, [row | {time: str(NOW) if name == "okx" else NOW}])
+    for _ in range(3):
+        with _call("fetch_tickers") as call:
+            _run(tickers.fetch(call, None))
+    assert tickers._trusted
+    assert tickers._path is not None
+    return tickers
+
+
+def _comparable(answer: Any) -> Any:
+    """Return tickers so that two of them are equal where all figures are, unknown ones included."""
+    if isinstance(answer, str):
+        return "error"
+    return {symbol: repr(one if isinstance(one, Ticker) else parse.ticker(one)) for symbol, one in answer.items()}
+
+
+@pytest.mark.parametrize("name", ["binance", "okx"])
+@quick
+@given(data=st.data())
+def test_tickers_are_those_of_ccxt_whatever_the_reply(name: str, data: st.DataObject) -> None:
+    """Zeros, nulls, missing keys, unknown markets, the same market twice; all of them, or some."""
+    theirs, tickers = _pair(name)[0], _tickers(name)
+    ours = tickers._ccxt
+    rows = data.draw(ticker_rows(name))
+    symbols = data.draw(st.none() | st.lists(st.sampled_from(["BTC/USDT", "1INCH/USDT", "ETH/BTC"]), min_size=1))
+    ours.told = theirs.told = _envelope(name, rows)
+    with _call("fetch_tickers") as call:
+        found = _outcome(tickers.fetch(call, symbols))
+    expected = _comparable(_outcome(theirs.fetch_tickers(symbols)))
+    if expected == "error" and symbols is not None and not isinstance(found, str):
+        # ccxt fails on a row that nobody asked for, and that is not read here.
+        wanted = {id_ for id_, base, quote in MARKETS[name] if f"{base}/{quote}" in symbols}
+        theirs.told = _envelope(name, [row for row in rows if row[KEYS[name][0]] in wanted])
+        expected = _comparable(_outcome(theirs.fetch_tickers(symbols)))
+    assert _comparable(found) == expected
+    if not all(layout._trusted for layout in tickers._layouts.values()):
+        _tickers.cache_clear()

@@ -1,0 +1,121 @@
+"""
+Replies whose rows ccxt never sees: an empty list stands for them, and remembers their text.
+
+What ccxt's classes do between the JSON and their parser of rows, errors and envelopes, they do all the same. That such
+a class hands on the list as it found it, to a parser that is ours, is seen from its first reply, where the list is
+still full; and where a later call looks into it after all, `RowReader.untaken` tells, and the call is made once more
+with the rows in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from tradeutils.exchange.replies import data_json, rough_json
+
+__all__ = ["HiddenRows", "Path", "RowReader"]
+
+Path: TypeAlias = tuple[str, ...]
+"""Under which keys of a reply its rows stand; none, where the reply is the list of them."""
+
+_DEEPEST: Final = 4
+
+
+class HiddenRows(list[Any]):
+    """
+    An empty list that stands for rows.
+
+    Parameters
+    ----------
+    text : str
+        The JSON of the rows, with commas between, without the brackets around them all.
+
+    Attributes
+    ----------
+    taken : bool
+        Whether the parser that is ours has been given it.
+    """
+
+    __slots__ = ("taken", "text")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.taken = False
+
+
+class RowReader:
+    """
+    Reads the JSON of one call for rows.
+
+    Parameters
+    ----------
+    path : Path or None
+        Where the rows stand in a reply; ``None``: it is read as a whole.
+    edges : str
+        What the text of rows begins and ends with: ``"[]"`` or ``"{}"``.
+    hide : callable
+        Makes `HiddenRows` of the text of rows; ``ValueError`` where it cannot be used.
+    """
+
+    __slots__ = ("_answers", "_edges", "_hide", "_path")
+
+    def __init__(self, path: Path | None, edges: str, hide: Callable[[str], HiddenRows]) -> None:
+        self._path = path
+        self._edges = edges
+        self._hide = hide
+        self._answers: list[Any] = []
+
+    def __call__(self, text: str) -> Any:
+        """Return what a reply says; `BadReply` where that is nothing."""
+        try:
+            answer = self._without_rows(text)
+        except ValueError:
+            answer = data_json(text)
+        self._answers.append(answer)
+        return answer
+
+    def path_to(self, rows: Any) -> Path | None:
+        """Return where these very rows stand in the only reply so far; ``None`` where they do not."""
+        return _path_to(self._answers[0], rows, _DEEPEST) if len(self._answers) == 1 else None
+
+    @property
+    def untaken(self) -> bool:
+        """Whether rows were hidden that no parser of ours was given: ccxt's class looked at an empty list."""
+        return self._path is not None and any(
+            isinstance(rows := _at(answer, self._path), HiddenRows) and not rows.taken for answer in self._answers
+        )
+
+    def _without_rows(self, text: str) -> Any:
+        """Return a reply with its rows hidden; ``ValueError`` where there are none, or not where they used to be."""
+        begin, end = text.find(f"[{self._edges[0]}"), text.rfind(f"{self._edges[1]}]")
+        if self._path is None or begin < 0 or end < begin:
+            raise ValueError("no rows")
+        if not self._path:
+            if begin or end + 2 != len(text):
+                raise ValueError("more than rows")
+            return self._hide(text[1:-1])
+        answer = rough_json(f"{text[:begin]}[]{text[end + 2 :]}")
+        holder = _at(answer, self._path[:-1])
+        if not isinstance(holder, dict) or holder.get(self._path[-1]) != []:
+            raise ValueError("rows in another place")
+        holder[self._path[-1]] = self._hide(text[begin + 1 : end + 1])
+        return answer
+
+
+def _at(answer: Any, path: Path) -> Any:
+    for key in path:
+        answer = answer.get(key) if isinstance(answer, Mapping) else None
+    return answer
+
+
+def _path_to(answer: Any, rows: Any, depth: int) -> Path | None:
+    if answer is rows:
+        return ()
+    if isinstance(answer, dict) and depth:
+        for key, inner in answer.items():
+            found = _path_to(inner, rows, depth - 1)
+            if found is not None:
+                return (key, *found)
+    return None
