@@ -6,11 +6,15 @@ import os
 import pathlib
 import sys
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("untimed")
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # what tests share is imported by its plain name
 
-from servers import _valkey_session, own_valkey, proxy, valkey, valkey_with  # noqa: F401  # fixtures
+from servers import _valkey_session, own_valkey, proxy, valkey, valkey_with  # noqa: E402, F401  # fixtures
 
 
 def _recordings_folder() -> pathlib.Path | None:

@@ -91,18 +91,19 @@ def levels(high, low, close, confirmed, width, lookback, flips):
                 nearest["price"] += (price - nearest["price"]) / len(nearest["prices"])
             else:
                 alive.append({"price": price, "prices": [price], "pivots": [at], "kind": kind, "breaks": 0})
-        supports = [(one["price"], len(one["pivots"])) for one in alive if one["kind"] == "support"]
-        resistances = [(-one["price"], len(one["pivots"])) for one in alive if one["kind"] == "resistance"]
-        below, above = max(supports, default=(math.nan, 0)), max(resistances, default=(math.nan, 0))
-        lines.append((below[0], -above[0], below[1], above[1]))
+        ends = []
+        for kind, choose in (("support", max), ("resistance", min)):
+            own = [one for one in alive if one["kind"] == kind]
+            nearest = choose(own, key=lambda one: one["price"], default={"price": math.nan, "pivots": []})
+            ends.append((nearest["price"], len(nearest["pivots"])))
+        (below, below_touches), (above, above_touches) = ends
+        lines.append((below, above, below_touches, above_touches))
     return lines, alive
 
 
 def profile(rows, bins):
     """Return the exact volume in each bin and the ends of the range, of rows (high, low, volume); ``None`` of none."""
-    traded = [
-        tuple(map(Fraction, row)) for row in rows if finite(*row) and row[2] > 0 and row[0] >= row[1]
-    ]
+    traded = [tuple(map(Fraction, row)) for row in rows if finite(*row) and row[2] > 0 and row[0] >= row[1]]
     if not traded:
         return None
     bottom, top = min(row[1] for row in traded), max(row[0] for row in traded)
@@ -139,7 +140,7 @@ def value_area(volume, share):
 
 
 def pivot_points(rows, sessions, method):
-    """Return (pivot, resistances, supports) at each bar of rows (high, low, close), by the session of each (or None)."""
+    """Return (pivot, resistances, supports) at each bar of rows (high, low, close), by the session of each."""
     order = list(dict.fromkeys(one for one in sessions if one is not None))
     made = []
     for own in sessions:

@@ -140,7 +140,7 @@ def frozen(draw, s, at):
 
 
 def spike(draw, s, at):
-    row, factor = s.rows[at], draw(st.floats(1.15, 1000.0))
+    row, factor = s.rows[at], draw(st.floats(1.3, 1000.0))
     where = draw(st.sampled_from(["bar up", "bar down", "close", "high", "low", "open"]))
     if where.startswith("bar"):
         row[OPEN:VOLUME] *= factor if where == "bar up" else 1 / factor

@@ -8,9 +8,11 @@ when it was asked for, and how many rows, matters no more. What was not recorded
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import gzip
 import json
 import pathlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +20,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
-__all__ = ["Reply", "ReplayedVenue", "read_calls", "read_routes", "replayed"]
+import tradeutils as tu
+from tradeutils.settings import ExchangeSettings
 
-_UNSAID = frozenset(("limit", "startTime", "endTime", "fromId", "recvWindow", "timestamp", "signature"))
+__all__ = ["ReplayedVenue", "Reply", "at_leisure", "read_calls", "read_routes", "replayed"]
+
+# How much was asked for and when, who asked, and what ccxt leaves to the venue's default.
+_UNSAID = frozenset(
+    ("limit", "startTime", "endTime", "fromId", "recvWindow", "timestamp", "signature", "with_id", "expired")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +75,13 @@ class ReplayedVenue:
         Of those that fit the last one answers.
     asked, unmatched : list of str
         Every request, and those that no reply fits.
+    behind : int
+        By how many milliseconds its clock, and the ``Date`` of its replies, are behind ours.
     """
 
     def __init__(self, replies: Sequence[Reply] = ()) -> None:
         self.url = ""
+        self.behind = 0
         self.replies = list(replies)
         self.asked: list[str] = []
         self.unmatched: list[str] = []
@@ -85,6 +96,10 @@ class ReplayedVenue:
         finally:
             self.replies = before
 
+    def now(self) -> int:
+        """Return its time, ms UTC."""
+        return time.time_ns() // 1_000_000 - self.behind
+
     async def answer(self, request: web.Request) -> web.Response:
         """Answer one request."""
         asked = {**request.query, **_parameters(await request.text())}
@@ -93,7 +108,8 @@ class ReplayedVenue:
         for reply in reversed(self.replies):
             if reply.answers(request.method, request.path, asked):
                 body = reply.body if isinstance(reply.body, str) else reply.body()
-                return web.Response(text=body, status=reply.status, content_type="application/json")
+                date = {"Date": email.utils.formatdate(self.now() / 1000, usegmt=True)}
+                return web.Response(text=body, status=reply.status, content_type="application/json", headers=date)
         self.unmatched.append(line)
         return web.Response(text="not recorded", status=404)
 
@@ -127,6 +143,13 @@ async def replayed(*replies: Reply) -> AsyncIterator[ReplayedVenue]:
         await runner.cleanup()
 
 
+def at_leisure(venue: str, url: str, **given: Any) -> tu.Exchange:
+    """Open our exchange on a replayed venue, which has no limits to keep."""
+    windows = [tu.Window("public", 10**6, 1.0), tu.Window("public_pair", 10**6, 1.2)] if venue == "kraken" else None
+    settings = ExchangeSettings(rate_limit_ms=0.01)
+    return tu.Exchange(venue, url=url, budget=tu.LocalBudget(windows), settings=settings, retries=0, **given)
+
+
 def read_routes(path: pathlib.Path) -> list[tuple[Reply, dict[str, str]]]:
     """Return gocryptotrader's recorded replies, each with the whole query that it was the answer to."""
     found = []
@@ -146,7 +169,8 @@ def read_calls(path: pathlib.Path) -> list[Reply]:
         url, arrow, rest = line.partition(" -> ")
         if arrow:
             parts = urlsplit(url)
-            found.append(Reply(parts.path, rest.partition(": ")[2], dict(parse_qsl(parts.query))))
+            about = {name: value for name, value in parse_qsl(parts.query) if name not in _UNSAID}
+            found.append(Reply(parts.path, rest.partition(": ")[2], about))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -107,6 +108,23 @@ async def test_an_order_that_never_arrived_is_sent_again(venue: SimulatedVenue, 
     assert len(posts) == 2
     assert posts[1] - posts[0] > 2.0  # 0.5 s of recvWindow, and two in which a venue may deny what it took
     assert sum(record.method == "GET" for record in log) >= 3
+
+
+async def test_looking_for_an_order_leaves_room_for_the_question_that_decides() -> None:
+    """Kraken's counter holds fifteen questions, each look-up is two: the order is sent again in time all the same."""
+    account = tu.Account(name="alice", exchange="kraken", credentials=ALICE.credentials)
+    async with (
+        SimulatedVenue("kraken", symbols=3, seed=3, skew=0, limits=Limits.none()) as kraken,
+        tu.Exchange("kraken", url=kraken.url, account=account, budget=LocalBudget(), deadline=10) as exchange,
+    ):
+        orders: Any = exchange._venue.orders
+        orders._ids = dataclasses.replace(orders._ids, lapse=0.1)
+        kraken.faults.add("reset", method="POST", path="/0/private/AddOrder", count=1)
+        order = await exchange.create_order(SYMBOL, "limit", "buy", AMOUNT, PRICE)
+        assert order.id is not None
+        asked = [record.path for record in kraken.requests.last() if record.path.startswith("/0/private/")]
+    assert asked.count("/0/private/AddOrder") == 2
+    assert asked.count("/0/private/OpenOrders") <= 5
 
 
 async def test_an_order_that_is_shown_late_is_not_sent_again(venue: SimulatedVenue) -> None:
@@ -268,7 +286,7 @@ async def test_a_cancelled_caller_of_an_order_that_did_not_leave_is_told_nothing
     async with _open(venue) as exchange:
         await exchange.fetch_balance()
         await exchange.load_markets()
-        budget = exchange._venue._connection._meter._budget
+        budget = exchange._venue._connection._meter._budget  # type: ignore[attr-defined]
         for pool in await budget.usage():
             await budget.ban(pool.pool, 5.0, "told so")
         task = asyncio.create_task(_buy(exchange))

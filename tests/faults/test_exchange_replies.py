@@ -16,6 +16,7 @@ import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
 from tradeutils.exchange.venue import CcxtVenue, venue_names
+from tradeutils.sim import Limits, SimulatedVenue
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -225,6 +226,58 @@ async def test_every_venue_opens_and_fails_in_our_words() -> None:
                 await exchange.fetch_tickers()
 
     await asyncio.gather(*(ask(name) for name in venue_names()))
+
+
+PATHS = {
+    "fetch_ticker": "/api/v3/ticker/24hr",
+    "fetch_tickers": "/api/v3/ticker/24hr",
+    "fetch_ohlcv": "/api/v3/klines",
+    "fetch_order_book": "/api/v3/depth",
+    "fetch_trades": "/api/v3/aggTrades",
+}
+BAD = ["", " ", "{}", "null", "<html>busy</html>", "soon", '{"a": ', "[[1,", '[{"symbol":', "7", '"x"', "[1, 2]"]
+BAD += ['["x"]', '[{"symbol": "BTCUSDT", "closeTime": "soon"', "[[null, 1, 2, 3, 4, 5]]", "NaN", "[" * 5000]
+
+
+@pytest.mark.parametrize("operation", PATHS)
+@pytest.mark.parametrize("warm", [False, True], ids=["first", "later"])
+async def test_a_reply_that_says_nothing_is_an_error_and_is_not_kept(operation: str, *, warm: bool) -> None:
+    """Empty, HTML, cut short, of other types: each is told, and the next call asks again."""
+    async with (
+        SimulatedVenue("binance", symbols=3, limits=Limits.none()) as venue,
+        tu.Exchange("binance", url=venue.url, retries=0, cache=(cache := tu.Cache())) as exchange,
+    ):
+
+        async def ask() -> Any:
+            method = getattr(exchange, operation)
+            return await (method() if operation == "fetch_tickers" else method("BTC/USDT"))
+
+        await exchange.load_markets()
+        expected = await ask() if warm else None
+        for _ in range(3 * warm):
+            await cache.invalidate()
+            await ask()
+        for body in BAD:
+            await cache.invalidate()
+            venue.faults.add("status", status=200, body=body, path=PATHS[operation], count=1)
+            with pytest.raises(errors.BadReply, match=operation):
+                await ask()
+            answer = await ask()
+            assert expected is None or answer == expected
+
+
+async def test_a_page_of_a_redirect_to_another_host_is_not_followed_for_data(host: Host) -> None:
+    """As for the clock, so for candles; a redirect within the host is."""
+    async with SimulatedVenue("binance", symbols=3) as venue:
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            raise web.HTTPFound(f"{venue.url}{request.path_qs}")
+
+        host.answer = answer
+        async with tu.Exchange("binance", url=host.url, retries=0) as exchange:
+            with pytest.raises(errors.RequestRefused, match="another host"):
+                await exchange.fetch_ohlcv("BTC/USDT")
+        assert not venue.requests.paths
 
 
 @pytest.mark.parametrize(

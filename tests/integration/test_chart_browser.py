@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tradeutils.analysis.levels import support_resistance, swings, volume_profile
+from tradeutils.analysis.patterns import PATTERNS, find
 from tradeutils.cli.chart import lines_of
 from tradeutils.cli.computing import columns_of, parse_specs
-from tradeutils.cli.drawing import draw, render
+from tradeutils.cli.drawing import Finding, draw, level_lines, pattern_marks, profile_of, render, swing_marks
 from tradeutils.model import Candles
 
 pytestmark = pytest.mark.browser
@@ -43,15 +47,32 @@ def candles(bars: int, missing: range = range(0)) -> Candles:
     )
 
 
+FOUND = candles(2000, range(1700, 1720))
+
+
+def findings_of(drawn: Candles) -> list[Finding]:
+    """Return all that can be found in candles."""
+    profile = profile_of(volume_profile(drawn), drawn)
+    assert profile is not None
+    return [
+        *pattern_marks(find(drawn), drawn),
+        *level_lines(support_resistance(drawn), drawn),
+        *swing_marks(swings(drawn), drawn),
+        profile,
+    ]
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
-    """Write three charts: one with every kind of line and a gap, one of 10,000 bars, and one with a hostile name."""
+    """Write charts: with every kind of line and a gap, with findings, of 10,000 bars, and with a hostile name."""
     specs = parse_specs(["ema:20", "bbands:20,2", "rsi:14", "macd", "atr:14"])
     folder = tmp_path_factory.mktemp("charts")
     written = {}
     for name, drawn in {"all": candles(600, range(550, 560)), "long": candles(10_000)}.items():
         written[name] = folder / f"{name}.html"
         written[name].write_bytes(render(draw(drawn, lines_of(specs, columns_of(drawn, specs)))))
+    written["found"] = folder / "found.html"
+    written["found"].write_bytes(render(draw(FOUND, findings=findings_of(FOUND))))
     hostile = "<img src=x onerror=console.error(1)></script><script>console.error(2)</script>"
     written["hostile"] = folder / "hostile.html"
     written["hostile"].write_bytes(render(draw(candles(50), title=hostile)))
@@ -69,6 +90,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         opened = driver.chromium.launch(executable_path=found, args=list(QUIET))
         yield opened
         opened.close()
+
+
+def minute(time: int) -> str:
+    """Return a time as the chart writes it."""
+    return dt.datetime.fromtimestamp(time / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M")
 
 
 class Page:
@@ -96,6 +122,14 @@ class Page:
         )
         return found
 
+    def point_at(self, time: int) -> str:
+        """Point at a bar and return what is told of it."""
+        across = self.look(f"div._fullLayout.xaxis.d2p({time}) + div._fullLayout._size.l")
+        box = self.tab.locator("#chart").bounding_box()
+        self.tab.mouse.move(box["x"] + across, box["y"] + 300)
+        self.tab.wait_for_selector(f".hoverlayer .legend:has-text('{minute(time)}')")
+        return str(self.tab.text_content(".hoverlayer .legend"))
+
     def show(self, bars: str) -> None:
         """Press the button for so many bars and wait for it."""
         self.tab.click(f"button[data-bars='{bars}']")
@@ -117,7 +151,7 @@ def opened(browser: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["all", "long", "hostile"])
+@pytest.mark.parametrize("name", ["all", "long", "found", "hostile"])
 def test_chart_opens_without_a_word_and_asks_for_nothing(
     opened: Any, pages: dict[str, pathlib.Path], name: str, scheme: str
 ) -> None:
@@ -221,4 +255,134 @@ def test_hostile_name_is_shown_as_text(opened: Any, pages: dict[str, pathlib.Pat
     page = opened(pages["hostile"])
     assert page.tab.inner_text("h1").startswith("<img src=x onerror=console.error(1)></script>")
     assert page.tab.locator("img").count() == 0
+    assert page.said == []
+
+
+TRACE = "div.data.find((t) => t.name === '{}')"
+
+
+def hits_at(row: int) -> set[str]:
+    """Return the titles of the patterns at a bar that are drawn from the start."""
+    found = find(FOUND)
+    names = {name for name, values in found.items() if values[row]}
+    return {PATTERNS[name].title for name in names if PATTERNS[name].bars > 1 and PATTERNS[name].bias != "neutral"}
+
+
+def test_bar_that_is_pointed_at_tells_its_own_patterns(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """Its own, not those of a mark close by; a bar without any tells none."""
+    page = opened(pages["found"])
+    page.show("50")
+    newest = range(len(FOUND) - 50, len(FOUND))
+    marked = [row for row in newest if hits_at(row)]
+    bare = [row for row in newest if not hits_at(row) and hits_at(row - 1)]
+    assert marked
+    assert bare
+    for row in (*marked[:3], *bare[:2]):
+        told = page.point_at(int(FOUND.time[row]))
+        assert set(re.findall("[▲▼] ([^,▲▼]+), (?:bullish|bearish)", told)) == hits_at(row)
+
+
+def test_swing_tells_when_it_was_confirmed(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """At the bar of the swing, five bars before it was known."""
+    page = opened(pages["found"])
+    page.show("50")
+    swing = next(swing for swing in swings(FOUND).rows() if swing.at > len(FOUND) - 45)
+    told = page.point_at(int(FOUND.time[swing.at]))
+    assert f"confirmed {minute(int(FOUND.time[swing.confirmed]))}, 5 bars later" in told
+
+
+def test_marks_of_a_kind_do_not_lie_on_one_another(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """All two thousand bars at once, or fifty; close to, every one is there."""
+    page = opened(pages["found"])
+    for bars in ("all", "50"):
+        page.show(bars)
+        for name in ("bullish patterns", "bearish patterns", "swing highs", "swing lows"):
+            across = page.look(f"{TRACE.format(name)}.x.map((t) => div._fullLayout.xaxis.d2p(t))")
+            assert min(np.diff(across), default=99) > 8
+    shown = page.look(f"{TRACE.format('swing highs')}.x")
+    assert set(shown) == {
+        FOUND.time[swing.at] for swing in swings(FOUND).rows() if swing.is_high and FOUND.time[swing.at] >= shown[0]
+    }
+
+
+def test_name_that_is_clicked_shows_what_was_hidden(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """Patterns of one bar are on every other bar; they are told of only where they are drawn."""
+    page = opened(pages["found"])
+    page.show("50")
+    one = {name for name, pattern in PATTERNS.items() if pattern.bars == 1}
+    found = find(FOUND)
+    name, row = next(
+        (name, row) for row in range(len(FOUND) - 1, 0, -1) for name in sorted(one) if found[name][row] != 0
+    )  # fmt: skip
+    title, time = PATTERNS[name].title, int(FOUND.time[row])
+    assert f"{title}, " not in page.point_at(time)
+    names = page.tab.locator("g.legend .traces")
+    names.filter(has_text="patterns of one bar").locator(".legendtoggle").click()
+    page.tab.wait_for_function("() => document.getElementById('chart').data.every((t) => t.visible !== 'legendonly')")
+    page.tab.wait_for_function("() => document.getElementById('chart').data[0].text.join().includes('◆')")
+    assert f"{title}, " in page.point_at(time)
+    assert page.said == []
+
+
+def test_levels_are_labelled_without_lying_on_one_another(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """Each label stands at its line; what else is known of a level is told when its label is pointed at."""
+    page = opened(pages["found"])
+    page.show("all")
+    labels = page.tab.locator(".annotation-text-g")
+    texts = labels.all_text_contents()
+    assert 2 <= len(texts) <= 15
+    assert {"S", "R"} <= {text[0] for text in texts}
+    tops = sorted(labels.nth(at).bounding_box()["y"] for at in range(len(texts)))
+    assert min(np.diff(tops)) >= 13
+    strong = next(at for at, text in enumerate(texts) if text[0] in "SR")
+    labels.nth(strong).hover()
+    page.tab.wait_for_selector(".hoverlayer .hovertext")
+    told = page.tab.text_content(".hoverlayer .hovertext")
+    assert texts[strong].split()[1] in told
+    for word in ("touches", "first touch", "last touch", "known 5 bars later"):
+        assert word in told
+    assert page.said == []
+
+
+def test_levels_go_with_their_labels(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """A click on the name of the lines takes the labels away, too."""
+    page = opened(pages["found"])
+    page.show("all")
+    names = page.tab.locator("g.legend .traces")
+    names.filter(has_text="resistance").locator(".legendtoggle").click()
+    page.tab.wait_for_function(
+        "() => !document.getElementById('chart').layout.annotations.some((one) => one.text.startsWith('R'))"
+    )
+    assert {text[0] for text in page.tab.locator(".annotation-text-g").all_text_contents()} >= {"S"}
+    assert page.said == []
+
+
+def test_levels_far_away_do_not_press_the_candles_flat(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """The value axis follows the candles; lines and labels outside of it are not seen."""
+    page = opened(pages["found"])
+    page.show("50")
+    low, high = page.look("div.layout.yaxis.range")
+    newest = FOUND[-50:]
+    span = newest.high.max() - newest.low.min()
+    assert newest.low.min() - 0.2 * span < low < newest.low.min()
+    assert newest.high.max() < high < newest.high.max() + 0.2 * span
+    labels = page.look("div.layout.annotations.map((one) => one.y)")
+    assert all(low <= price <= high for price in labels)
+
+
+def test_findings_follow_the_reader_s_scheme(opened: Any, pages: dict[str, pathlib.Path]) -> None:
+    """Marks, lines, labels and the profile change with the page."""
+    page = opened(pages["found"], "light")
+    page.show("all")
+    looks = (
+        TRACE.format("bullish patterns") + ".marker.color",
+        TRACE.format("support") + ".line.color",
+        "div.layout.annotations[0].font.color",
+        "div.layout.annotations[0].bgcolor",
+        "div.data.find((t) => t.orientation === 'h').marker.color[0]",
+    )
+    light = [page.look(look) for look in looks]
+    page.tab.emulate_media(color_scheme="dark")
+    page.tab.wait_for_function("() => document.getElementById('chart').layout.plot_bgcolor === '#11151d'")
+    assert all(page.look(look) != before for look, before in zip(looks, light, strict=True))
     assert page.said == []

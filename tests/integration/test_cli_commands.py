@@ -16,6 +16,8 @@ import pytest
 from servers import ValkeyServer
 
 from tradeutils import indicators, logs
+from tradeutils.analysis.levels import swings
+from tradeutils.analysis.patterns import find
 from tradeutils.cli import main
 from tradeutils.history.files import read_candles
 from tradeutils.indicators import REGISTRY, Indicators, cpu
@@ -243,6 +245,44 @@ def test_chart_of_a_file_may_be_drawn_again(run: Run, venue: SimulatedVenue, tmp
     assert "30 bars" in page
 
 
+def test_chart_shows_what_the_analysis_found(run: Run, venue: SimulatedVenue, tmp_path: pathlib.Path) -> None:
+    """Patterns judged from the first bar on, levels and swings of the bars drawn, the volume by price."""
+    words = ("chart", "BTC/USDT", "1h", "-n", "300", "--patterns", "--levels", "--volume-profile", "--url", venue.url)
+    assert run(*words).code == 0
+    run("fetch", "binance", "BTC/USDT", "-n", "320", "-o", "btc.parquet", "--url", venue.url)
+    candles = read_candles(tmp_path / "btc.parquet").candles
+    page = (tmp_path / "chart.html").read_text()
+    figure = json.loads(page.partition('id="figure">')[2].partition("</script>")[0])
+    drawn = {one["name"]: one for one in figure["data"]}
+    assert set(drawn) | {"support"} == {  # of which there is none below the lowest price
+        "BTC/USDT", "bullish patterns", "bearish patterns", "patterns of one bar, neutral ones",
+        "resistance", "support", "swing highs", "swing lows", "volume profile", "volume",
+    }  # fmt: skip
+    marked = [time for name, one in drawn.items() if "patterns" in name for time in one["x"]]
+    assert set(marked) == {hit.time for hit in find(candles, tail=300).rows()}
+    swung = [drawn[name]["x"] for name in ("swing highs", "swing lows")]
+    newest = candles[-300:]
+    expected = [
+        [int(newest.time[swing.at]) for swing in swings(newest).rows() if swing.is_high is high]
+        for high in (True, False)
+    ]
+    assert swung == expected
+
+
+def test_chart_marks_the_patterns_that_are_named(run: Run, venue: SimulatedVenue, tmp_path: pathlib.Path) -> None:
+    """And no other, in either spelling, with ``--patterns`` beside them or without."""
+    words = ("chart", "BTC/USDT", "1h", "--pattern", "Engulfing", "--pattern", "cdldoji", "--url", venue.url)
+    pages = []
+    for more in ((), ("--patterns",)):
+        assert run(*words, *more).code == 0
+        pages.append((tmp_path / "chart.html").read_bytes())
+    assert pages[0] == pages[1]
+    figure = json.loads(pages[0].decode().partition('id="figure">')[2].partition("</script>")[0])
+    texts = [text for one in figure["data"] for text in one["meta"].get("texts", [])]
+    assert {text.partition(",")[0] for text in texts} == {"Engulfing", "Doji"}
+    assert all(one.get("visible", True) is True for one in figure["data"])
+
+
 # Accounts
 
 
@@ -411,7 +451,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "venue": (("fetch", "binanc", "BTC/USDT", "--url", "{url}"), "venue was 'binanc'; did you mean binance"),
     "venue of a chart": (("chart", "binanc", "BTC/USDT"), "venue was 'binanc'; did you mean binance"),
     "venue of the simulator": (("sim", "--venue", "binanc"), "venue was 'binanc'; did you mean binance"),
-    "venue of the demo": (("demo", "--venue", "upbit"), "venue was 'upbit'; the simulated venue has binance"),
+    "venue of the demo": (("demo", "--venue", "upbit"), "venue was 'upbit'; .*the simulated venue has "),
     "symbol": (("fetch", "binance", "BTC/USTD", "--url", "{url}"), "symbol was 'BTC/USTD'; did you mean BTC/USDT"),
     "one symbol of two": (("fetch", "binance", "BTC/USDT", "ETHBTC", "--url", "{url}"), "did you mean ETH/BTC"),
     "timeframe": (("fetch", "binance", "BTC/USDT", "-t", "7m", "--url", "{url}"), "timeframe was '7m'; binance has 1s"),
@@ -437,6 +477,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "parameter": (("indicators", "candles.csv", "--with", "rsi:0"), "rsi:0: period was 0; write a whole number"),
     "too many parameters": (("chart", "candles.csv", "--with", "rsi:1,2"), "rsi takes 1 parameters"),
     "definition": (("chart", "candles.csv", "--with", "rsi", "--compat", "ta"), "compat was 'ta'"),
+    "pattern": (("chart", "candles.csv", "--pattern", "hammr"), "pattern was 'hammr'; did you mean hammer"),
     "no indicator": (("indicators", "candles.csv"), "no indicator was asked for; write --with rsi:14"),
     "no source": (("indicators", "--with", "rsi"), "the candles were left out; write a candle file"),
     "no source of a chart": (("chart",), "the candles were left out"),

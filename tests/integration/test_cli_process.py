@@ -24,8 +24,8 @@ PATIENCE_S = 60
 @pytest.fixture(scope="module")
 def venue() -> Iterator[SimulatedVenue]:
     """Start a simulated venue."""
-    with serve("binance", symbols=4, seed=7) as running:
-        yield running
+    with serve("binance", symbols=4, seed=7) as served:
+        yield served
 
 
 def environment() -> dict[str, str]:
@@ -42,6 +42,16 @@ def start(*words: str, folder: pathlib.Path, out: int = subprocess.PIPE) -> subp
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextlib.contextmanager
+def running(*words: str, folder: pathlib.Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a program that ends only when it is told to; it is killed where a test fails before it tells."""
+    with start(*words, folder=folder) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -149,7 +159,7 @@ def test_simulated_venue_tells_its_address_at_once_and_serves_until_it_is_stoppe
     tmp_path: pathlib.Path, stop: signal.Signals
 ) -> None:
     """One line, flushed; another program fetches from it; a signal ends it with 0."""
-    with start("sim", "--port", "0", "--symbols", "3", folder=tmp_path) as venue:
+    with running("sim", "--port", "0", "--symbols", "3", "--linear", "0", folder=tmp_path) as venue:
         assert venue.stdout is not None
         first = venue.stdout.readline()
         assert first.startswith("listening on http://127.0.0.1:")
@@ -167,11 +177,11 @@ def test_simulated_venue_replays_files(tmp_path: pathlib.Path, venue: SimulatedV
     (tmp_path / "recorded").mkdir()
     recording = ("-n", "120", "-o", "recorded/BTCUSDT-1m.csv", "--url", venue.url)
     assert ended(start(*fetch, *recording, folder=tmp_path))[0] == 0
-    with start("sim", "--candles", "recorded", "--speed", "0", "--json", folder=tmp_path) as replaying:
+    with running("sim", "--candles", "recorded", "--speed", "0", "--json", folder=tmp_path) as replaying:
         assert replaying.stdout is not None
         told = json.loads(replaying.stdout.readline())
         assert (told["venue"], told["markets"], told["candles"], told["seed"]) == ("binance", 1, "recorded", None)
-        assert {"name", "key", "secret"} == set(told["accounts"][0])
+        assert {"name", "key", "secret", "passphrase"} == set(told["accounts"][0])
         code, out, _ = ended(start(*fetch, "-n", "60", "--url", told["url"], folder=tmp_path))
         replaying.send_signal(signal.SIGTERM)
         assert ended(replaying)[0] == 0

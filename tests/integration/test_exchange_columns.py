@@ -15,6 +15,7 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.exchange.configuration import defaults_of
 from tradeutils.exchange.endpoints import parse_target, redirect
 from tradeutils.exchange.ticker_layouts import Layout
+from tradeutils.exchange.ticker_volumes import use_base_units
 from tradeutils.sim import VENUES, Limits, SimulatedVenue
 
 FIELDS = {
@@ -56,6 +57,7 @@ async def plain_ccxt(name: str, venue: SimulatedVenue) -> AsyncIterator[Any]:
     config = {"enableRateLimit": False, "number": str, "options": defaults_of(name)}
     exchange = getattr(ccxt.async_support, name)(config)
     exchange.urls["api"] = redirect(exchange.urls["api"], parse_target(venue.url))
+    use_base_units(exchange)  # what we mend of ccxt's figures is no matter of columns
     async with exchange:
         await exchange.load_markets()
         yield exchange

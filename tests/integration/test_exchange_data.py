@@ -54,6 +54,29 @@ async def test_what_a_venue_has_not_is_refused_with_venues_that_have_it() -> Non
             await coinbase.fetch_open_interest("BTC/USD")
 
 
+async def test_tickers_of_one_type_come_whole_and_alone() -> None:
+    """All of spot or all swaps, in a request each, which is kept apart from the other; a mistake is told before it."""
+    async with (
+        SimulatedVenue("binance", symbols=4, linear=3, seed=3) as venue,
+        tu.Exchange("binance", url=venue.url, cache=tu.Cache()) as exchange,
+    ):
+        markets = await exchange.load_markets()
+        for _ in range(2):
+            for kind in ("spot", "swap"):
+                tickers = await exchange.fetch_tickers(type=kind)
+                assert set(tickers) == {symbol for symbol, one in markets.items() if one.type == kind}
+        assert set(await exchange.fetch_tickers()) == {symbol for symbol, one in markets.items() if one.type == "spot"}
+        assert await exchange.screen(type="swap", min_price=0.0)
+        counted = [venue.requests.paths[f"/{path}/ticker/24hr"] for path in ("api/v3", "fapi/v1")]
+        assert counted == [1, 1]
+        with pytest.raises(errors.UnknownName, match=r"binance has spot, swap|did you mean"):
+            await exchange.fetch_tickers(type="sopt")  # type: ignore[arg-type]  # a mistake
+        with pytest.raises(errors.UsageError, match="give one of them"):
+            await exchange.fetch_tickers(["BTC/USDT"], type="spot")
+    async with SimulatedVenue("kraken", symbols=2, seed=3) as venue, tu.Exchange("kraken", url=venue.url) as kraken:
+        assert len(await kraken.fetch_tickers(type="spot")) == 2
+
+
 async def test_what_a_venue_emulates_counts_as_had() -> None:
     """bybit has no call for one funding rate, and ccxt makes it of the call for many."""
     async with SimulatedVenue("bybit", symbols=2) as venue, tu.Exchange("bybit", url=venue.url) as bybit:

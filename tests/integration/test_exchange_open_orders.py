@@ -277,6 +277,16 @@ async def test_orders_that_wait_for_a_price_are_cancelled_on_request(exchange: t
     assert await exchange.cancel_all(SWAP, trigger=True) == []
 
 
+async def test_where_all_orders_share_a_list_those_that_wait_are_cancelled_alone(exchange: tu.Exchange) -> None:
+    """Binance's spot market: the others are not what was asked for."""
+    plain = [await _rest(exchange, SYMBOL), await _rest(exchange, SYMBOL, "0.81")]
+    last = Decimal(repr((await exchange.fetch_ticker(SYMBOL)).last))
+    stop = (await exchange.load_markets())[SYMBOL].round_price(last * Decimal("0.8"), "down")
+    waiting = await exchange.create_order(SYMBOL, "market", "sell", Decimal("0.001"), stop_loss_price=stop)
+    assert [order.id for order in await exchange.cancel_all(trigger=True)] == [waiting.id]
+    assert {order.id for order in await exchange.fetch_open_orders()} == {order.id for order in plain}
+
+
 @pytest.mark.parametrize("name", ["kraken", "bybit"])
 async def test_other_venues_cancel_what_was_asked_for_and_no_more(name: str) -> None:
     """ccxt's class of kraken cancels all orders whichever market it is given; bybit's names stops apart."""

@@ -305,6 +305,29 @@ async def test_an_order_with_a_trigger_on_a_swap_stands_in_a_list_of_its_own(exc
     assert (await exchange.cancel_order(str(order.id), SWAP, trigger=True)).id == order.id
 
 
+async def test_a_stop_loss_of_a_swap_opens_no_position(exchange: tu.Exchange) -> None:
+    """Whose position was closed meanwhile would be short when it is triggered; who wants that says so."""
+    stop: dict[str, Any] = {"stop_loss_price": await _price(exchange, SWAP, "0.8")}
+    order = await exchange.create_order(SWAP, "market", "sell", AMOUNT, **stop)
+    assert order.reduce_only is True
+    order = await exchange.create_order(SWAP, "market", "sell", AMOUNT, **stop, params={"reduceOnly": False})
+    assert order.reduce_only is False
+    order = await exchange.create_order(SWAP, "market", "sell", AMOUNT, trigger_price=stop["stop_loss_price"])
+    assert order.reduce_only is False
+
+
+async def test_what_was_to_be_spent_is_not_said_to_be_paid() -> None:
+    """Kraken repeats the order, by its cost; what it did comes later."""
+    async with SimulatedVenue("kraken", symbols=3, seed=3) as venue:
+        account = tu.Account(name="alice", exchange="kraken", credentials=ALICE.credentials)
+        async with tu.Exchange("kraken", url=venue.url, account=account, budget=LocalBudget()) as exchange:
+            order = await exchange.create_order(SYMBOL, "market", "buy", cost=Decimal("100.5"))
+            assert order.cost is None
+            paid = (await exchange.fetch_order(order.id, SYMBOL)).cost
+    assert paid is not None
+    assert 0 < paid < Decimal("100.5")
+
+
 async def test_what_reduces_a_position_does_no_more(exchange: tu.Exchange) -> None:
     """It may be worth less than other orders, and is refused where there is nothing to reduce."""
     with pytest.raises(errors.VenueError):

@@ -49,7 +49,7 @@ async def raw(venue: sim.SimulatedVenue) -> AsyncIterator[Any]:
 async def _raw(venue: sim.SimulatedVenue) -> AsyncIterator[Any]:
     keys = {"apiKey": DEFAULT_ACCOUNT.key, "secret": DEFAULT_ACCOUNT.secret}
     urls = {"api": {"public": venue.url, "private": venue.url}}
-    async with ccxt.async_support.bybit({**keys, "urls": urls, "enableRateLimit": False}) as raw:
+    async with ccxt.async_support.bybit({**keys, "urls": urls, "enableRateLimit": False, "timeout_on_exit": 0}) as raw:
         yield raw
 
 
@@ -99,8 +99,15 @@ async def test_prices_agree_wherever_they_are_told(
     assert await exchange.fetch_time() - venue.clock.now() < 10_000
 
 
-async def test_tickers_of_each_category(raw: Any) -> None:
-    """All of spot, or all of linear; the two are never in one answer."""
+async def test_tickers_of_each_category(venue: sim.SimulatedVenue, exchange: tu.Exchange, raw: Any) -> None:
+    """All of spot, or all of linear; the two are never in one answer, and swaps come where nobody says which."""
+    for kind, count in (("spot", 12), ("swap", 6)):
+        tickers = await exchange.fetch_tickers(type=kind)
+        assert (len(tickers), {symbol.endswith(":USDT") for symbol in tickers}) == (count, {kind == "swap"})
+    assert venue.requests.paths["/v5/market/tickers"] == 2
+    assert set(await exchange.fetch_tickers()) == set(tickers)
+    assert len(await exchange.screen(quote="USDT", type=["spot", "swap"])) > 6
+    assert venue.requests.paths["/v5/market/tickers"] == 5
     await raw.load_markets()
     assert len(await raw.fetch_tickers(None, {"type": "spot"})) == 12
     assert len(await raw.fetch_tickers(None, {"type": "swap"})) == 6
@@ -329,6 +336,7 @@ async def test_a_call_too_many_of_an_account_tells_when_to_ask_again() -> None:
                     await exchange.fetch_balance()
                 assert caught.value.retry_after is not None
                 assert 0 < caught.value.retry_after <= 1.0
+                assert venue.requests.rejected == 1  # though its status is 200
 
 
 async def test_address_that_is_banned_is_told_to_wait_ten_minutes(venue: sim.SimulatedVenue) -> None:

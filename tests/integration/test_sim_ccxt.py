@@ -41,7 +41,7 @@ def options_for(venue: sim.SimulatedVenue, cls: type[Any], account: sim.Simulate
     """Return the configuration of a ccxt class whose every endpoint is the venue."""
     endpoints = cls().describe()["urls"]["api"]
     keys = {} if account is None else {"apiKey": account.key, "secret": account.secret}
-    return {"enableRateLimit": False, "urls": {"api": loopback(endpoints, venue.url)}, **keys}
+    return {"enableRateLimit": False, "timeout_on_exit": 0, "urls": {"api": loopback(endpoints, venue.url)}, **keys}
 
 
 @contextlib.asynccontextmanager

@@ -32,7 +32,7 @@ async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     ) as venue:
         cls = getattr(ccxt.async_support, request.param)
         urls = {"api": loopback(cls().describe()["urls"]["api"], venue.url)}
-        async with cls({"enableRateLimit": False, "urls": urls}) as exchange:
+        async with cls({"enableRateLimit": False, "timeout_on_exit": 0, "urls": urls}) as exchange:
             await exchange.load_markets()
             yield exchange
 

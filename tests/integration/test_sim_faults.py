@@ -146,7 +146,13 @@ def _configuration(venue: sim.SimulatedVenue) -> dict[str, Any]:
         name: f"{venue.url}/{name[:4]}/v1" for name in ("fapiPublic", "dapiPublic")
     }
     urls["sapi"] = f"{venue.url}/sapi/v1"
-    return {"apiKey": account.key, "secret": account.secret, "urls": {"api": urls}, "enableRateLimit": False}
+    return {
+        "apiKey": account.key,
+        "secret": account.secret,
+        "urls": {"api": urls},
+        "enableRateLimit": False,
+        "timeout_on_exit": 0,
+    }
 
 
 async def test_silence_ends_with_a_reset(venue: sim.SimulatedVenue, client: aiohttp.ClientSession) -> None:

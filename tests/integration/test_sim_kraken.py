@@ -44,7 +44,9 @@ async def exchange(venue: sim.SimulatedVenue) -> AsyncIterator[Any]:
     """ccxt's class, with the keys of the venue's account."""
     keys = {"apiKey": DEFAULT_ACCOUNT.key, "secret": DEFAULT_ACCOUNT.secret}
     urls = {"api": {"public": venue.url, "private": venue.url}}
-    async with ccxt.async_support.kraken({**keys, "urls": urls, "enableRateLimit": False}) as exchange:
+    async with ccxt.async_support.kraken(
+        {**keys, "urls": urls, "enableRateLimit": False, "timeout_on_exit": 0}
+    ) as exchange:
         yield exchange
 
 
@@ -207,7 +209,9 @@ async def test_swaps_are_not_kraken_s() -> None:
     """A market with swaps shows its spot markets alone."""
     async with sim.SimulatedVenue("kraken", symbols=2, linear=2, limits=Limits.none()) as venue:
         urls = {"api": {"public": venue.url, "private": venue.url}}
-        async with ccxt.async_support.kraken({"urls": urls, "enableRateLimit": False}) as exchange:
+        async with ccxt.async_support.kraken(
+            {"urls": urls, "enableRateLimit": False, "timeout_on_exit": 0}
+        ) as exchange:
             assert set(await exchange.load_markets()) == {"BTC/USDT", "ETH/USDT"}
 
 
@@ -217,7 +221,9 @@ async def test_two_clients_of_one_key_clash_over_its_nonce(venue: sim.SimulatedV
     keys = {"apiKey": DEFAULT_ACCOUNT.key, "secret": DEFAULT_ACCOUNT.secret}
     await exchange.load_markets()
     await exchange.fetch_balance()
-    async with ccxt.async_support.kraken({**keys, "urls": urls, "enableRateLimit": False}) as behind:
+    async with ccxt.async_support.kraken(
+        {**keys, "urls": urls, "enableRateLimit": False, "timeout_on_exit": 0}
+    ) as behind:
         behind.options["timeDifference"] = 5_000
         await behind.load_markets()
         with pytest.raises(ccxt.InvalidNonce):
@@ -339,6 +345,8 @@ def test_calls_fill_a_counter_that_empties() -> None:
     assert errors(kraken, signed("/0/private/AddOrder", 17, order)) == []
     public = [errors(kraken, Call("GET", "/0/public/Time")) for _ in range(16)]
     assert public == [[]] * 15 + [["EAPI:Rate limit exceeded"]]
+    assert kraken.respond(Call("GET", "/0/public/Time")).limited
+    assert not kraken.respond(Call("GET", "/0/public/Nothing")).limited
 
 
 def test_counter_has_room_again_as_time_passes() -> None:

@@ -2,86 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
-import ccxt.async_support
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from told_exchange import MARKETS, NOW, envelope, run, told_exchange, under_way
 
 from tradeutils.errors import BadReply
 from tradeutils.exchange import parse
-from tradeutils.exchange.calls import Call, current_call
 from tradeutils.exchange.columns import CandleColumns
 from tradeutils.exchange.ticker_rows import TickerRows
 from tradeutils.model import Ticker
 
-MARKETS = {
-    "binance": [("BTCUSDT", "BTC", "USDT"), ("1INCHUSDT", "1INCH", "USDT"), ("ETHBTC", "ETH", "BTC")],
-    "okx": [("BTC-USDT", "BTC", "USDT"), ("1INCH-USDT", "1INCH", "USDT"), ("ETH-BTC", "ETH", "BTC")],
-}
-NOW = 1_700_000_000_000
 quick = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def _opened(name: str) -> Any:
-    """ccxt's class with a few markets, whose replies are `told`; nothing is ever sent."""
-    exchange = getattr(ccxt.async_support, name)({"enableRateLimit": False})
-    exchange.set_markets(
-        [
-            {"id": id_, "symbol": f"{base}/{quote}", "base": base, "quote": quote, "type": "spot", "spot": True}
-            | {"active": True, "precision": {"price": 0.01, "amount": 0.01}, "limits": {}, "info": {}}
-            for id_, base, quote in MARKETS[name]
-        ]
-    )
-
-    async def fetch2(*_: Any, **__: Any) -> Any:
-        call = current_call.get()
-        return json.loads(exchange.told) if call is None else call.decode(exchange.told)  # type: ignore[misc]
-
-    exchange.fetch2 = fetch2
-    return exchange
 
 
 @functools.cache
 def _pair(name: str) -> tuple[Any, Any]:
-    return _opened(name), _opened(name)
-
-
-@contextlib.contextmanager
-def _call(operation: str) -> Iterator[Call]:
-    call = Call(operation)
-    token = current_call.set(call)
-    try:
-        yield call
-    finally:
-        current_call.reset(token)
-
-
-def _run(work: Any) -> Any:
-    """Run what never waits for anything."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("it waited")
-
-
-def _envelope(name: str, rows: list[Any]) -> str:
-    said = rows if name == "binance" else {"code": "0", "msg": "", "data": rows}
-    return json.dumps(said, separators=(",", ":"))
+    return told_exchange(name), told_exchange(name)
 
 
 def _outcome(work: Any) -> Any:
     """Return what came of it: figures or an error, which is as good as another."""
     try:
-        return _run(work)
+        return run(work)
     except Exception as error:  # noqa: BLE001  # ccxt fails with any class on rows that are none
         return type(error).__name__ if not isinstance(error, BadReply) else "error"
 
@@ -133,12 +81,12 @@ def _table(rows: Any) -> Any:
 
 def _proved(name: str, width: int) -> CandleColumns:
     """Return columns that are proved for spot markets, on an instance of their own."""
-    ours = _opened(name)
+    ours = told_exchange(name)
     columns = CandleColumns(ours)
-    ours.told = _envelope(name, [[NOW + 60_000 * at, *("1.5",) * (width - 1)] for at in range(3)])
+    ours.told = envelope(name, [[NOW + 60_000 * at, *("1.5",) * (width - 1)] for at in range(3)])
     for _ in range(2):
-        with _call("fetch_ohlcv") as call:
-            _run(columns.fetch(call, "BTC/USDT", lambda: ours.fetch_ohlcv("BTC/USDT", "1m", NOW, 100)))
+        with under_way("fetch_ohlcv") as call:
+            run(columns.fetch(call, "BTC/USDT", lambda: ours.fetch_ohlcv("BTC/USDT", "1m", NOW, 100)))
     assert columns._proved
     assert columns._paths
     return columns
@@ -155,10 +103,10 @@ def test_candles_are_those_of_ccxt_whatever_the_reply(
     rows = data.draw(candle_rows(width))
     columns = _cached_columns(name, width)
     ours = columns._ccxt
-    ours.told = theirs.told = _envelope(name, rows)
+    ours.told = theirs.told = envelope(name, rows)
     if not columns._proved:  # a spoilt row was parsed in another way: nothing is trusted after that
         _cached_columns.cache_clear()
-    with _call("fetch_ohlcv") as call:
+    with under_way("fetch_ohlcv") as call:
         found = _outcome(columns.fetch(call, "BTC/USDT", lambda: ours.fetch_ohlcv("BTC/USDT", "1m", since, limit)))
     expected = _outcome(theirs.fetch_ohlcv("BTC/USDT", "1m", since, limit))
     found, expected = _table(found), _table(expected)
@@ -199,16 +147,16 @@ def ticker_rows(draw: st.DrawFn, name: str) -> list[dict[str, Any]]:
 @functools.cache
 def _tickers(name: str) -> TickerRows:
     """Return rows of tickers that are proved, on an instance of their own."""
-    ours = _opened(name)
+    ours = told_exchange(name)
     ours.number, ours.safe_string = _pair(name)[0].number, _pair(name)[0].safe_string
     tickers = TickerRows(ours)
     key, keys, time = KEYS[name]
     row = {"instType": "SPOT"} if name == "okx" else {}
     row |= {key: MARKETS[name][0][0]} | {one: f"{at}.5" for at, one in enumerate(keys, 1)}
-    ours.told = _envelope(name, [row | {time: str(NOW) if name == "okx" else NOW}])
+    ours.told = envelope(name, [row | {time: str(NOW) if name == "okx" else NOW}])
     for _ in range(3):
-        with _call("fetch_tickers") as call:
-            _run(tickers.fetch(call, None))
+        with under_way("fetch_tickers") as call:
+            run(tickers.fetch(call, None))
     assert tickers._trusted
     assert tickers._path is not None
     return tickers
@@ -230,14 +178,14 @@ def test_tickers_are_those_of_ccxt_whatever_the_reply(name: str, data: st.DataOb
     ours = tickers._ccxt
     rows = data.draw(ticker_rows(name))
     symbols = data.draw(st.none() | st.lists(st.sampled_from(["BTC/USDT", "1INCH/USDT", "ETH/BTC"]), min_size=1))
-    ours.told = theirs.told = _envelope(name, rows)
-    with _call("fetch_tickers") as call:
+    ours.told = theirs.told = envelope(name, rows)
+    with under_way("fetch_tickers") as call:
         found = _outcome(tickers.fetch(call, symbols))
     expected = _comparable(_outcome(theirs.fetch_tickers(symbols)))
     if expected == "error" and symbols is not None and not isinstance(found, str):
         # ccxt fails on a row that nobody asked for, and that is not read here.
         wanted = {id_ for id_, base, quote in MARKETS[name] if f"{base}/{quote}" in symbols}
-        theirs.told = _envelope(name, [row for row in rows if row[KEYS[name][0]] in wanted])
+        theirs.told = envelope(name, [row for row in rows if row[KEYS[name][0]] in wanted])
         expected = _comparable(_outcome(theirs.fetch_tickers(symbols)))
     assert _comparable(found) == expected
     if not all(layout._trusted for layout in tickers._layouts.values()):

@@ -114,13 +114,16 @@ def test_what_is_kept_for_a_while_is_not_asked_for_beyond_it() -> None:
     kept = 30 * STEP
     with pytest.raises(RangeNotServed) as caught:
         venue.fetch(since=START, kept=kept)
-    assert (venue.requests, caught.value.first) == (0, venue.present - kept)
+    assert (venue.requests, caught.value.first) == (0, venue.present - kept + kept // 100)
+    assert venue.fetch(since=caught.value.first, kept=kept) == venue.times[-29:]
+    assert venue.fetch(since=venue.present - kept, kept=kept) == venue.times[-30:]
     with pytest.raises(RangeNotServed):
         venue.fetch(limit=60, kept=kept)
     assert venue.fetch(limit=60, kept=kept, partial=True) == venue.times[-30:]
     assert venue.fetch(since=START, kept=kept, partial=True) == venue.times[-30:]
     young = Series(5, way="first")
     assert young.fetch(limit=60, kept=kept) == young.times
+    assert young.fetch(since=0, kept=kept, listed=START) == young.times  # nothing of it is gone
 
 
 def test_a_pause_longer_than_a_page_does_not_end_the_history() -> None:

@@ -1,6 +1,7 @@
 """Laws of levels of prices: causal, a symbol of its own, equal to plain loops, and never a warning."""
 
 import math
+from itertools import pairwise
 
 import levels_reference as reference
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from panels import BARS, panels
 
-from tradeutils import Panel, indicators
+from tradeutils import Candles, Panel, indicators
 from tradeutils.analysis import levels
 
 SYMBOLS = 3
@@ -131,17 +132,24 @@ def test_symbols_in_another_order_give_their_columns_in_that_order(name, data):
 
 
 @every_analysis
-@pytest.mark.parametrize("shape", [(0, 3), (1, 3), (7, 0), (0, 0), (30, 2)])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 3), (7, 0), (0, 0), (30, 2), (0,), (1,), (30,)])
 def test_empty_short_and_unknown_data_say_nothing(name, shape):
     """No bars, one bar, no symbols, or nothing but NaN: arrays of that shape, and no warning."""
-    analyse, options = ANALYSES[name]
+    analyse, _ = ANALYSES[name]
     asked = {
         "value_areas": {"window": 5},
         "value_areas of sessions": {"of": {"session": "1d"}},
         "pivot_points": {"of": {"session": "1d"}},
     }.get(name, {})
-    panel = market(**dict.fromkeys(("open", "high", "low", "close", "volume"), np.full(shape, np.nan)))
-    for values in arrays(analyse(panel, **asked)).values():
+    columns = dict.fromkeys(("open", "high", "low", "close", "volume"), np.full(shape, np.nan))
+    hours = 3_600_000 * np.arange(shape[0])
+    data = Candles(timeframe="1h", time=hours, **columns) if len(shape) == 1 else market(**columns)
+    result = analyse(data, **asked)
+    if name == "support_resistance":
+        assert result.levels == ((),) * math.prod(shape[1:])
+    if name in ("swings", "zigzag"):
+        assert list(result.rows()) == []
+    for values in arrays(result).values():
         assert values.shape == shape
         assert np.isnan(values).all() if values.dtype == np.float64 else not (values > 0).any()
 
@@ -209,8 +217,8 @@ def test_zigzag_is_the_references(panel, asked):
 @quick
 def test_highs_and_lows_of_a_zigzag_take_turns(panel, asked):
     """After a high comes a low, which is later and is confirmed later, by at least a bar."""
-    swings = [swing for swing in levels.zigzag(chosen(panel, [0]), **asked).rows()]
-    for before, after in zip(swings, swings[1:], strict=False):
+    swings = list(levels.zigzag(chosen(panel, [0]), **asked).rows())
+    for before, after in pairwise(swings):
         assert before.is_high != after.is_high
         assert before.at < after.at
         assert before.confirmed < after.confirmed
@@ -318,10 +326,13 @@ def test_value_area_of_a_window_is_that_of_its_profile(panel, window, bins, tail
 def test_value_area_of_a_session_is_that_of_its_bars_so_far(panel, of, tail):
     """At each bar it is that of the bars of the resampled candle it lies in, up to it; and a tail is the last rows."""
     found = levels.value_areas(panel, **of, bins=7)
+    inside = np.array([opened is not None for opened in opens(panel, **of)])
+    columns = {name: getattr(panel, name)[inside] for name in ("high", "low", "volume")}
     for t, begin in enumerate(begins(panel, **of)):
         wanted = [np.full(SYMBOLS, np.nan)] * 3
         if begin is not None:
-            wanted = levels.volume_profile(panel[begin : t + 1], bins=7)[2:5]
+            rows = slice(np.count_nonzero(inside[:begin]), np.count_nonzero(inside[: t + 1]))
+            wanted = levels.volume_profile({name: values[rows] for name, values in columns.items()}, bins=7)[2:5]
         for values, alone in zip(found[:3], wanted, strict=True):
             np.testing.assert_array_equal(values[t], alone)
     last = levels.value_areas(panel, **of, bins=7, tail=tail)
@@ -329,23 +340,22 @@ def test_value_area_of_a_session_is_that_of_its_bars_so_far(panel, of, tail):
         np.testing.assert_array_equal(values, whole[max(BARS - tail, 0) :])
 
 
+def opens(panel, session, day):
+    """Return for each bar the open of its session, by resampling that bar alone; ``None`` outside of sessions."""
+    ones = {name: np.ones(1) for name in ("open", "high", "low", "close", "volume")}
+    resampled = [
+        Candles(timeframe="1h", time=[time], **ones).resample(session, day=day).time.tolist() for time in panel.time
+    ]
+    return [found[0] if found else None for found in resampled]
+
+
 def begins(panel, session, day):
-    """Return for each bar the row its session begins with, by resampling one bar at a time; ``None`` without one."""
+    """Return for each bar the row its session begins with; ``None`` outside, and in a first one that is cut short."""
     found, rows = [], {}
-    whole = market(start=0, **dict.fromkeys(("open", "high", "low", "close", "volume"), np.ones((BARS, 1))))
-    for t, time in enumerate(panel.time):
-        one = Panel(
-            symbols=whole.symbols,
-            timeframe="1h",
-            time=panel.time[t : t + 1],
-            **{name: getattr(whole, name)[:1] for name in ("open", "high", "low", "close", "volume")},
-        )
-        opened = one.candles(whole.symbols[0]).resample(session, day=day).time
-        if not len(opened):
-            found.append(None)
-            continue
-        first = rows.setdefault(int(opened[0]), (t, int(time) == int(opened[0]) or len(rows) > 0))
-        found.append(first[0] if first[1] else None)
+    for t, opened in enumerate(opens(panel, session, day)):
+        first = rows.setdefault(opened, t) if opened is not None else None
+        cut = len(rows) == 1 and panel.time[first] != opened if first is not None else True
+        found.append(None if cut else first)
     return found
 
 
@@ -354,23 +364,13 @@ def begins(panel, session, day):
 def test_pivot_points_are_the_references(panel, of, method):
     """They are made of the last session before in which the symbol has a bar, if that is whole."""
     found = levels.pivot_points(panel, of["session"], method=method, day=of["day"])
-    opens = sessions(panel, **of)
+    known = zip(opens(panel, **of), begins(panel, **of), strict=True)
+    named = [None if opened is None else "not whole" if begin is None else opened for opened, begin in known]
     for s, high, low, close, _ in series_of(panel):
-        wanted = reference.pivot_points(list(zip(high, low, close, strict=True)), opens, method)
+        wanted = reference.pivot_points(list(zip(high, low, close, strict=True)), named, method)
         for t, points in enumerate(wanted):
             ours = (found.pivot[t, s], *(values[t, s] for values in (*found.resistances, *found.supports)))
             if points is None:
                 assert np.isnan(ours).all()
             else:
                 np.testing.assert_allclose(ours, [points[0], *points[1], *points[2]], rtol=1e-12)
-
-
-def sessions(panel, session, day):
-    """Return for each bar the open of its session, ``None`` outside, ``"not whole"`` for a first one cut short."""
-    found = []
-    for begin, t in zip(begins(panel, session, day), range(BARS), strict=True):
-        alone = chosen(panel, [0])[t : t + 1]
-        ones = {name: np.ones(1) for name in ("open", "high", "low", "close", "volume")}
-        opened = type(panel["S0/USDT"])(timeframe="1h", time=alone.time, **ones).resample(session, day=day).time
-        found.append(None if not len(opened) else "not whole" if begin is None else int(opened[0]))
-    return found

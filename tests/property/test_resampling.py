@@ -164,6 +164,97 @@ def test_a_day_that_begins_inside_a_candle_is_refused() -> None:
         candles.resample("1d", day="09:30 America/New_York")
 
 
+def flat(frame: str, time: np.ndarray, **columns: np.ndarray) -> tu.Candles:
+    """Return candles of 1 each, but for the columns that are given."""
+    ones = {name: np.ones(len(time)) for name in ("open", "high", "low", "close", "volume")}
+    return tu.Candles(timeframe=frame, time=time, **(ones | columns))
+
+
+@pytest.mark.parametrize(
+    ("day", "opens"),
+    [
+        ("14:30-21:00", ["2024-03-01T14:30", "2024-04-01T14:30"]),
+        ("22:30-04:00", ["2024-02-29T22:30", "2024-03-31T22:30"]),
+        ("18:00-17:00", ["2024-02-29T18:00", "2024-03-31T18:00"]),
+        ("12:00", ["2024-02-29T12:00", "2024-03-31T12:00"]),
+        ("11:30", ["2024-03-01T11:30", "2024-04-01T11:30"]),
+    ],
+)
+def test_a_day_has_the_date_on_which_most_of_it_lies(day: str, opens: list[str]) -> None:
+    """Of its trading, where that ends before the next day: an afternoon of the 31st is not the next month's."""
+    months = flat("30m", np.arange(START - DAY, START + 40 * DAY, 30 * MINUTE)).resample("1M", day=day)
+    assert [str(np.datetime64(int(t), "ms"))[:16] for t in months.time if t >= START - DAY // 2 - 1][-2:] == opens
+
+
+@pytest.mark.parametrize(
+    ("frame", "target", "day", "told"),
+    [
+        ("1h", "1d", "10:00-16:30", "16:30 UTC, inside a bar of 1h"),
+        ("1d", "1w", "09:30-16:00 America/New_York", "14:30 UTC, inside a bar of 1d"),
+        ("4h", "1d", "00:00-18:00", "18:00 UTC, inside a bar of 4h"),
+        ("1h", "36h", "08:00", "some whole ones"),
+    ],
+)
+def test_a_bar_that_reaches_out_of_the_day_is_refused(frame: str, target: str, day: str, told: str) -> None:
+    """Else what was traded after the close would be in it, candles of days be lost, or bars differ in length."""
+    candles = flat(frame, START + np.arange(30) * (tf.parse(frame).ms or 0))
+    with pytest.raises(errors.UsageError) as caught:
+        candles.resample(target, day=day)
+    assert told in str(caught.value)
+
+
+def test_bars_of_whole_days_make_longer_ones_of_a_day_elsewhere() -> None:
+    """08:00 in Shanghai is 00:00 UTC."""
+    days = flat("1d", np.arange(START, START + 60 * DAY, DAY))
+    for frame in ("3d", "1w", "2w", "1M"):
+        made, plain = days.resample(frame, day="08:00 Asia/Shanghai"), days.resample(frame)
+        assert (made.time.tolist(), made.volume.tolist()) == (plain.time.tolist(), plain.volume.tolist())
+
+
+def test_what_comes_after_the_last_candle_of_a_session_closes_it() -> None:
+    """Nobody traded in its last half hour, and a candle of the evening shows that it is over."""
+    time = START + 14 * HOUR + np.arange(1, 10) * 30 * MINUTE
+    open_ = flat("30m", time).resample("1d", day="14:30-21:00")
+    over = flat("30m", np.append(time, START + 22 * HOUR)).resample("1d", day="14:30-21:00", partial=False)
+    assert (open_.closed.tolist(), over.closed.tolist()) == ([False], [True])
+
+
+def test_candles_without_a_price_cover_their_time() -> None:
+    """A closed one that nobody traded ends the bar as any other, in candles as in a panel; a forming one does not."""
+    time, price = START + np.arange(24) * HOUR, np.r_[np.nan, np.ones(22), np.nan]
+    columns = dict.fromkeys(("open", "high", "low", "close"), price)
+    closed = np.r_[np.ones(23, dtype=np.bool_), False]
+    for candles, kept in ((flat("1h", time, **columns), 1), (flat("1h", time, **columns, closed=closed), 0)):
+        whole = {n: getattr(candles, n)[:, None] for n in ("open", "high", "low", "close", "volume")}
+        panel = tu.Panel(symbols=["A"], timeframe="1h", time=time, closed=candles.closed, **whole)
+        assert candles.resample("1d").closed.tolist() == panel.resample("1d").closed.tolist() == [bool(kept)]
+        assert len(candles.resample("1d", partial=False)) == len(panel.resample("1d", partial=False)) == kept
+
+
+def test_the_largest_prices_are_prices() -> None:
+    """Sums of them overflow, differences are nothing, and neither says that a price is missing."""
+    most = np.full(4, 1.7e308)
+    candles = flat("1h", START + np.arange(4) * HOUR, high=most, open=most, low=-most, close=most, volume=most)
+    made = candles.resample("1d")
+    assert (made.high.tolist(), made.low.tolist(), made.volume.tolist()) == ([1.7e308], [-1.7e308], [np.inf])
+    endless = flat("1h", START + np.arange(2) * HOUR, high=np.array([np.inf, 1.0]), low=np.array([-np.inf, 1.0]))
+    assert endless.resample("1d").volume.tolist() == [2.0]
+
+
+@given(st.integers(0, 2**32), st.sampled_from(["30m", "1d", "1M"]), st.integers(1, 2))
+def test_volumes_are_added_in_order_of_time(seed: int, frame: str, symbols: int) -> None:
+    """Few long bars or many short ones, to the last bit."""
+    panel = panel_of(np.random.default_rng(seed), 400, symbols, "1m", 0.1)
+    made = panel.resample(frame)
+    for s, symbol in enumerate(panel.symbols):
+        expected: dict[int, float] = {}
+        own = panel.candles(symbol)
+        for opened, volume in zip(tf.parse(frame).floor(own.time).tolist(), own.volume.tolist(), strict=True):
+            expected[opened] = expected[opened] + volume if opened in expected else volume
+        got = dict(zip(made.time.tolist(), made.volume[:, s].tolist(), strict=True))
+        assert all(np.array_equal(got[opened], total, equal_nan=True) for opened, total in expected.items())
+
+
 def trades_of(rng: np.random.Generator, count: int) -> list[tu.Trade]:
     """Return random trades in order, several at one moment."""
     time = START + np.sort(rng.integers(0, 40 * MINUTE, count))
@@ -205,8 +296,44 @@ def test_trades_known_up_to_a_moment_close_the_last_bar() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ids", "volume"),
+    [
+        ([None, None, "7", "7"], 3.0),
+        (["", "", "a", "a"], 3.0),
+        ([7, np.nan, np.nan, 7], 3.0),
+        (np.array([1.0, np.nan, np.nan, 1.0]), 3.0),
+        ([2**62 + 1, 2**62 + 2, None, 2**62 + 1], 3.0),
+        (["9" * 5000, "9" * 4999 + "8", "1", "1"], 3.0),
+        (["01", "1", "001", "1"], 3.0),
+        (np.array([5, 6, 2**63, 5], dtype=np.uint64), 3.0),
+        (np.array([-5, -6, 2, -5]), 3.0),
+    ],
+)
+def test_trades_without_an_id_are_each_their_own(ids: object, volume: float) -> None:
+    """Only an id that is known and comes twice makes two of them one."""
+    columns = {"time": np.full(4, START), "price": np.ones(4), "amount": np.ones(4), "id": ids}
+    assert tu.Candles.from_trades(columns, "1m").volume.tolist() == [volume]
+
+
+@pytest.mark.parametrize("digits", [1, 17, 18, 19, 30])
+def test_trades_of_one_moment_are_in_order_of_their_numbers(digits: int) -> None:
+    """By value, not by the first digit, however long they are."""
+    ids = [str(10**digits + 1), str(10**digits - 1), str(10**digits)]
+    for told in (ids, np.array(ids), [int(one) for one in ids]):
+        columns = {"time": np.full(3, START), "price": [3.0, 1.0, 2.0], "amount": np.ones(3), "id": told}
+        made = tu.Candles.from_trades(columns, "1m")
+        assert (made.open.tolist(), made.close.tolist()) == ([1.0], [3.0])
+
+
+@pytest.mark.parametrize(
     ("trades", "told"),
     [
+        ({"time": START, "price": 1.0, "amount": 1.0}, "shapes (), (), ()"),
+        ({"time": [START], "price": [1.0], "amount": [1.0], "id": [1, 2]}, "(2,)"),
+        ({"time": [START], "price": [1.0], "amount": [1.0], "id": np.array([1e17])}, "id had dtype float64"),
+        ({"time": [START * 1000], "price": [1.0], "amount": [1.0]}, "not micro"),
+        ({"time": [START // 1000], "price": [1.0], "amount": [1.0]}, "looks like seconds"),
+        ({"time": np.array([2**64 - 1], dtype=np.uint64), "price": [1.0], "amount": [1.0]}, "dtype uint64"),
         ({"time": [START], "price": [1.0]}, "lacked amount"),
         ({"time": [1.5], "price": [1.0], "amount": [1.0]}, "time had dtype float64"),
         ({"time": [START], "price": ["x"], "amount": [1.0]}, "cannot be read"),

@@ -349,6 +349,11 @@ def test_each_endpoint_of_okx_has_a_window_of_its_own() -> None:
     ("name", "endpoint", "params", "calls", "seconds"),
     [
         ("okx", "private POST trade/order", {}, 60, 2),
+        ("okx", "private POST trade/batch-orders", [{}], 60, 2),  # counts as a single order
+        ("okx", "private POST trade/cancel-batch-orders", [{}], 60, 2),
+        ("okx", "private POST trade/amend-batch-orders", [{}], 60, 2),
+        ("okx", "private POST trade/batch-orders", [{}] * 2, 150, 2),
+        ("okx", "private POST trade/batch-orders", [{}] * 20, 15, 2),
         ("okx", "private POST account/bills-history-archive", {}, 1, 7200),  # 12 a day
         ("bybit", "private POST v5/order/create", {"category": "spot"}, 20, 1),
         ("bybit", "private POST v5/order/create", {"category": "linear"}, 10, 1),
@@ -363,7 +368,7 @@ def test_each_endpoint_of_okx_has_a_window_of_its_own() -> None:
     ],
 )
 def test_endpoint_may_be_called_as_often_as_documented(
-    name: str, endpoint: str, params: dict[str, Any], calls: float, seconds: float
+    name: str, endpoint: str, params: Any, calls: float, seconds: float
 ) -> None:
     """ccxt's cost of an endpoint, in its window, is the documented number of calls in the documented time."""
     charge = Asked(name).charge(endpoint, params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -96,7 +97,7 @@ async def test_a_wait_that_outlasts_the_deadline_is_not_begun() -> None:
 async def test_cancelling_who_waits_ends_the_waiting() -> None:
     """Neither swallowed nor made again."""
     calls, attempt = _failing(errors.RateLimited("x", retry_after=5.0))
-    task = asyncio.create_task(again(attempt, Patience()))  # type: ignore[arg-type]  # a coroutine function
+    task = asyncio.create_task(again(attempt, Patience()))
     await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -127,3 +128,17 @@ def test_figures_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     """The message says what to write."""
     with pytest.raises(errors.UsageError, match="write"):
         Patience(**wrong)
+
+
+async def test_polling_asks_seldom_and_at_the_moments_that_decide() -> None:
+    """Each question costs: they become fewer, and one comes right after each moment."""
+    began = time.monotonic()
+    asked: list[float] = []
+
+    async def ask() -> float:
+        asked.append(time.monotonic() - began)
+        return asked[-1]
+
+    await poll(ask, lambda answer: answer >= 0.8, began + 0.6, began + 0.8)
+    assert 2 <= len(asked) <= 4  # 0, 0.25, 0.6, 0.8; fewer where the machine stood still
+    assert asked[0] < 0.6

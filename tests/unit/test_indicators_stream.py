@@ -17,7 +17,7 @@ from panels import walk
 
 from tradeutils import codec
 from tradeutils.errors import DataError, UnknownName, UsageError
-from tradeutils.indicators import Stream, compute, correl
+from tradeutils.indicators import REGISTRY, Stream, compute, correl
 from tradeutils.model import Bars, Panel
 
 SPECS = ["sma:5", "ema:5", "rsi:4", "atr:3", "bbands:5,2", "macd:3,6,4", "vwap"]
@@ -100,6 +100,20 @@ def test_columns_of_any_kind_have_the_same_values(panel, form):
         peeked, values = stream.peek(given), stream.update(given)
         for key, value in values.items():
             np.testing.assert_array_equal(peeked[key], value)
+    assert_last(values, panel)
+
+
+def test_one_bar_of_another_kind_does_not_make_all_that_follow_slow(panel):
+    """Compiled code is asked again once a bar came that is of its kind, and not while there is none."""
+    stream = fed(panel, 10)
+    for row in (10, 11):
+        stream.update(
+            {key: FORMS["strided"](value) if key != "time" else value for key, value in bar_of(panel, row).items()}
+        )
+        assert stream._plain == ()
+    for row in range(12, BARS):
+        values = stream.update(bar_of(panel, row))
+        assert stream._plain
     assert_last(values, panel)
 
 
@@ -263,11 +277,11 @@ def test_correction_that_an_interrupt_made_impossible_is_refused(panel, restored
 
 
 INTERRUPTED = """
-import signal, sys
+import signal
 import numpy as np
 from tradeutils.indicators import Stream, compute
 
-armed, interrupts, row, bars = False, 0, 0, 3000
+armed, interrupts, bars = False, 0, 2000
 
 def interrupt(*given):
     global armed, interrupts
@@ -277,36 +291,105 @@ def interrupt(*given):
 
 close = 100 + np.random.default_rng(1).normal(size=(bars, 3)).cumsum(axis=0)
 specs = ["sma:5", "rsi:4", "macd:3,6,4"]
-stream = Stream(specs, ["A", "B", "C"], late=sys.argv[1], keep=3)
-signal.signal(signal.SIGALRM, interrupt)
-signal.setitimer(signal.ITIMER_REAL, 0.001, 0.00013)
-while row < bars:
-    try:
-        armed = True
-        stream.update({"time": 60_000 * row, "close": close[row]})
-        armed = False
-    except InterruptedError:
-        pass
-    row = 0 if stream.time is None else stream.time // 60_000 + 1
-signal.setitimer(signal.ITIMER_REAL, 0)
 want = compute(close, specs, tail=1)
-for one in (stream, Stream.restore(stream.snapshot())):
-    for key, value in one.values().items():
-        np.testing.assert_array_equal(value, want[key][0])
-print(interrupts)
+signal.signal(signal.SIGALRM, interrupt)
+for late in ("error", "replay"):
+    stream, row, interrupts = Stream(specs, ["A", "B", "C"], late=late, keep=3), 0, 0
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.00013)
+    while row < bars:
+        try:
+            armed = True
+            stream.update({"time": 60_000 * row, "close": close[row]})
+            armed = False
+        except InterruptedError:
+            pass
+        row = 0 if stream.time is None else stream.time // 60_000 + 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for one in (stream, Stream.restore(stream.snapshot())):
+        for key, value in one.values().items():
+            np.testing.assert_array_equal(value, want[key][0])
+    assert interrupts > 0
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
-@pytest.mark.parametrize("late", ["error", "replay"])
-def test_interrupted_stream_knows_its_last_bar(late):
+def test_interrupted_stream_knows_its_last_bar():
     """Whatever a signal interrupts, a bar has been taken, and is the last, or it has not."""
     # In a process of its own: what measures coverage does not survive being interrupted.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    command = [sys.executable, "-c", INTERRUPTED, late]
+    command = [sys.executable, "-c", INTERRUPTED]
     done = subprocess.run(command, env=kept, capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
-    assert int(done.stdout) > 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+@pytest.mark.parametrize("late", ["error", "replay"])
+def test_signal_handler_may_take_a_snapshot_in_the_middle_of_a_call(late):
+    """A bot that is told to stop saves its stream, wherever that finds it; what was interrupted goes on."""
+    close = 100 + np.random.default_rng(1).normal(size=(2000, 3)).cumsum(axis=0)
+    specs, kept = ["sma:5", "rsi:4", "macd:3,6,4"], []
+    stream = Stream(specs, SYMBOLS, late=late, keep=3)
+
+    def handler(*given):
+        kept.append((stream.snapshot(), stream.values()))
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+        for row in range(len(close)):
+            values = stream.update({"time": MINUTE * row, "close": close[row]})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    want = compute(close, specs)
+    for key, value in values.items():
+        np.testing.assert_array_equal(value, want[key][-1])
+    assert kept
+    for snapshot, held in kept[:: max(len(kept) // 20, 1)]:
+        at = len(close) if snapshot["time"] is None else snapshot["time"] // MINUTE
+        for key, value in Stream.restore(snapshot).values().items():
+            np.testing.assert_array_equal(value, held[key])
+            np.testing.assert_array_equal(value, want[key][at] if at < len(close) else np.full(3, np.nan))
+
+
+class Asking(dict):
+    """A bar that calls the stream when it is read."""
+
+    def __init__(self, bar, ask):
+        super().__init__(bar)
+        self.ask = ask
+
+    def __getitem__(self, key):
+        self.ask()
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("method", ["update", "peek"])
+def test_call_in_the_middle_of_a_call_is_refused_if_it_could_change_something(panel, method):
+    """Neither a wait without end nor half of two changes: an error, and the first call goes on."""
+    stream, refused = fed(panel, BARS - 1), 0
+    later = {**bar_of(panel, BARS - 1), "time": int(panel.time[-1]) + MINUTE}
+    calls = [
+        lambda: stream.update(later),
+        lambda: stream.peek(later),
+        lambda: stream.warm({"time": [later["time"]], **{field: np.ones((1, 3)) for field in FIELDS}}),
+        lambda: stream.add(["X/Y"]),
+        lambda: stream.remove(["BTC/USDT"]),
+    ]
+
+    def ask():
+        nonlocal refused
+        for call in calls:
+            with pytest.raises(UsageError, match="in the middle of a call"):
+                call()
+            refused += 1
+        assert Stream.restore(stream.snapshot()).symbols == stream.symbols
+
+    values = getattr(stream, method)(Asking(bar_of(panel, BARS - 1), ask))
+    assert refused
+    assert_last(values, panel)
+    assert_last(stream.update(bar_of(panel, BARS - 1)) if method == "peek" else stream.values(), panel)
 
 
 def test_threads_take_turns(panel):
@@ -359,6 +442,7 @@ WRONG = {
     "late was 'drop'": lambda: Stream(["rsi:14"], SYMBOLS, late="drop"),
     "keep was 0": lambda: Stream(["rsi:14"], SYMBOLS, keep=0),
     "keep was True": lambda: Stream(["rsi:14"], SYMBOLS, keep=True),
+    "keep was 1000001": lambda: Stream(["rsi:14"], SYMBOLS, keep=1_000_001),
 }
 
 
@@ -522,6 +606,37 @@ def test_snapshot_goes_on_through_bytes_and_copies(panel):
         np.testing.assert_array_equal(value, want[key][0])
 
 
+ELSEWHERE = """
+import sys
+import numpy as np
+from tradeutils import codec
+from tradeutils.indicators import Stream
+
+stream = Stream.restore(sys.stdin.buffer.read())
+names = ("open", "high", "low", "close", "volume", "other")
+stream.update({"time": stream.time + 60_000, **{name: np.arange(10.0, 13.0) + at for at, name in enumerate(names)}})
+sys.stdout.buffer.write(codec.dumps(stream.snapshot()))
+"""
+
+
+def test_snapshot_goes_on_in_another_process():
+    """Of every indicator, where strings and functions have other hashes and lie elsewhere."""
+    prices, names = walk(30, 3, moves=0.01), (*FIELDS, "other")
+    specs = [
+        one.label(tuple(0 if parameter.name == "lookahead" else parameter.default for parameter in one.parameters))
+        for one in REGISTRY.values()
+    ]
+    stream = Stream(specs, SYMBOLS)
+    for row in range(30):
+        stream.update({"time": START + MINUTE * row, **{name: prices[name][row] for name in names}})
+    command, other = [sys.executable, "-c", ELSEWHERE], {**os.environ, "PYTHONHASHSEED": "7"}
+    done = subprocess.run(command, input=contents(stream), env=other, capture_output=True, check=False, timeout=60)
+    assert done.stderr == b""
+    bar = {name: np.arange(10.0, 13.0) + at for at, name in enumerate(names)}
+    stream.update({"time": stream.time + MINUTE, **bar})
+    assert done.stdout == contents(stream)
+
+
 def test_snapshot_is_not_changed_by_what_follows(panel):
     """It is a copy, and a restored stream takes none of it for its own."""
     stream = fed(panel, 25, late="replay", keep=4)
@@ -562,6 +677,7 @@ DAMAGE = [
     {"late": "never"},
     {"keep": 0},
     {"keep": True},
+    {"keep": 1 << 40},
     {"seen": -1},
     {"seen": 0},
     {"seen": 1 << 70},

@@ -449,15 +449,19 @@ def test_loop_has_a_branch_for_each_code():
     assert used | {Code.MORE_EQUAL_SCALED} == set(Code) - {Code.COLUMN}  # that is tested above
 
 
-def test_one_loop_is_compiled_for_all_patterns_and_kept(tmp_path, monkeypatch, caplog):
-    """An empty cache costs one function, whatever the patterns; the next process finds it there."""
+def test_one_loop_is_compiled_for_all_patterns_and_kept(monkeypatch, caplog):
+    """A machine that has compiled it compiles nothing more, whatever is searched for: each process finds it there."""
     panel = panel_of(wild(60, 2, 1))
     want = find(panel)
-    monkeypatch.setattr(compiling, "cache_folder", lambda module: tmp_path)
+    folder = compiling.cache_folder("candlesticks")
+    kept = {file: file.stat().st_mtime_ns for file in folder.rglob("*.nb?")}
+    assert {file.name.split("-")[0] for file in kept} == {"candlesticks._search"}
     caplog.set_level(logging.INFO, "tradeutils.indicators")
-    for expected in (1, 1):
-        made = loop.search.__wrapped__()
-        monkeypatch.setattr(blocks, "_compiled", lambda made=made: made)
-        assert find(panel) == want
-        assert caplog.text.count("compiled the search for patterns") == expected
-    assert len(list(tmp_path.rglob("*.nbc"))) == 1
+    made = loop.search.__wrapped__()  # as in a process that begins
+    monkeypatch.setattr(blocks, "_compiled", lambda: made)
+    assert find(panel) == want
+    for name in PATTERNS:
+        for scale in ("talib", "relative"):
+            find(panel, [name], scale=scale, tail=1)
+    assert "compiled" not in caplog.text
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("*.nb?")} == kept

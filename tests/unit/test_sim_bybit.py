@@ -657,7 +657,7 @@ def test_endpoints_of_an_account_are_limited_each_by_itself(bybit: Bybit) -> Non
         )
     bybit.wall += 0.25
     reply = bybit.call("POST", "/v5/order/cancel", category="spot", symbol="BTCUSDT", orderId="0")
-    assert (code(reply), reply.headers["X-Bapi-Limit-Status"]) == (10006, "0")
+    assert (code(reply), reply.headers["X-Bapi-Limit-Status"], reply.limited) == (10006, "0", True)
     assert int(reply.headers["X-Bapi-Limit-Reset-Timestamp"]) == bybit.clock.now() + 750
     linear = [
         code(bybit.call("POST", "/v5/order/cancel", category="linear", symbol="BTCUSDT", orderId="0"))
@@ -686,7 +686,7 @@ def test_address_that_asks_too_much_is_banned_for_ten_minutes(bybit: Bybit) -> N
     for _ in range(300):
         bybit.get(path)
     reply = bybit.dialect.respond(Call("GET", path))
-    assert (reply.status, reply.body) == (403, b"403, access too frequent")
+    assert (reply.status, reply.body, reply.limited) == (403, b"403, access too frequent", True)
     bybit.wall += 599
     assert bybit.dialect.respond(Call("GET", path)).status == 403
     assert bybit.dialect.respond(Call("GET", path, remote="127.0.0.2")).status == 200

@@ -211,7 +211,7 @@ def test_regime_goes_on_over_a_missing_bar_where_that_is_asked_for():
 
 
 def test_trend_before_a_missing_bar_says_nothing_of_the_one_after():
-    """A trend that only a full ADX begins and nothing ends is forgotten at a missing bar, unless that is passed over."""
+    """A trend that nothing ends is forgotten at a missing bar, unless that is passed over."""
     close = np.concatenate([np.arange(100.0, 140.0), [NAN], 140 + np.tile([2.0, 0.0, 3.0, 1.0], 15)])
     anew = trend.regime(close, emas=(3, 6), adx=4, enter=100, leave=0).code
     assert anew[39] == Trend.UP

@@ -10,7 +10,7 @@ for the support and resistance made of them, as many as the turn takes for a zig
 from __future__ import annotations
 
 from tradeutils.analysis.pivot_points import PivotPoints, pivot_points
-from tradeutils.analysis.support import Level, Levels, support_resistance
+from tradeutils.analysis.support_resistance import Level, Levels, support_resistance
 from tradeutils.analysis.swings import Swing, Swings, swings, zigzag
 from tradeutils.analysis.volume_profile import Node, ValueAreas, VolumeProfile, value_areas, volume_profile
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tradeutils.analysis.pivots import Flags
 from tradeutils.analysis.prices import Prices
+from tradeutils.analysis.series import matrix
 from tradeutils.analysis.sessions import Sessions, sessions_of
 from tradeutils.errors import UnknownName
 from tradeutils.indicators.arrays import Array
@@ -91,8 +92,8 @@ def pivot_points(
         raise UnknownName("method", method, tuple(METHODS))
     found = sessions_of(data, session, day)
     prices = Prices(data)
-    high, low, close = (prices.column(name).reshape(prices.shape[0], -1) for name in ("high", "low", "close"))
-    there = ~np.isnan(high + low + close) & (found.number >= 0)[:, np.newaxis]
+    high, low, close = (matrix(prices.column(name)) for name in ("high", "low", "close"))
+    there = ~(np.isnan(high) | np.isnan(low) | np.isnan(close)) & (found.number >= 0)[:, np.newaxis]
     with np.errstate(over="ignore", invalid="ignore"):  # prices near the largest number make none
         pivot, resistances, supports = METHODS[method](*_before(found, there, high, low, close))
 

@@ -8,7 +8,7 @@ Candles, panels, DataFrames and plain rows are judged as they are. Nothing is ch
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -97,7 +97,7 @@ def check(
     that leaps and comes back at the next bar, or a high or low far from the closes around it, by the moves of the past.
     A crash that stays, or takes longer to come back, is none.
 
-    Costs 0.2 s and 200 MB for a million rows on one core.
+    Costs 0.1 to 0.6 s and 130 MB for a million rows on one core, 0.5 s for a panel of 500 symbols and 10,000 bars.
 
     Examples
     --------
@@ -155,16 +155,27 @@ def _check_panel(panel: Panel, timeframe: str | Timeframe | None, limits: Limits
     moved = np.zeros(len(panel), dtype=np.bool_)
     for rows in series:
         held[rows.number] = True
-        with np.errstate(invalid="ignore"):
-            moved[rows.number[1:]] |= np.abs(np.diff(rows.close)) > 0
+        known = ~np.isnan(rows.close)
+        moved[rows.number[1:]] |= (rows.close[1:] != rows.close[:-1]) & known[1:] & known[:-1]
     # The times are those of all symbols: what is wrong with them is said once.
     whole = whole_panel(panel).take(held)
     found = [*check_order(whole), *check_spacing(whole, whole.ordered())]
-    found = [replace(f, kind="outage") if f is not None and f.kind == "gap" else f for f in found]
+    found = [_outages(f, series) if f is not None and f.kind == "gap" else f for f in found]
     traded = np.unique(whole.frame.floor(whole.time))
     for rows in series:
         found += [gaps_of_its_own(rows, traded), *check_values(rows), *check_runs(rows, limits, moved)]
     return _report(series, panel.symbols, [finding for finding in found if finding is not None])
+
+
+def _outages(gap: Finding, series: list[Rows]) -> Finding | None:
+    """Return the bars that no symbol has as outages, where any symbol had bars before and after."""
+    first, last = (np.sort([int(rows.time[at]) for rows in series if len(rows)]) for at in (0, -1))
+    # Nobody trades in a gap: of those that began before it, the ones that had not ended are the ones it cuts.
+    cut = np.searchsorted(first, gap.since) > np.searchsorted(last, gap.since)
+    if not cut.any():
+        return None
+    columns = {name: getattr(gap, name)[cut] for name in ("row", "bars", "since", "until")}
+    return Finding(kind="outage", **columns)
 
 
 def _refuse_other(timeframe: str | Timeframe | None, own: str, whose: str) -> None:

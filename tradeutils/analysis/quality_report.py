@@ -42,7 +42,7 @@ class Kind(NamedTuple):
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "bad_time": Kind(_E, "rows without a time"),
+    "bad_time": Kind(_E, "rows without a time, or one that cannot be"),
     "time_unit": Kind(_E, "times that are not in milliseconds"),
     "unordered": Kind(_E, "rows that stand after one of a later time"),
     "duplicate": Kind(_E, "rows that are repeated by a later one of the same time"),
@@ -251,7 +251,11 @@ class Report:
     def summary(self) -> str:
         """Return the report as text: a line that names the data, then a line a finding."""
         where = " ".join(part for part in (self.exchange, self._named(), self.timeframe) if part) or "candles"
-        span = "" if self.since is None else f" from {moment_text(self.since)} to {moment_text(self.until)} UTC"
+        span = (
+            ""
+            if self.since is None or self.until is None
+            else f" from {moment_text(self.since)} to {moment_text(self.until)} UTC"
+        )
         found = len(self.findings)
         verdict = f"{found} finding{'s' if found > 1 else ''}" + (", no error" if self.ok else "") if found else "clean"
         lines = [f"{where}: {self.rows} rows{span}: {verdict}"]
@@ -303,10 +307,8 @@ class Report:
         return table_to_frame({**texts, **numbers}, times=("since", "until"))
 
 
-def moment_text(time: int | None) -> str:
+def moment_text(time: int) -> str:
     """Return milliseconds UTC as ``2024-01-31 12:00``, finer where it is no whole minute."""
-    if time is None or time == NO_TIME:
-        return "-"
     text = str(np.datetime64(time, "ms")).replace("T", " ")
     return text[:16] if time % 60_000 == 0 else text.removesuffix(".000")
 
@@ -318,9 +320,7 @@ def runs(mask: npt.NDArray[np.bool_]) -> tuple[Times, Times]:
 
 
 def span_of(time: Times, start: Times, stop: Times, frame: Timeframe) -> tuple[Times, Times]:
-    """Return the first open and the end of the last bar of rows ``[start, stop)``; ``NO_TIME`` where one has none."""
-    if not len(start):
-        return start, start
+    """Return the first open and the last bar's end of one or more stretches of rows; ``NO_TIME`` without times."""
     cuts = np.stack((start, stop), axis=1).ravel()
     padded = np.append(time, time[-1])
     since = np.minimum.reduceat(padded, cuts)[::2]

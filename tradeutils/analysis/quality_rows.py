@@ -45,7 +45,7 @@ class Rows:
     number : int64 array
         Where each row stood in the data as given; -1 for one that a repair added.
     time : int64 array
-        Milliseconds UTC, ``NO_TIME`` where there is none.
+        Milliseconds UTC, ``NO_TIME`` where there is none, or one after the year 3000 or as long before 1970.
     unit : int8 array
         The unit the time was in, a place in `UNITS`.
     frame : Timeframe
@@ -186,16 +186,17 @@ def _settle(
     if known.any():
         _settle_strays(raw, known, unit, time)
     frame = given
+    known = time != NO_TIME
     if frame is None and known.any():
         frame = _inferred(time[known])
     return time, unit, frame
 
 
 def _in_ms(raw: npt.NDArray[Any], known: npt.NDArray[np.bool_], unit: npt.NDArray[np.int8]) -> Times:
-    if raw.dtype == np.int64 and known.all() and (unit == _MS).all():
+    if raw.dtype == np.int64 and (unit == _MS).all() and (np.abs(raw) <= _LATEST_MS).all():
         return raw
     scaled = np.where(known, raw, 0) / np.array(PER_MS)[unit]
-    fits = known & (np.abs(scaled) < 2.0**62)
+    fits = known & (np.abs(scaled) <= _LATEST_MS)
     return np.where(fits, np.rint(np.where(fits, scaled, 0)).astype(np.int64), NO_TIME)
 
 
@@ -220,11 +221,13 @@ def _settle_strays(
     stray = known & (sizes != unit)
     if not stray.any() or stray[known].mean() > 0.5:
         return
-    others = time[known & ~stray]
+    others = time[known & ~stray & (time != NO_TIME)]
+    if not len(others):
+        return
     low, high = int(others.min()), int(others.max())
     margin = max(high - low, _DAY_MS)
     as_they_look = _in_ms(raw, stray, sizes)
-    fits = stray & (as_they_look >= low - margin) & (as_they_look <= min(high + margin, _LATEST_MS))
+    fits = stray & (as_they_look >= low - margin) & (as_they_look <= high + margin)
     unit[fits] = sizes[fits]
     if fits.any():
         time[fits] = as_they_look[fits]

@@ -81,7 +81,7 @@ def _apart(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArra
     """Return how far apart values are, as a share of the larger: 0 where both are unknown, inf where one is."""
     size = np.maximum(np.abs(a), np.abs(b))
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         share = np.abs(a - b) / size
     return np.where(same, 0.0, np.where(np.isfinite(share), share, np.inf))
 
@@ -139,7 +139,8 @@ def shifts(first: Rows, second: Rows) -> list[Shift]:
     hours = [h for h in range(-_MOST_HOURS, _MOST_HOURS + 1) if h * _HOUR % step == 0]
     hours.sort(key=abs)
     ours, theirs = _moves(first, step), _moves(second, step)
-    starts = np.unique(np.linspace(0, max(len(first) - _WINDOW_BARS, 0), _WINDOWS).astype(np.int64))
+    count = min(max(2 * len(first) // _WINDOW_BARS, 1), _WINDOWS)
+    starts = np.unique(np.linspace(0, max(len(first) - _WINDOW_BARS, 0), count).astype(np.int64))
     told: list[tuple[int, int]] = []  # the middle of a stretch, and its hours
     for start in starts.tolist():
         stop = min(start + _WINDOW_BARS, len(first))
@@ -205,10 +206,8 @@ def _turn(
     after: int,
 ) -> int:
     """Return from which bar on ``after`` holds and not ``before``: where the differences left are the smallest."""
-    costs = []
-    for hours in (before, after):
-        apart = np.abs(ours - _matched(time, theirs_at, theirs, hours))
-        usual = np.nanmedian(apart) if not np.isnan(apart).all() else 0.0
-        costs.append(np.where(np.isnan(apart), usual, apart))
-    left = np.r_[0.0, np.cumsum(costs[0])] + np.r_[np.cumsum(costs[1][::-1])[::-1], 0.0]
+    apart = [np.abs(ours - _matched(time, theirs_at, theirs, hours)) for hours in (before, after)]
+    unknown = np.isnan(apart[0]) | np.isnan(apart[1])  # says nothing for either; the bar after a jump is such a one
+    first, then = (np.where(unknown, 0.0, one) for one in apart)
+    left = np.r_[0.0, np.cumsum(first)] + np.r_[np.cumsum(then[::-1])[::-1], 0.0]
     return int(left.argmin())

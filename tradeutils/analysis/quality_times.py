@@ -178,8 +178,8 @@ def _dst_step(rows: Rows, gap: Finding | None) -> Finding | None:
     if len(inside) and not (rows.time[1:] > rows.time[:-1]).all():
         opens, counts = np.unique(rows.time[known], return_counts=True)
         twice = opens[counts == 2]
-        slots = np.arange(0, _HOUR, step)
-        whole = np.isin(inside[:, None] + slots, twice).all(axis=1)
+        inside = inside[np.isin(inside, twice)]  # few, before they are multiplied by the bars of an hour
+        whole = np.isin(inside[:, None] + np.arange(0, _HOUR, step), twice).all(axis=1)
         found = np.r_[found, inside[whole]]
     if not len(found):
         return None

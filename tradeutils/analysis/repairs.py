@@ -73,6 +73,8 @@ class Change:
 
 
 def _plain(column: npt.NDArray[Any]) -> list[Any]:
+    if column.dtype.kind == "U":
+        return list(column.tolist())
     known = np.isfinite(column) if column.dtype.kind == "f" else column != NO_TIME
     return [value if there else None for value, there in zip(column.tolist(), known.tolist(), strict=True)]
 
@@ -113,7 +115,9 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
     "drop_spikes": Rule(("spike",), "Drop bars with a spike, and those that are one once these are gone.", "dropped"),
     "fill_gaps_flat": Rule(
-        ("gap",), "Fill gaps with bars at the close before them, volume 0; they are marked in ``filled``.", "added"
+        ("gap", "outage"),
+        "Fill gaps with bars at the close before them, volume 0; they are marked in ``filled``.",
+        "added",
     ),
 }
 """Every repair, by name, in the order in which they are done."""

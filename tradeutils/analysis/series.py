@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ import numpy.typing as npt
 from tradeutils.indicators.memory import arena
 from tradeutils.indicators.threads import building, run_all, thread_count
 
-__all__ = ["Search", "Shared", "each_series"]
+__all__ = ["Search", "Shared", "each_series", "matrix"]
+
+_Item = TypeVar("_Item", bound=np.generic)
 
 Search = Callable[[int], None]
 """A compiled search: it takes the address of a table, whose first words are bars, series, inputs and outputs."""
@@ -61,14 +63,18 @@ def each_series(
         array.fill(fill)
     if not inputs[0].size:
         return made
-    columns = [array.reshape(len(array), -1) if array.ndim == 1 else array for array in inputs]
-    results = [array.reshape(len(array), -1) for array in made]
+    columns, results = list(map(matrix, inputs)), list(map(matrix, made))
     with building:
         run = search()
     symbols = columns[0].shape[1]
     threads = max(1, min(thread_count(None), columns[0].size // _WORTH_A_THREAD))
     run_all([partial(_block, run, columns, results, shared, at) for at in range(0, symbols, _BLOCK)], threads)
     return made
+
+
+def matrix(values: npt.NDArray[_Item]) -> npt.NDArray[_Item]:
+    """Return (T,) as a view (T, 1), and (T, S) as it is."""
+    return values[:, np.newaxis] if values.ndim == 1 else values
 
 
 def _block(

@@ -120,7 +120,7 @@ class Balances:
         currencies = {c for market in markets.values() if market.type == "spot" for c in (market.base, market.quote)}
         if quote not in currencies:
             raise UnknownName("quote", quote, sorted(currencies), where=exchange.venue)
-        return routes_to(quote, markets, await exchange.fetch_tickers())
+        return routes_to(quote, markets, await exchange.fetch_tickers(type="spot"))
 
     def _exchange(self, account: str) -> Exchange:
         if account not in self._exchanges:

@@ -42,7 +42,7 @@ class Weight:
     above, missing : float
         Weights of what no step or value covers, and where the parameter is not there.
     each : Count or None
-        ``missing`` for every entry of a list.
+        ``missing`` for every entry of a list; ``alone`` for that of a list of one, where it is given.
     """
 
     by: str = ""
@@ -52,6 +52,7 @@ class Weight:
     above: float = 0.0
     missing: float = 0.0
     each: Count | None = None
+    alone: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +368,8 @@ def _weight(table: _Table, endpoint: str, value: object) -> Weight:
         return Weight(missing=table.as_number(endpoint, value))
     own = _Table(value, f"{table.where}: {endpoint}")
     if "each" in value:
-        weight = Weight(missing=own.number("each"), each=Count(own.number("most"), own.text("of")))
+        alone = own.number("alone") if "alone" in value else None
+        weight = Weight(missing=own.number("each"), each=Count(own.number("most"), own.text("of")), alone=alone)
     elif "steps" in value:
         weight = Weight(by=own.text("by"), steps=_steps(own), above=own.number("above"), missing=own.number("missing"))
     elif "values" in value:

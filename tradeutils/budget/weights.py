@@ -17,7 +17,8 @@ _NONE: Final[Mapping[str, Any]] = {}
 def weigh(weight: Weight, params: object) -> float:
     """Return what a call weighs. A parameter that cannot be read weighs the most."""
     if weight.each is not None:
-        return weight.missing * entries(weight.each, params)
+        listed = entries(weight.each, params)
+        return weight.alone if weight.alone is not None and listed == 1 else weight.missing * listed
     given = params if isinstance(params, Mapping) else _NONE
     if weight.steps:
         number = _symbols(given) if weight.by == "symbols" else _number(given.get(weight.by))

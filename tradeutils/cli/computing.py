@@ -21,10 +21,15 @@ DEFAULT_BARS: Final = 500  # of a venue, where neither --limit nor --since says
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """Candles and, by ``"rsi:14"`` or ``"macd:12,26,9.signal"``, a column of each output, row for row."""
+    """
+    Candles and, by ``"rsi:14"`` or ``"macd:12,26,9.signal"``, a column of each output, row for row.
+
+    ``read`` are all that were read, those before the range too.
+    """
 
     candles: Candles
     columns: Mapping[str, Column]
+    read: Candles
 
 
 def parse_specs(texts: Sequence[str] | None) -> list[Spec]:
@@ -48,9 +53,12 @@ def compute(
     url: str | None = None,
     config: pathlib.Path | None = None,
     compat: str = "talib",
+    warm_up: int = 0,
 ) -> Computed:
     """
     Read or fetch the candles of ``wanted`` and compute ``specs`` on them, by the definitions of ``compat``.
+
+    ``warm_up`` is the least number of bars to read before the range; a source may have fewer.
 
     Raises
     ------
@@ -62,11 +70,11 @@ def compute(
     Options(compat=compat)  # before anything is fetched
     if isinstance(source, VenueSource) and wanted.limit is None and wanted.since is None:
         wanted = replace(wanted, limit=DEFAULT_BARS)
-    warm_up = max((spec.indicator.lookback(*spec.values, compat=compat) for spec in specs), default=0)
-    candles = read_source(source, wanted, warm_up=warm_up, url=url, config=config)
+    before = max((spec.indicator.lookback(*spec.values, compat=compat) for spec in specs), default=0)
+    candles = read_source(source, wanted, warm_up=max(before, warm_up), url=url, config=config)
     first = wanted.first_row(candles)
     columns = columns_of(candles, specs, compat=compat)
-    return Computed(candles[first:], {key: column[first:] for key, column in columns.items()})
+    return Computed(candles[first:], {key: column[first:] for key, column in columns.items()}, candles)
 
 
 def columns_of(candles: Candles, specs: Sequence[Spec], *, compat: str = "talib") -> Mapping[str, Column]:

@@ -107,7 +107,7 @@ def _simulate(report: _Report, venue: str, symbols: int, seed: int, output: path
         report.steps["venue"] = f"simulated {venue} with seed {seed}, listening on {running.url}"
         report.results["seed"] = seed
         holder = running.accounts[0]
-        keys = Credentials(key=holder.key, secret=holder.secret)
+        keys = Credentials(key=holder.key, secret=holder.secret, password=holder.passphrase)
         account = Account(name=holder.name, exchange=venue, credentials=keys)
         note = f"simulated market, seed {seed}"
 
@@ -143,7 +143,7 @@ async def _walk(
 async def _choose_symbols(report: _Report, exchange: Exchange, count: int) -> list[str]:
     with report.step("markets"):
         markets = await exchange.load_markets()
-        tickers = await exchange.fetch_tickers()
+        tickers = await exchange.fetch_tickers(type="spot")
     traded = {
         symbol: tickers[symbol].quote_volume or 0.0
         for symbol, market in markets.items()

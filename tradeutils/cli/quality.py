@@ -11,6 +11,7 @@ import typer
 
 from tradeutils.cli.arguments import AsJson, ConfigFile, Limit, Since, Until, Url, Venue, Verbose, moment
 from tradeutils.cli.candle_files import CANDLE_KINDS, encode
+from tradeutils.cli.computing import DEFAULT_BARS
 from tradeutils.cli.endings import FAILED
 from tradeutils.cli.printing import show_json, show_line, show_table, tell, utc
 from tradeutils.cli.saving import check_target, save
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tradeutils.model import Candles
 
 __all__ = ["quality"]
-
-DEFAULT_BARS = 500  # of a venue, where neither --limit nor --since says
 
 
 def quality(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import pathlib
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -53,20 +54,24 @@ def sim(
         typer.Option("--skew", metavar="MS", help="Its clock runs with ours, so many ms ahead; in place of --speed."),
     ] = None,
     weight: Annotated[
-        int, typer.Option("--weight", metavar="N", min=1, help="What an address may ask in a window, by weight.")
-    ] = 6_000,
-    window: Annotated[float, typer.Option("--window", metavar="S", help="Seconds of that window.")] = 60.0,
+        int | None,
+        typer.Option("--weight", metavar="N", min=1, help="Binance: what an address may ask in a window, by weight."),
+    ] = None,
+    window: Annotated[
+        float | None, typer.Option("--window", metavar="S", help="Seconds of that window; 60 unless told otherwise.")
+    ] = None,
     orders: Annotated[
-        int, typer.Option("--orders", metavar="N", min=1, help="New orders of an account in 10 s.")
-    ] = 100,
+        int | None,
+        typer.Option("--orders", metavar="N", min=1, help="Binance, okx: new orders of an account in 10 s, or 2 s."),
+    ] = None,
     sliding: Annotated[
         bool,
         typer.Option("--sliding", help="Count the last seconds at every moment, not from the minute on: stricter."),
     ] = False,
     ban: Annotated[
-        float,
+        float | None,
         typer.Option("--ban", metavar="S", help="Seconds of the first ban of an address; each further one doubles."),
-    ] = 120.0,
+    ] = None,
     control: Annotated[
         bool, typer.Option("--control/--no-control", help="Answer /sim/...: the clock, the log, faults and bans.")
     ] = True,
@@ -77,7 +82,7 @@ def sim(
     Serve a simulated venue on this machine: real HTTP, the venue's own routes, replies and errors.
 
     Prints one line with its URL and serves until Ctrl-C. Point anything at it that speaks to the venue. Who asks too
-    much is refused and then banned, as on the venue.
+    much is refused, and on some venues banned, as there; limits that are not given are the venue's own.
 
     Examples
     --------
@@ -88,9 +93,11 @@ def sim(
     """
     from tradeutils.sim import Limits, run
 
-    limits = Limits(
-        weight=weight, window=window, orders=orders, sliding=sliding, ban=ban, longest_ban=max(ban, _LONGEST_BAN_S)
-    )
+    given: dict[str, Any] = {"weight": weight, "window": window, "orders": orders, "sliding": sliding or None}
+    if ban is not None:
+        given |= {"ban": ban, "longest_ban": max(ban, _LONGEST_BAN_S)}
+    own = {name: value for name, value in given.items() if value is not None}
+    limits = dataclasses.replace(Limits.of(venue), **own)
     time: dict[str, Any] = {"speed": speed} if skew is None else {"skew": skew}
     market: dict[str, Any] = {"candles": candles, "symbols": symbols, "linear": linear, "seed": seed}
 
@@ -111,7 +118,9 @@ def _show_line(venue: SimulatedVenue, seed: int, candles: pathlib.Path | None) -
 
 def _show_json(venue: SimulatedVenue, seed: int, candles: pathlib.Path | None) -> None:
     # Keys that open nothing: they are the same in every simulated venue, and tests need them.
-    accounts = [{"name": account.name, "key": account.key, "secret": account.secret} for account in venue.accounts]
+    accounts = [
+        {"name": one.name, "key": one.key, "secret": one.secret, "passphrase": one.passphrase} for one in venue.accounts
+    ]
     show_json(
         {
             "url": venue.url,

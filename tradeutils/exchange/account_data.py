@@ -83,7 +83,7 @@ class AccountData(Screening):
             Of all markets only ``"spot"``, ``"swap"``, ``"future"`` or ``"option"``; where two share a list, both.
         trigger : bool
             The orders that wait for a price instead, where the venue lists those apart (most do; binance's spot,
-            kraken and coinbase list all together, here and there).
+            kraken and coinbase list all together, here and there). Bybit's list without it has them too.
 
         Returns
         -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
@@ -96,8 +97,14 @@ class OrderVenue(Protocol):
         """Send an order once; `Unsettled` where what came back does not tell whether the venue has it."""
         ...
 
-    async def find_order(self, client_id: str, market: Market, *, conditional: bool = False) -> Order | None:
-        """Return an order by our id; ``None`` where the venue knows none. ``conditional``: it may wait for a price."""
+    async def find_order(
+        self, client_id: str, market: Market, *, conditional: bool = False, leave_by: float = math.inf
+    ) -> Order | None:
+        """
+        Return an order by our id; ``None`` where the venue knows none.
+
+        ``conditional``: it may wait for a price. After ``leave_by``, by ``time.monotonic``, nothing waits for room.
+        """
         ...
 
     async def cancel_order(self, order_id: str, symbol: str, params: Mapping[str, Any], *, trigger: bool) -> Order:
@@ -136,7 +143,11 @@ class DerivativesVenue(Protocol):
         """Return how many past values of open interest one reply holds."""
         ...
 
-    def interest_kept(self) -> int | None:
+    def funding_kept(self) -> int | None:
+        """Return for how many milliseconds past funding rates are kept; ``None``: for ever, or nobody says."""
+        ...
+
+    def interest_kept(self, timeframe: Timeframe) -> int | None:
         """Return for how many milliseconds open interest is kept; ``None``: nobody says."""
         ...
 
@@ -189,8 +200,15 @@ class Venue(DerivativesVenue, Protocol):
         """Return the markets, no older than a minute: for a symbol that `load_markets` does not know."""
         ...
 
+    def default_type(self) -> str:
+        """Return the type of market that is asked about where neither symbols nor a type are named."""
+        ...
+
     async def fetch_ticker(self, symbol: str) -> Ticker: ...
-    async def fetch_tickers(self, symbols: Sequence[str] | None) -> dict[str, Ticker]: ...
+    async def fetch_tickers(self, symbols: Sequence[str] | None, *, kind: str | None = None) -> dict[str, Ticker]:
+        """Return tickers of markets of one kind: these, or all that the venue names at once, of ``kind`` if given."""
+        ...
+
     async def fetch_candle_rows(
         self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int, price: str | None = None
     ) -> tuple[int, Page]:

@@ -15,8 +15,8 @@ still compared, and one that is ragged or holds what is no number goes to ccxt's
 Once proved, the text of the rows is read without the quotes around figures and the brackets around rows: one flat
 list, whose floats orjson makes (the nearest to the text, as ``float`` does). Measured on 1000 Binance candles, in µs:
 so 280, 60 to see that all rows are alike, and 90 for the columns; with the brackets 365 and 205; with the quotes 290
-and 370, and both of the latter a collection of garbage more, 90. Other routes: ``numpy.array`` of the strings 430, pyarrow's CSV reader 710,
-``numpy.fromstring`` 1130.
+and 370, and both of the latter a collection of garbage more, 90. Other routes: ``numpy.array`` of the strings 430,
+pyarrow's CSV reader 710, ``numpy.fromstring`` 1130.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ _FIGURES: Final = frozenset((str, int, float))
 _ATTEMPTS: Final = 3  # replies that may fail to prove anything (null in a row, ...) before it is given up
 
 Kind: TypeAlias = tuple[Any, ...]
+
+
+class _NoColumnsError(ValueError):
+    """Rows that cannot be read as columns: ccxt reads them instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,12 @@ class _FlatRows(HiddenRows):
         plain = text.encode("ascii")
         flat = plain.translate(None, b'"[]')
         if b"e" in flat or b"\\" in flat:  # true, false; escapes; and exponents, which are as rare
-            raise ValueError("not all figures")
+            raise _NoColumnsError("not all figures")
         self.shape = plain.translate(None, _ALL_BUT_SHAPE)
         self.figures: list[Any] = orjson.loads(b"[%b]" % flat)
-        self.width, over = divmod(len(self.figures), text.count("],[") + 1)
+        self.width, over = divmod(len(self.figures), self.shape.count(b"]"))
         if over:
-            raise ValueError("ragged")
+            raise _NoColumnsError("ragged")
 
     def row(self, at: int) -> list[Any]:
         """Return one row."""
@@ -135,7 +139,7 @@ class CandleColumns:
         self._proved: dict[Kind, _Map] = {}
         self._failures: dict[Kind, int] = {}
         self._proving: list[tuple[Kind, _Map, Any]] = []  # and what ccxt must hand on for it to be proved
-        self._paths: dict[Kind, Path] = {}  # to the rows of a reply, by kind of market
+        self._paths: dict[Kind, Path | None] = {}  # to the rows of a reply, by kind of market; None: not to be hidden
 
     async def fetch(self, call: Call, symbol: str, ask: Callable[[], Awaitable[Any]]) -> Page:
         """Return candles in any order; ``ask`` calls ccxt's ``fetch_ohlcv``, or one like it, for this symbol."""
@@ -148,7 +152,7 @@ class CandleColumns:
             if not reader.untaken:
                 raise
         if reader.untaken:  # its class looks at the rows by itself, this time
-            self._paths.pop(kind, None)
+            self._paths[kind] = None
             call.decode = RowReader(None, "[]", _FlatRows)
             answer = await ask()
         return self._told(answer)
@@ -190,7 +194,7 @@ class CandleColumns:
             and isinstance(call.decode, RowReader)
             and (path := call.decode.path_to(ohlcvs)) is not None
         ):
-            self._paths[kind[:-1]] = path
+            self._paths.setdefault(kind[:-1], path)
         made = _columns(ohlcvs, found)
         if made is None or not self._agrees(made, ohlcvs.__getitem__, market, kind):
             return self._parse_all(ohlcvs, market, timeframe, since, limit, tail)
@@ -254,10 +258,10 @@ def _rows_of(parsed: Sequence[Any]) -> _Rows:
     made = np.full((len(parsed), _WIDTH), math.nan)
     for into, row in zip(made, parsed, strict=True):
         if len(row) < _WIDTH:
-            raise ValueError(f"a candle had {len(row)} figures instead of {_WIDTH}")
+            raise _NoColumnsError(f"a candle had {len(row)} figures instead of {_WIDTH}")
         into[:] = [math.nan if value is None else float(value) for value in row[:_WIDTH]]
     if not (np.abs(made[:, 0]) < _LARGEST_TIME).all():
-        raise ValueError("a candle had no time, or one that is none")
+        raise _NoColumnsError("a candle had no time, or one that is none")
     return made
 
 

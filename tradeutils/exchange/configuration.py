@@ -15,6 +15,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     # ccxt refuses to ask for open orders of all markets unless told that the cost is known; our docstring says it.
     "fetchOpenOrders": {"warnWithoutSymbol": False},
     "warnOnFetchOpenOrdersWithoutSymbol": False,
+    # Some classes (hyperliquid, aster, grvt, lighter, pacifica) would have the account pay ccxt a part of each order.
+    "builderFee": False,
 }
 # With keys set, binance's load_markets would make private calls too, so that a bad key hid public markets.
 # Ten seconds, as ccxt has it, is for clocks that are off; ours is the venue's. What was held up on its way is refused

@@ -151,6 +151,9 @@ class Connection:
             async with limit:
                 yield
         except errors.VenueError as error:
+            if isinstance(error, errors.BadReply) and error.operation is None:  # who reads it knows no calls
+                where = {"venue": self.name, "operation": call.operation, "symbol": call.symbol}
+                raise errors.BadReply(str(error), **where) from error.__cause__
             if error.operation is None:  # the budget's, which knows no calls
                 error.operation, error.symbol = call.operation, call.symbol
             raise

@@ -73,7 +73,8 @@ class Derivatives(MarketData):
         Raises
         ------
         UsageError : ``symbol`` is no swap; ``limit`` < 1, ``since`` not before ``until``, a naive datetime.
-        RangeNotServed : the venue no longer keeps the first part of the range; ``first`` is the oldest that it has.
+        RangeNotServed : the venue no longer keeps the first part of the range (okx: three months, taken for 90 days);
+            ``first`` is the oldest that it has.
 
         Notes
         -----
@@ -82,13 +83,14 @@ class Derivatives(MarketData):
         """
         start, end, limit = candle_range(since, until, limit, default=_DEFAULT_VALUES)
         operation = "fetch_funding_rate_history"
-        await self._contract(symbol, operation, "fetchFundingRateHistory", _SWAPS)
+        market = await self._contract(symbol, operation, "fetchFundingRateHistory", _SWAPS)
 
         async def fetch() -> list[FundingRate]:
             request = HistoryRequest(
                 lambda first, last, count: self._venue.fetch_past_funding(symbol, first, last, count),
                 start, end, limit, self._venue.funding_page(), _FUNDING_STEP_MS, await self._venue.time(),
-                partial=bool(partial), where={"venue": self.venue, "operation": operation, "symbol": symbol},
+                kept=self._venue.funding_kept(), listed=market.listed or 0, partial=bool(partial),
+                where={"venue": self.venue, "operation": operation, "symbol": symbol},
             )  # fmt: skip
             return await fetch_history(request)
 
@@ -115,8 +117,8 @@ class Derivatives(MarketData):
         """
         Return what was open in one market at the end of each ``timeframe``, oldest first, each once.
 
-        As `fetch_funding_rate_history`. The venues keep these for a month or so (binance: 30 days); some have not all
-        of their timeframes.
+        As `fetch_funding_rate_history`. The venues keep these for a month or so (binance: 30 days; okx: 1440 of each
+        timeframe); some have not all of their timeframes.
 
         Raises
         ------
@@ -128,13 +130,13 @@ class Derivatives(MarketData):
         frame = self._timeframe(timeframe)
         start, end, limit = candle_range(since, until, limit, default=_DEFAULT_VALUES)
         operation = "fetch_open_interest_history"
-        await self._contract(symbol, operation, "fetchOpenInterestHistory", _CONTRACTS)
+        market = await self._contract(symbol, operation, "fetchOpenInterestHistory", _CONTRACTS)
 
         async def fetch() -> list[OpenInterest]:
             request = HistoryRequest(
                 lambda first, last, count: self._venue.fetch_past_interest(symbol, frame, first, last, count),
                 start, end, limit, self._venue.interest_page(), frame.nominal_ms, await self._venue.time(),
-                kept=self._venue.interest_kept(), partial=bool(partial),
+                kept=self._venue.interest_kept(frame), listed=market.listed or 0, partial=bool(partial),
                 where={"venue": self.venue, "operation": operation, "symbol": symbol},
             )  # fmt: skip
             return await fetch_history(request)

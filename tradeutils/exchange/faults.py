@@ -7,6 +7,7 @@ every error class of ccxt and fails on one that only its root would catch.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -62,7 +63,7 @@ TABLE: Final[Mapping[str, type[errors.TradeutilsError]]] = {
 }
 
 # Venues have no common code for a client id that is taken, and ccxt no class for most of them.
-_DUPLICATE = re.compile(r"(?i)duplicat|client.?(order|oid).{0,20}exist")
+_DUPLICATE = re.compile(r"(?i)duplicat|(client.?(order|oid)|cl_ord_id).{0,20}(exist|in use)")
 _REFUSED_ORDERS = (errors.InvalidOrder, errors.RequestRefused, errors.InsufficientFunds)
 # ccxt takes "invalid key, address or permissions" for a ban once a login has succeeded; a ban comes with 418.
 _BAD_KEY = re.compile(r'"code":\s*-2015\b')
@@ -112,6 +113,8 @@ def translate(
     cls = _class_of(error)
     if operation == "create_order" and issubclass(cls, _REFUSED_ORDERS) and _DUPLICATE.search(str(error)):
         cls = errors.DuplicateOrder
+    if operation == "create_order" and cls is errors.RequestRefused and _took_none(error):
+        cls = errors.InvalidOrder
     if (
         cls is errors.RateLimited
         and venue.startswith("binance")
@@ -136,6 +139,22 @@ def translate(
     if issubclass(cls, errors.VenueError):
         return cls(text, **where)
     return cls(f"{venue} {operation}: {text}")
+
+
+def _took_none(error: BaseException) -> bool:
+    """
+    Tell whether a venue's answer says of each order in it that it was not taken: with a code, and without an id.
+
+    So okx answers, and ccxt knows only some of the codes. Those that begin with 50 are about the venue or the request
+    as a whole ("timed out", "system busy"), and say nothing of orders.
+    """
+    text = str(error)
+    try:
+        rows = json.loads(text[text.index("{") :])["data"]
+        codes = [str(row.get("sCode") or "0") for row in rows if not row.get("ordId") and not row.get("algoId")]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False
+    return bool(rows) and len(codes) == len(rows) and not any(code == "0" or code[:2] == "50" for code in codes)
 
 
 def _class_of(error: BaseException) -> type[errors.TradeutilsError]:

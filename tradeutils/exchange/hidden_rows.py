@@ -22,6 +22,10 @@ Path: TypeAlias = tuple[str, ...]
 _DEEPEST: Final = 4
 
 
+class _NotHiddenError(ValueError):
+    """A reply whose rows cannot be hidden from ccxt."""
+
+
 class HiddenRows(list[Any]):
     """
     An empty list that stands for rows.
@@ -61,7 +65,9 @@ class RowReader:
 
     __slots__ = ("_answers", "_edges", "_hide", "_path")
 
-    def __init__(self, path: Path | None, edges: str, hide: Callable[[str], HiddenRows]) -> None:
+    def __init__(
+        self, path: Path | None = None, edges: str = "[]", hide: Callable[[str], HiddenRows] = HiddenRows
+    ) -> None:
         self._path = path
         self._edges = edges
         self._hide = hide
@@ -81,6 +87,11 @@ class RowReader:
         return _path_to(self._answers[0], rows, _DEEPEST) if len(self._answers) == 1 else None
 
     @property
+    def says_something(self) -> bool:
+        """Whether some reply is a list of something: what comes of it should not be nothing."""
+        return any(isinstance(answer, list) and (isinstance(answer, HiddenRows) or answer) for answer in self._answers)
+
+    @property
     def untaken(self) -> bool:
         """Whether rows were hidden that no parser of ours was given: ccxt's class looked at an empty list."""
         return self._path is not None and any(
@@ -91,15 +102,15 @@ class RowReader:
         """Return a reply with its rows hidden; ``ValueError`` where there are none, or not where they used to be."""
         begin, end = text.find(f"[{self._edges[0]}"), text.rfind(f"{self._edges[1]}]")
         if self._path is None or begin < 0 or end < begin:
-            raise ValueError("no rows")
+            raise _NotHiddenError("no rows")
         if not self._path:
             if begin or end + 2 != len(text):
-                raise ValueError("more than rows")
+                raise _NotHiddenError("more than rows")
             return self._hide(text[1:-1])
         answer = rough_json(f"{text[:begin]}[]{text[end + 2 :]}")
         holder = _at(answer, self._path[:-1])
         if not isinstance(holder, dict) or holder.get(self._path[-1]) != []:
-            raise ValueError("rows in another place")
+            raise _NotHiddenError("rows in another place")
         holder[self._path[-1]] = self._hide(text[begin + 1 : end + 1])
         return answer
 

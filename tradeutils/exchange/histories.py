@@ -55,6 +55,8 @@ class HistoryRequest(Generic[V]):
         The venue's time.
     kept : int or None
         Milliseconds for which the venue keeps them; ``None``: for ever, as far as known.
+    listed : int
+        Since when there is the market, before which nothing is missed; 0: nobody says.
     where : dict
         Venue, operation and symbol, for errors.
     """
@@ -67,6 +69,7 @@ class HistoryRequest(Generic[V]):
     step: int
     present: int
     kept: int | None = None
+    listed: int = 0
     partial: bool = False
     where: dict[str, Any] = field(default_factory=dict)
 
@@ -82,13 +85,14 @@ async def fetch_history(request: HistoryRequest[V]) -> list[V]:
     end = request.present + 1 if request.until is None else min(request.until, request.present + 1)
     oldest = 0 if request.kept is None else request.present - request.kept
     since = request.since or 0
-    if request.since is not None and since < oldest and not request.partial:
-        raise _not_served(request, since, oldest)
+    if request.since is not None and max(since, request.listed) < oldest and not request.partial:
+        # Who asks again from there on does so later, when the oldest one may be gone.
+        raise _not_served(request, since, oldest + min(request.step, (request.kept or 0) // 100))
     history = _History(request)
     await history.back(max(since, oldest), end)
     found = history.values(since, end)[-(request.limit or 0) :]
     enough = request.limit is not None and len(found) >= request.limit
-    if not request.partial and not enough and history.is_cut_off(max(since, oldest), oldest):
+    if not request.partial and not enough and history.is_cut_off(max(since, request.listed), oldest):
         raise _not_served(request, since, (found[0].time if found else None) or request.present)
     return found
 
@@ -111,7 +115,7 @@ class _History(Generic[V]):
     def is_cut_off(self, floor: int, oldest: int) -> bool:
         """Tell whether more would have been found before the first, had the venue kept it."""
         first = min(self._found, default=self._request.present)
-        if oldest and floor == oldest:
+        if floor < oldest:
             return first - oldest <= 2 * self._step()
         return self._newest_only and first > floor
 

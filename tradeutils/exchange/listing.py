@@ -254,11 +254,11 @@ def _check(parts: Mapping[str, Any]) -> None:
         if not isinstance(parts[name], dict):
             raise TypeError(f"{name} is a {type(parts[name]).__name__}")
     if not parts["markets"]:
-        raise ValueError("it lists nothing")
+        raise DataError("it lists nothing")
     for symbol, entry in parts["markets"].items():
         if (
             entry["symbol"] != symbol
             or not isinstance(entry["precision"], dict)
             or not isinstance(entry["limits"], dict)
         ):
-            raise ValueError(f"{symbol!r} is no market")
+            raise DataError(f"{symbol!r} is no market")

@@ -15,6 +15,7 @@ from tradeutils.exchange.pages import CandleRequest
 from tradeutils.exchange.panels import fetch_each
 from tradeutils.exchange.sharing import BOOK_TTL, TICKER_TTL, Sharing
 from tradeutils.model import Candles, Market, OrderBook, Panel, Ticker, Trade
+from tradeutils.model.markets import MarketType
 from tradeutils.timeframe import Instant, Timeframe
 
 __all__ = ["MarketData"]
@@ -79,25 +80,58 @@ class MarketData:
         await self._market(symbol, "fetch_ticker", "fetchTicker")
         return await self._sharing.answer(f"ticker:{symbol}", TICKER_TTL, lambda: self._venue.fetch_ticker(symbol))
 
-    async def fetch_tickers(self, symbols: Iterable[str] | None = None) -> dict[str, Ticker]:
+    async def fetch_tickers(
+        self,
+        symbols: Iterable[str] | None = None,
+        *,
+        type: MarketType | None = None,  # noqa: A002  # the field's word, and ccxt's
+    ) -> dict[str, Ticker]:
         """
         Return tickers by symbol.
 
         Parameters
         ----------
         symbols : iterable of str, optional
-            Of any kind of market. ``None``: every market of the kind that the venue is asked about by default, which
-            ccxt's option ``defaultType`` says (most venues: spot; the others cost more of the rate limit).
+            Of any kind of market. ``None``: every market of ``type``.
+        type : str, optional
+            ``"spot"``, ``"swap"``, ``"future"`` or ``"option"``, in place of ``symbols``. ``None``: what the venue is
+            asked about by default, which ccxt's option ``defaultType`` says (most venues: spot; bybit: swaps).
+
+        Raises
+        ------
+        UsageError : both ``symbols`` and ``type``.
+        UnknownName : the venue lists no market of this type; those that it lists are named.
 
         Notes
         -----
         One request for each kind of market (spot, linear swap, ...) on venues that answer for many at once.
+        `Ticker.base_volume` is in base units for contracts too.
         """
         self._check_offered("fetchTickers", "fetch_tickers")
+        if type is not None:
+            if symbols is not None:
+                raise UsageError(f"type was {type!r}, with symbols, which have types of their own; give one of them")
+            return await self._tickers_of_type(type)
         if symbols is None:
             return dict(await self._sharing.answer("tickers", TICKER_TTL, lambda: self._venue.fetch_tickers(None)))
         markets = [await self._market(symbol, "fetch_tickers", "fetchTickers") for symbol in several(symbols)]
         return await self._of_each_kind(markets, "tickers", self._venue.fetch_tickers)
+
+    async def _tickers_of_type(self, kind: str) -> dict[str, Ticker]:
+        """Return tickers of all markets of one type: what comes at once, and then what that left out."""
+        markets = await self._venue.load_markets()
+        alike = {symbol: market for symbol, market in markets.items() if market.type == kind}
+        if not alike:
+            raise UnknownName("type", kind, sorted({market.type for market in markets.values()}), where=self.venue)
+        # Asked as without a type where it may be: the answers are shared, and a venue that has no other markets may not
+        # know the parameter either.
+        asked = None if len(alike) == len(markets) or kind == self._venue.default_type() else kind
+        key = "tickers" if asked is None else f"tickers:type={kind}"
+        told = await self._sharing.answer(key, TICKER_TTL, lambda: self._venue.fetch_tickers(None, kind=asked))
+        found = {symbol: ticker for symbol, ticker in told.items() if symbol in alike}
+        covered = {_group(alike[symbol]) for symbol in found}
+        rest = [market for market in alike.values() if market.active and _group(market) not in covered]
+        return found | (await self._of_each_kind(rest, "tickers", self._venue.fetch_tickers) if rest else {})
 
     async def fetch_ohlcv(
         self,
@@ -299,3 +333,8 @@ class MarketData:
         if frame is None or frame not in self._venue.timeframes:
             raise UnknownName("timeframe", timeframe, self.timeframes, where=self.venue)
         return frame
+
+
+def _group(market: Market) -> tuple[bool | None, str | None]:
+    """Return what venues tell markets of one type apart by: some answer for those of one settlement at a time."""
+    return market.linear, market.settle if market.linear else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import re
 import time
 import types
@@ -140,9 +141,11 @@ class _Placing:
             return await self._look_up(doubt)
         return await self._find()
 
-    async def _find(self) -> Order | None:
+    async def _find(self, leave_by: float = math.inf) -> Order | None:
         order = self._order
-        return await self._venue.find_order(order.client_id, order.market, conditional=order.conditional)
+        return await self._venue.find_order(
+            order.client_id, order.market, conditional=order.conditional, leave_by=leave_by
+        )
 
     def _taken_for_ours(self, earlier: Order) -> Order:
         if _same(earlier, self._order):
@@ -173,7 +176,7 @@ class _Placing:
         async def ask() -> _Answer:
             asked = time.monotonic()
             try:
-                return _Answer(asked, await self._find(), True)
+                return _Answer(asked, await self._find(until), True)
             except errors.TransientVenueError as error:
                 _log.debug("%s: %s could not be looked up: %s", self._venue.name, self._order.client_id, error)
                 return _Answer(asked, None, False)
@@ -183,7 +186,7 @@ class _Placing:
             return answer.found is not None or over or time.monotonic() >= until
 
         try:
-            answer = await poll(ask, done)
+            answer = await poll(ask, done, settled, until)
         except errors.TradeutilsError as error:
             raise self._unknown(error) from unsettled.error
         proven = answer.known and answer.asked >= settled and unsettled.provable and self._venue.proves_absence

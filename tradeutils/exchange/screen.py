@@ -143,13 +143,10 @@ class Screening(Derivatives):
         return Screened(kept, rejected | refused, {symbol: figures[symbol] for symbol in kept})
 
     async def _tickers_of(self, markets: Mapping[str, Market]) -> dict[str, Ticker]:
-        """Return tickers: all of the venue at once where that covers the spot markets, else kind by kind."""
-        found: dict[str, Ticker] = {}
-        if any(market.type == "spot" for market in markets.values()):
-            found = await self.fetch_tickers()
-        kinds = {(market.type, market.linear) for symbol, market in markets.items() if symbol in found}
-        rest = [symbol for symbol, market in markets.items() if (market.type, market.linear) not in kinds]
-        return found | (await self.fetch_tickers(rest) if rest else {})
+        """Return tickers of all markets of these types, each type at once."""
+        kinds = sorted({market.type for market in markets.values()})
+        told = await all_or_first_error([self.fetch_tickers(type=kind) for kind in kinds])
+        return {symbol: ticker for tickers in told for symbol, ticker in tickers.items()}
 
     async def _by_candles(
         self, figures: dict[str, Figures], asked: Criteria, now: int, progress: Callable[[int, int], None] | None

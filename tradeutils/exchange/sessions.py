@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 
 from tradeutils import errors
-from tradeutils.exchange.replies import CappedResponse
+from tradeutils.exchange.replies import READ_AHEAD, CappedResponse
 
 __all__ = ["CONNECTIONS_PER_HOST", "Sender", "Session", "current_sender", "tls_context"]
 
@@ -118,6 +118,7 @@ class Session:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[_trace()],
                 response_class=CappedResponse,
+                read_bufsize=READ_AHEAD,
             )
             self._finalizer = weakref.finalize(self, _drop, self._client, connector)
             # The loop closes the generators that it has begun when it shuts down, while sockets can still be closed.

@@ -31,7 +31,7 @@ from tradeutils.exchange.ticker_plans import (
 )
 from tradeutils.model import Ticker
 
-__all__ = ["Layout", "Row", "declined"]
+__all__ = ["Layout", "Row", "alike", "declined"]
 
 _log = logs.get_logger("exchange")
 
@@ -49,6 +49,11 @@ _NAMELESS: Final = object()
 def declined(venue: str, why: str) -> None:
     """Tell the log, once for all, that ccxt's parser does the work."""
     _log.info("%s: tickers are parsed by ccxt, row by row (%s)", venue, why)
+
+
+def alike(ours: Any, theirs: Any) -> bool:
+    """Tell whether every figure is the same; NaN is the same as NaN."""
+    return bool(ours == theirs) or repr(ours) == repr(theirs)
 
 
 @dataclass(slots=True)
@@ -142,7 +147,7 @@ class Layout:
         for at in rest:
             made[at] = self._one(rows[at], names[at], texts[at])
         at = random.randrange(len(rows))  # noqa: S311  # a sample, no secret
-        if not sampled or not self._trusted or made[at] == self._theirs(rows[at], names[at]):
+        if not sampled or not self._trusted or alike(made[at], self._theirs(rows[at], names[at])):
             return made
         self._distrust("a later reply was parsed differently")
         return self.tickers(rows, names)
@@ -188,7 +193,7 @@ class Layout:
             if "?" in pattern or len(reading.patterns) >= _MOST_PATTERNS:
                 return None
             plan = learn(self._trying(name), row, self._figures, pattern)
-            right = plan is not None and _ticker(plan, row, symbol) == self._theirs(row, name)
+            right = plan is not None and alike(_ticker(plan, row, symbol), self._theirs(row, name))
             reading.patterns[pattern] = plan if right else None
         found = reading.patterns[pattern]
         return None if found is None else _ticker(found, row, symbol)
@@ -207,7 +212,7 @@ class Layout:
         if symbol is None or reading is None:
             return
         ours = _columns(reading, [row], [symbol])[0][0] or self._by_pattern(reading, row, name, symbol)
-        if ours == theirs:
+        if alike(ours, theirs):
             reading.symbols[texts] = symbol
 
     def _reading(self, row: Row, name: str | None, symbol: str) -> _Reading | None:

@@ -55,6 +55,10 @@ _SCALES: Final = (1, 1000, 0.001, 1e-6)  # from a venue's seconds, micro- or nan
 _MARKS: Final = ((1_600_000_000_000_000, 1_000_000_000_000), (1_710_000_007_000_000, 7_003_000_000_000))
 
 
+class _NotAlikeError(ValueError):
+    """A figure of which ccxt might make something else."""
+
+
 def _mul(a: Decimal, b: Decimal) -> Decimal:
     return _EXACT.multiply(a, b)
 
@@ -116,11 +120,11 @@ class Source:
         """Return what the formula makes of its leaves; ``ValueError`` where ccxt might make something else of them."""
         texts = [str(value) for value in values]
         if max(map(len, texts)) > _LONGEST or self.formula is None:
-            raise ValueError("more digits than are cut alike")
+            raise _NotAlikeError("more digits than are cut alike")
         try:
             return float(self.formula(*map(Decimal, texts)))
         except ArithmeticError as error:  # no figures, or a division by zero
-            raise ValueError("not to be computed") from error
+            raise _NotAlikeError("not to be computed") from error
 
     def time(self, value: Any) -> int:
         """Return a time in ms UTC, computed as ccxt does."""

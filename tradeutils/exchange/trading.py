@@ -10,8 +10,10 @@ from typing import Any
 from tradeutils.errors import UsageError
 from tradeutils.exchange.account_data import AccountData
 from tradeutils.exchange.canceling import cancel_each
+from tradeutils.exchange.configuration import account_digest
 from tradeutils.exchange.order_checks import Asked, NewOrder, check_id, check_order, check_params, plain
 from tradeutils.exchange.orders import cancel, place
+from tradeutils.exchange.turns import alone
 from tradeutils.model import Market, Order
 from tradeutils.model.records import Side
 from tradeutils.model.rounding import EXACT, Rounding
@@ -64,8 +66,9 @@ class Trading(AccountData):
             brought to the market's steps: see `Market.round_amount`. By default they are not, and one between two
             steps is refused.
         trigger_price, stop_loss_price, take_profit_price : Decimal, optional
-            At most one: the price at which the order becomes one. A stop loss and a take profit close a position; what
-            else they mean is the venue's matter, and ccxt's.
+            At most one: the price at which the order becomes one. Of contracts a stop loss and a take profit only make
+            a position smaller (``params={"reduceOnly": False}``: not); what else they mean is the venue's matter, and
+            ccxt's.
         reduce_only : bool
             Of contracts: only make a position smaller.
         post_only : bool
@@ -76,7 +79,9 @@ class Trading(AccountData):
             The id that the order bears; by default a new one. With one of your own the venue is asked first, and an
             order of this id and these terms is returned instead of placing another, be it open or filled: a bot that
             writes the id down before it calls may be killed at any moment, and calls again once the first request
-            can no longer arrive. Of orders with a trigger only while the venue lists them, where it lists them apart.
+            can no longer arrive. Processes that share a cache on a server may call at once, and again at any moment;
+            without it two of them may both place a market order. Of orders with a trigger only while the venue lists
+            them, where it lists them apart.
         params : mapping, optional
             ccxt's own parameters: ``{"marginMode": "cross"}``.
 
@@ -123,7 +128,9 @@ class Trading(AccountData):
             params,
         )
         order = self._order(market, asked, client_order_id)
-        return await place(self._venue.orders, order, self._patience)
+        whose = f"{self._venue.origin}:{account_digest(self._account)}"
+        async with alone(self._cache, whose, self._venue.orders, order, self._patience):
+            return await place(self._venue.orders, order, self._patience)
 
     def _order(self, market: Market, asked: Asked, client_order_id: str | None) -> NewOrder:
         """Return the order that is to be sent, checked."""
@@ -200,7 +207,9 @@ class Trading(AccountData):
         symbol : str, optional
             The market.
         trigger : bool
-            The orders that wait for a price instead, where the venue lists those apart.
+            Those that wait for a price, and no others. Without it they stay where the venue has a list for them alone;
+            where it lists them among the others (binance's spot, bybit, kraken, coinbase) they are cancelled with them,
+            **the stop loss of a position too**.
 
         Returns
         -------
@@ -217,11 +226,13 @@ class Trading(AccountData):
         -----
         The requests of `fetch_open_orders`, then one for each order, concurrently; one for each market where the venue
         has such a request and its answer names the orders (binance's and mexc's spot); those that were not found are
-        listed once more. Safe to call again. An order that is placed meanwhile may stay.
+        listed once more. Safe to call again. An order that is placed meanwhile may stay, or be cancelled too.
         """
         self._need_account("cancel_all")
         wanted = None if symbol is None else [symbol]
         listed = await self._open_orders("cancel_all", wanted, None, trigger=trigger, urgent=True)
+        if trigger:  # of a list of all kinds
+            listed = [one for one in listed if one.stop_price is not None or self._venue.orders.lists_apart(one.symbol)]
         if not listed:
             return []
         markets = await self._venue.load_markets()

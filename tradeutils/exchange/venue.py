@@ -23,6 +23,7 @@ from tradeutils.exchange.calls import Call, current_request
 from tradeutils.exchange.clock import VenueClock
 from tradeutils.exchange.configuration import account_digest, credentials_of, defaults_of, origin_of, own_options_of
 from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.corrections import correct
 from tradeutils.exchange.endpoints import Origins, parse_target, redirect
 from tradeutils.exchange.listing import Listing, parts_of
 from tradeutils.exchange.market_tables import MarketTable
@@ -68,7 +69,13 @@ def _offering(feature: str) -> tuple[str, ...]:
     import ccxt.async_support
 
     known = set(ccxt.async_support.exchanges).intersection(_WELL_KNOWN)
-    return tuple(name for name in _WELL_KNOWN if name in known and getattr(ccxt.async_support, name)().has.get(feature))
+    return tuple(name for name in _WELL_KNOWN if name in known and _offers(name, feature))
+
+
+def _offers(name: str, feature: str) -> bool:
+    import ccxt.async_support
+
+    return bool(correct(getattr(ccxt.async_support, name)()).has.get(feature))
 
 
 def _check_name(name: object) -> None:
@@ -80,7 +87,7 @@ def _check_name(name: object) -> None:
 def _open_ccxt(name: str, config: dict[str, Any]) -> Any:
     import ccxt.async_support
 
-    opened = getattr(ccxt.async_support, name)(config)
+    opened = correct(getattr(ccxt.async_support, name)(config))
     shared = _of_class.setdefault(type(opened), {one: getattr(opened, one) for one in _FIXED})
     for one in _FIXED:
         setattr(opened, one, shared[one])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tradeutils.errors import BadReply
 from tradeutils.exchange import parse
 from tradeutils.exchange.base import Page
 from tradeutils.exchange.calls import Call, header
 from tradeutils.exchange.clock import VenueClock, parse_date
 from tradeutils.exchange.columns import CandleColumns
 from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.hidden_rows import RowReader
 from tradeutils.exchange.replies import data_json
+from tradeutils.exchange.ticker_plans import FIGURES
 from tradeutils.exchange.ticker_rows import TickerRows
+from tradeutils.exchange.ticker_volumes import use_base_units
 from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.model import Market, OrderBook, Ticker, Trade
 from tradeutils.timeframe import Timeframe
@@ -40,6 +44,7 @@ class CcxtData:
         self._keeper = keeper
         self._timeframes = timeframes
         self._candles = CandleColumns(self._ccxt)
+        use_base_units(self._ccxt)  # before its parser is learnt from
         self._tickers = TickerRows(self._ccxt, info=connection.info)
 
     @property
@@ -54,16 +59,22 @@ class CcxtData:
         limit = self._ccxt.feature_value_by_type(market.type, _sub_type(market), "fetchOHLCV", "limit", None)
         return int(limit) if limit else None
 
+    def default_type(self) -> str:
+        return str(self._ccxt.handle_market_type_and_params("fetchTickers", None, {})[0])
+
     async def fetch_ticker(self, symbol: str) -> Ticker:
         async def work(call: Call) -> Ticker:
             call.decode = data_json
-            return parse.ticker(await self._ccxt.fetch_ticker(symbol), info=self._connection.info)
+            found = parse.ticker(await self._ccxt.fetch_ticker(symbol), info=self._connection.info)
+            if all(getattr(found, name) is None for name in FIGURES):
+                raise BadReply("the reply has no figure of a ticker")
+            return found
 
         return await self._connection.read("fetch_ticker", work, symbol=symbol)
 
-    async def fetch_tickers(self, symbols: Sequence[str] | None) -> dict[str, Ticker]:
+    async def fetch_tickers(self, symbols: Sequence[str] | None, *, kind: str | None = None) -> dict[str, Ticker]:
         async def work(call: Call) -> dict[str, Ticker]:
-            return await self._tickers.fetch(call, symbols)
+            return await self._tickers.fetch(call, symbols, {} if kind is None else {"type": kind})
 
         return await self._connection.read("fetch_tickers", work)
 
@@ -88,9 +99,13 @@ class CcxtData:
 
     async def fetch_order_book(self, symbol: str, limit: int | None) -> OrderBook:
         async def work(call: Call) -> OrderBook:
-            call.decode = data_json
-            book = await self._ccxt.fetch_order_book(symbol, limit)
-            return parse.order_book(book, symbol, info=self._connection.info)
+            reader = call.decode = RowReader()
+            book = parse.order_book(
+                await self._ccxt.fetch_order_book(symbol, limit), symbol, info=self._connection.info
+            )
+            if not len(book.bids) and not len(book.asks) and reader.says_something:
+                raise BadReply("no level of the reply is one of a book")
+            return book
 
         return await self._connection.read("fetch_order_book", work, symbol=symbol)
 

@@ -18,8 +18,11 @@ _FUNDING_PAGES: Final[Mapping[str, int]] = {"binance": 1000, "binanceusdm": 1000
 _INTEREST_PAGES: Final[Mapping[str, int]] = {"binance": 500, "binanceusdm": 500, "binancecoinm": 500, "bybit": 200}
 _PAGE: Final = 100
 _DAY_MS: Final = 86_400_000
-# binance answers an older start with an error; a day is kept back for what passes until it reads the request.
+# From the venues' documentation too. binance answers an older start with an error; a day is kept back for what passes
+# until it reads the request. okx answers with what it has, without a word.
 _INTEREST_KEPT: Final = dict.fromkeys(("binance", "binanceusdm", "binancecoinm"), 29 * _DAY_MS)
+_INTEREST_VALUES_KEPT: Final = dict.fromkeys(("okx", "okxus", "myokx"), 1_440)  # of each timeframe
+_FUNDING_KEPT: Final = dict.fromkeys(("okx", "okxus", "myokx"), 90 * _DAY_MS)  # "three months", whichever they are
 
 
 class CcxtDerivatives(CcxtData):
@@ -37,9 +40,14 @@ class CcxtDerivatives(CcxtData):
         """Return how many past values of open interest one reply holds."""
         return _INTEREST_PAGES.get(self.name, _PAGE)
 
-    def interest_kept(self) -> int | None:
+    def funding_kept(self) -> int | None:
+        """Return for how many milliseconds past funding rates are kept; ``None``: for ever, or nobody says."""
+        return _FUNDING_KEPT.get(self.name)
+
+    def interest_kept(self, timeframe: Timeframe) -> int | None:
         """Return for how many milliseconds open interest is kept; ``None``: nobody says."""
-        return _INTEREST_KEPT.get(self.name)
+        values = _INTEREST_VALUES_KEPT.get(self.name)
+        return _INTEREST_KEPT.get(self.name) if values is None else (values - 1) * timeframe.nominal_ms
 
     async def fetch_funding_rate(self, symbol: str) -> FundingRate:
         async def work(_: Call) -> FundingRate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal, localcontext
 from typing import Any, Final, TypeVar
@@ -17,9 +18,11 @@ from tradeutils.exchange.connection import Connection
 from tradeutils.exchange.doubts import Doubts, Unsettled
 from tradeutils.exchange.open_orders import next_page, page_size
 from tradeutils.exchange.order_checks import NewOrder, plain
+from tradeutils.exchange.order_rows import as_told
 from tradeutils.exchange.orders import refused, warn_of_cancellation
 from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.exchange.venue_terms import CCXT_CONTEXT, VenueTerms
+from tradeutils.logs import redact
 from tradeutils.model import Fill, Market, Order, TradingFee
 
 __all__ = ["CcxtOrders"]
@@ -32,6 +35,7 @@ _CANCEL_AT_ONCE: Final = ("binance", "mexc")
 # Bybit shows the last 500 orders of an account, and ccxt wants to be told that the caller knows.
 _OLD_ORDERS: Final[Mapping[str, Mapping[str, Any]]] = {"bybit": {"acknowledged": True}}
 _MOST_PAGES: Final = 200
+_MOST_TOLD: Final = 500  # characters of a venue's answer in an error
 _COMPARE_CONTRACTS: Final = ("kucoin", "kucoinfutures")  # ccxt's class compares the amount with 1, which text cannot be
 
 
@@ -98,6 +102,7 @@ class CcxtOrders:
         )
         try:
             raw = await self._connection.send(call, lambda: self._create(order))
+            _check_taken(raw, call, self.name)
             return _completed(self._with_id(raw, call), order)
         except errors.TradeutilsError as error:
             # What some classes of ccxt ask after the order is not its answer.
@@ -119,6 +124,8 @@ class CcxtOrders:
         params = {**order.params, self._ids.sent_as: order.client_id}
         if order.conditional and self._ids.waiting_as is not None:
             params[self._ids.waiting_as] = order.client_id
+        if self._terms.closes_only(order):
+            params["reduceOnly"] = True
         symbol = order.market.symbol
         if self.name == "bitget" and not {"triggerPrice", "stopPrice"}.isdisjoint(params):
             await self._check_keeps_trigger(order)
@@ -143,19 +150,21 @@ class CcxtOrders:
                 symbol=order.market.symbol,
             )
 
-    async def find_order(self, client_id: str, market: Market, *, conditional: bool = False) -> Order | None:
+    async def find_order(
+        self, client_id: str, market: Market, *, conditional: bool = False, leave_by: float = math.inf
+    ) -> Order | None:
         await self._keeper.settle()
         asked = self._ids.asked(market.type, conditional=conditional)
         questions = [one for one in asked if self._answers(one, market.symbol)]
         if not questions:
             raise errors.NotSupportedByVenue("cannot be asked for orders", venue=self.name, operation="create_order")
         for question in questions:
-            found = await self._ask(question, client_id, market.symbol)
+            found = await self._ask(question, client_id, market.symbol, leave_by)
             if found is not None:
                 return found
         return None
 
-    async def _ask(self, question: Question, client_id: str, symbol: str) -> Order | None:
+    async def _ask(self, question: Question, client_id: str, symbol: str, leave_by: float) -> Order | None:
         params: dict[str, Any] = {} if question.parameter is None else {question.parameter: client_id}
         if question.trigger:
             params["trigger"] = True
@@ -166,7 +175,7 @@ class CcxtOrders:
             rows = [await ask("", symbol, params)] if one else await ask(symbol, None, None, params)
             return [self._with_id(raw, call) for raw in rows]
 
-        call = Call("fetch_order", symbol, urgent=True)
+        call = Call("fetch_order", symbol, urgent=True, leave_by=leave_by)
         try:
             orders = await self._connection.send(call, work)
         except errors.OrderNotFound:
@@ -294,7 +303,8 @@ class CcxtOrders:
         return dataclasses.replace(order, client_id=own or order.client_id)
 
     def _parsed(self, raw: Any, symbol: str | None) -> Order:
-        return parse.order(raw, symbol, info=self._connection.info)
+        order = parse.order(raw, symbol, info=self._connection.info)
+        return as_told(order, raw.get("info"), self._ids.waiting_as)
 
     def _with_id(self, raw: Any, call: Call) -> Order:
         """Return an order from ccxt's structure; ccxt makes one of a page or an empty reply too, which has no id."""
@@ -314,6 +324,13 @@ def _check_says_something(raw: Any, call: Call) -> None:
         raise _no_answer(call)
 
 
+def _check_taken(raw: Any, call: Call, venue: str) -> None:
+    """Raise for the answer that says of a new order that it was not taken; some classes of ccxt return it (okx's)."""
+    if isinstance(raw, dict) and raw.get("status") == "rejected" and not raw.get("id"):
+        told = redact(str(raw.get("info")))[:_MOST_TOLD]
+        raise errors.InvalidOrder(f"was not taken: {told}", venue=venue, operation=call.operation, symbol=call.symbol)
+
+
 def _no_answer(call: Call) -> errors.BadReply:
     return errors.BadReply("the reply names no order", operation=call.operation, symbol=call.symbol)
 
@@ -329,5 +346,7 @@ def _completed(order: Order, sent: NewOrder) -> Order:
         "price": sent.price if sent.type != "market" else None,
         "stop_price": sent.trigger_price,
     }
-    missing = {name: value for name, value in known.items() if getattr(order, name) in (None, "")}
-    return dataclasses.replace(order, **missing) if missing else order
+    changed = {name: value for name, value in known.items() if getattr(order, name) in (None, "")}
+    if sent.cost is not None and order.filled is None:  # what was asked for (kraken repeats it), not what was paid
+        changed["cost"] = None
+    return dataclasses.replace(order, **changed) if changed else order

@@ -22,6 +22,10 @@ _CONDITIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # These turn a price that comes with a market order into a cost, and send that instead of the amount.
 _PRICE_IS_COST: Final = ("binance", "binanceusdm", "binancecoinm", "bybit", "mexc")
+# These send a stop loss, or a take profit, that opens a position where there is none to close; the others do not.
+_STOPS_OPEN: Final = ("binance", "binanceusdm", "binancecoinm", "okx", "gate", "hyperliquid")
+# Parameters that say by themselves what becomes of a position: some are refused beside reduceOnly.
+_OF_POSITIONS: Final = frozenset({"reduceOnly", "closePosition", "positionSide", "posSide", "hedged", "close"})
 # Costs are cut by another rule than ccxt's cost_to_precision.
 _COST_WRITERS: Final = {
     "htx": "amount_to_precision",
@@ -66,6 +70,12 @@ class VenueTerms:
         ):
             return None
         return plain(order.price)
+
+    def closes_only(self, order: NewOrder) -> bool:
+        """Tell whether an order must say that it only makes a position smaller, as it is a stop loss or take profit."""
+        closing = "stopLossPrice" in order.params or "takeProfitPrice" in order.params
+        contract = order.market.type in ("swap", "future")
+        return closing and contract and self._name in _STOPS_OPEN and _OF_POSITIONS.isdisjoint(order.params)
 
     def wants_cost(self, order: NewOrder) -> bool:
         """Tell whether the venue takes an order that is by amount by its cost: some do, of market buys on spot."""

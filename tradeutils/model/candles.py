@@ -14,7 +14,7 @@ from tradeutils.errors import DataError, UsageError
 from tradeutils.model.days import Day
 from tradeutils.model.from_trades import bars_of_trades
 from tradeutils.model.records import Trade
-from tradeutils.model.resampling import closed_bars, columns_of, grid_of
+from tradeutils.model.resampling import resampled
 from tradeutils.timeframe import Instant, Times, to_ms
 
 if TYPE_CHECKING:
@@ -182,23 +182,13 @@ class Candles:
 
         Raises
         ------
-        UsageError : ``timeframe`` is not made of whole bars of this one, or a day begins inside one.
+        UsageError : ``timeframe`` is not made of whole bars of this one, or a day begins or ends inside one.
         """
-        priced = ~np.isnan(self.open + self.high + self.low + self.close)
-        if not priced.all():
-            known = self._with({name: values[priced] for name, values in self._columns().items()})
-            return known.resample(timeframe, partial=partial, day=day)
-        target, grid = grid_of(self.time, self.timeframe, timeframe, day)
-        values = columns_of(grid, {name: getattr(self, name)[:, np.newaxis] for name in PRICE_FIELDS})
-        made = Candles(
-            exchange=self.exchange,
-            symbol=self.symbol,
-            timeframe=target.name,
-            time=grid.opens,
-            closed=closed_bars(grid, self.time, self.closed, self.timeframe),
-            **{name: column[:, 0] for name, column in values.items()},
-        )
-        return made if partial or not len(made) else made._whole(int(self.time[grid.rows[0]]))
+        columns = {name: getattr(self, name)[:, np.newaxis] for name in PRICE_FIELDS}
+        frames = self.timeframe, timeframe
+        name, made = resampled(self.time, self.closed, columns, frames, partial=partial, day=day)
+        flat = {key: values.reshape(-1) for key, values in made.items()}
+        return Candles(exchange=self.exchange, symbol=self.symbol, timeframe=name, **flat)
 
     @classmethod
     def from_trades(
@@ -212,9 +202,9 @@ class Candles:
         day: Day | str | None = None,
     ) -> Candles:
         """
-        Build candles from trades, in any order; a trade whose id comes twice counts once.
+        Build candles from trades, in any order; a trade whose id comes twice counts once, one without an id each time.
 
-        Trades of one moment are taken by id where ids are numbers, else as they come. Bars in which nobody traded
+        Trades of one moment are taken by id where all ids are numbers, else as they come. Bars in which nobody traded
         are absent. The first bar holds only the trades given, which may be its last ones.
 
         Parameters
@@ -228,15 +218,11 @@ class Candles:
 
         Raises
         ------
-        UsageError : columns that lack, or are no numbers; `DataError`: a price not above 0, a negative amount.
+        UsageError : columns that lack, or are no numbers; times in another unit; float ids too long to be exact.
+        DataError : a price not above 0, or a negative amount.
         """
         columns = bars_of_trades(trades, timeframe, now=now, day=day)
         return cls(exchange=exchange, symbol=symbol, timeframe=timeframe, **columns)
-
-    def _whole(self, covered_from: int) -> Candles:
-        """Drop a first bar that opened before ``covered_from`` and a last one that is not over."""
-        first = int(self.time[0] < covered_from)
-        return self[first : len(self) - int(not self.closed[-1])]
 
     def _columns(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("time", *PRICE_FIELDS, "closed")}

@@ -18,7 +18,7 @@ __all__ = ["Day", "Hours", "day_of"]
 
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _DAY_MS: Final = 86_400_000
-_HALF_DAY: Final = dt.timedelta(hours=12)
+_DAY_MINUTES: Final = 1440
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FARTHEST_MS: Final = 250_000_000 * 1000 * 40  # some 300 years: what datetime and every zone reach
 
@@ -79,6 +79,8 @@ class Day:
                 raise UsageError(f'{name} was {value!r:.60}; write hours and minutes, as in "17:00"')
         if self.opens == self.closes:
             raise UsageError(f"opens and closes were both {self.opens}; leave out closes for a day without a pause")
+        if not isinstance(self.tz, str):
+            raise UsageError(f"tz was {self.tz!r:.60}; write an IANA name, as in 'America/New_York'")
         _zone(self.tz)
 
     @property
@@ -101,10 +103,8 @@ class Day:
             later = dt.timedelta(days=int(closes <= opens))
             told = np.array([_ms(day + later, closes, zone) for day in days], dtype=np.int64)
             ended = np.minimum(told, ended)
-        half = dt.datetime.combine(dt.date(2000, 1, 1), opens) + _HALF_DAY
-        shift = (half.date() - dt.date(2000, 1, 1)).days
-        dates = np.array([day.toordinal() for day in days], dtype=np.int64) - dt.date(1970, 1, 1).toordinal() + shift
-        return Hours(opened, ended, dates)
+        dates = np.array([day.toordinal() for day in days], dtype=np.int64) - dt.date(1970, 1, 1).toordinal()
+        return Hours(opened, ended, dates + _days_on(opens, closes))
 
 
 def day_of(given: Day | str | None) -> Day:
@@ -134,6 +134,13 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
         known = bool(zoneinfo.available_timezones())
         missing = "" if known else "; this machine has no time zones: pip install tzdata"
         raise UsageError(f"tz was {name!r:.60}; write an IANA name, as in 'America/New_York'{missing}") from error
+
+
+def _days_on(opens: dt.time, closes: dt.time | None) -> int:
+    """Return how many days after its open the middle of a day lies: 0 or 1."""
+    first = 60 * opens.hour + opens.minute
+    length = _DAY_MINUTES if closes is None else (60 * closes.hour + closes.minute - first) % _DAY_MINUTES
+    return (2 * first + length) // (2 * _DAY_MINUTES)
 
 
 def _ms(day: dt.date, clock: dt.time, zone: zoneinfo.ZoneInfo) -> int:

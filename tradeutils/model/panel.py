@@ -13,7 +13,7 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.errors import DataError, UnknownName, UsageError
 from tradeutils.model.candles import PRICE_FIELDS, Candles, Column, check_rising, column, describe_span, read_only
 from tradeutils.model.days import Day
-from tradeutils.model.resampling import closed_bars, columns_of, grid_of
+from tradeutils.model.resampling import resampled
 from tradeutils.timeframe import Instant, Times, to_ms
 
 if TYPE_CHECKING:
@@ -215,26 +215,16 @@ class Panel:
 
         Raises
         ------
-        UsageError : ``timeframe`` is not made of whole bars of this one, or a day begins inside one.
+        UsageError : ``timeframe`` is not made of whole bars of this one, or a day begins or ends inside one.
 
         Notes
         -----
         10,000 minutes of 500 symbols take some 50 ms.
         """
-        target, grid = grid_of(self.time, self.timeframe, timeframe, day)
-        values = columns_of(grid, {name: getattr(self, name) for name in PRICE_FIELDS})
-        closed = closed_bars(grid, self.time, self.closed, self.timeframe)
-        first, last = 0, len(grid.opens)
-        if not partial and last:
-            first = int(grid.opens[0] < self.time[grid.rows[0]])
-            last -= int(not closed[-1])
-        traded = np.zeros(len(grid.opens), dtype=np.bool_)
-        traded[first:last] = True
-        traded &= ~np.isnan(values["close"]).all(axis=1) if self.symbols else traded
-        kept = {"time": grid.opens, "closed": closed, **values}
-        if not traded.all():
-            kept = {name: column[traded] for name, column in kept.items()}
-        return Panel(exchange=self.exchange, symbols=self.symbols, timeframe=target.name, **kept)  # type: ignore[arg-type]
+        columns = {name: getattr(self, name) for name in PRICE_FIELDS}
+        frames = self.timeframe, timeframe
+        name, made = resampled(self.time, self.closed, columns, frames, partial=partial, day=day)
+        return Panel(exchange=self.exchange, symbols=self.symbols, timeframe=name, **made)
 
     @classmethod
     def from_candles(cls, candles: Sequence[Candles] | Mapping[str, Candles]) -> Panel:

@@ -5,7 +5,7 @@ What other processes may ask of the venue itself, under a path that no venue has
 GET    /sim/clock         ``{"now": ms, "speed": 1.0}``
 POST   /sim/clock         ``{"set": ms}``, ``{"step": "1m"}`` or ``{"speed": 1}``
 GET    /sim/requests      the newest requests; ``?last=5000`` for more than 100
-GET    /sim/log           counts: requests, weight, 429 and 418, per address, orders per client id
+GET    /sim/log           counts: requests, weight, refused for asking too much, per address, orders per client id
 DELETE /sim/log           forget all that was counted; limits and bans stay
 GET    /sim/faults        those in force, and how often each struck
 POST   /sim/faults        put one in force, or a list of them: the parameters of `Fault`

@@ -50,8 +50,9 @@ class Reply:
     """
     An answer.
 
-    ``route`` is the pattern that the path matched, ``weight`` what the request cost, and ``order`` the client id of
-    the order that it placed.
+    ``route`` is the pattern that the path matched, ``weight`` what the request cost, ``order`` the client id of the
+    order that it placed, and ``limited`` whether it is a refusal because too much was asked: few venues have a status
+    for that.
     """
 
     status: int
@@ -61,6 +62,7 @@ class Reply:
     weight: int = 0
     route: str = "unknown"
     order: str | None = None
+    limited: bool = False
 
 
 class Dialect(Protocol):

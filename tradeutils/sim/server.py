@@ -267,7 +267,7 @@ class SimulatedVenue:
             received=received,
             fault=strike.name,
         )
-        self.requests.add(record, reply.route, order=reply.order)
+        self.requests.add(record, reply.route, order=reply.order, limited=reply.limited)
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
         """Answer what is asked of the venue itself; where that is switched off, as of any path it does not know."""

@@ -178,7 +178,8 @@ class RequestLog:
     total, weight, errors : int
         Requests, their weight, and how many were answered with a status of 400 or more.
     rejected, banned : int
-        How many of these were told to slow down (429), and how many came from a banned address (418).
+        How many were told that they ask too much, with 429 or in the venue's own words, and how many came from an
+        address that is banned with 418.
     """
 
     kept: int = 10_000
@@ -194,13 +195,18 @@ class RequestLog:
     _last: collections.deque[RequestRecord] = field(default_factory=collections.deque, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, record: RequestRecord, route: str, *, order: str | None = None) -> None:
-        """Add a request: the pattern it matched, so that made-up paths fill no memory, and the order it placed."""
+    def add(self, record: RequestRecord, route: str, *, order: str | None = None, limited: bool = False) -> None:
+        """
+        Add a request: the pattern it matched, so that made-up paths fill no memory, and the order it placed.
+
+        ``limited``: it was refused because too much was asked, whatever its status.
+        """
+        rejected = limited or record.status == 429
         with self._lock:
             self.total += 1
             self.weight += record.weight
             self.errors += record.status >= 400
-            self.rejected += record.status == 429
+            self.rejected += rejected
             self.banned += record.status == 418
             self._paths[route] += 1
             if record.fault:
@@ -208,7 +214,7 @@ class RequestLog:
             if record.remote in self._addresses or len(self._addresses) < _MAX_OWNERS:
                 by_address = self._addresses.setdefault(record.remote, collections.Counter())
                 by_address.update(requests=1, weight=record.weight)
-                by_address.update(rejected=record.status == 429, banned=record.status == 418)
+                by_address.update(rejected=rejected, banned=record.status == 418)
             if order is not None and (order in self._orders or len(self._orders) < _MAX_IDS):
                 self._orders[order] += 1
             self._last.append(record)

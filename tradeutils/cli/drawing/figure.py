@@ -12,10 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from tradeutils.cli.drawing.findings import Finding, Marks, PriceLines, Profile
 from tradeutils.cli.drawing.layout import lay_out
 from tradeutils.cli.drawing.panes import BANDS, BARS, PRICE, UNDRAWN, VOLUME, Pane, pane_of
 from tradeutils.cli.printing import number_text, utc
@@ -31,6 +32,25 @@ __all__ = ["Chart", "Lines", "draw"]
 
 _LINE_DIGITS: Final = 10  # of each point of a line: more than a screen can show, less than a float is long
 _COLORS: Final = 8  # for lines, in page.css
+_HINT: Final = "Point at a mark or a label to read what it is; where marks would overlap one is drawn: zoom in for all."
+
+
+class _Marker(NamedTuple):
+    symbol: str
+    size: int
+    shift: int
+    letter: str
+
+
+# Shapes differ as the colours do, and so do the sides of the bar. ``shift``: pixels from its low (high) to the mark.
+_MARKERS: Final[Mapping[str, _Marker]] = {
+    "bullish": _Marker("triangle-up", 9, -12, "▲"),
+    "bearish": _Marker("triangle-down", 9, 12, "▼"),
+    "neutral": _Marker("diamond", 7, 21, "◆"),
+    "swing high": _Marker("square-open", 6, 4, "□"),
+    "swing low": _Marker("circle-open", 6, -4, "○"),
+}
+_DASHES: Final = {"resistance": "dash", "support": "solid", "profile": "dot"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +75,27 @@ class Chart:
         ``data`` and ``layout`` as plotly takes them.
     height : int
         Pixels.
+    hint : str
+        What else there is to know of how it is read.
     """
 
     title: str
     subtitle: str
     figure: dict[str, Any]
     height: int
+    hint: str = ""
 
 
-def draw(candles: Candles, lines: Sequence[Lines] = (), *, title: str = "", note: str = "") -> Chart:
+def draw(
+    candles: Candles,
+    lines: Sequence[Lines] = (),
+    *,
+    findings: Sequence[Finding] = (),
+    title: str = "",
+    note: str = "",
+) -> Chart:
     """
-    Return the chart of candles and indicators.
+    Return the chart of candles, indicators and findings.
 
     Parameters
     ----------
@@ -73,6 +103,8 @@ def draw(candles: Candles, lines: Sequence[Lines] = (), *, title: str = "", note
         At least one.
     lines : sequence of Lines
         Columns as long as the candles. Moving averages and bands are drawn over the price, others in panes below.
+    findings : sequence of Marks, PriceLines or Profile
+        Of these candles; drawn over the price.
     title : str
         Default: symbol, timeframe and exchange.
     note : str
@@ -90,6 +122,8 @@ def draw(candles: Candles, lines: Sequence[Lines] = (), *, title: str = "", note
     for one in lines:
         if pane_of(one.name) is None:
             sheet.add_lines(one)
+    for finding in findings:
+        sheet.add_finding(finding)
     if np.isfinite(candles.volume).any():
         sheet.open_pane(VOLUME)
         sheet.add_bars("volume", candles.volume, candles.close >= candles.open)
@@ -102,8 +136,9 @@ def draw(candles: Candles, lines: Sequence[Lines] = (), *, title: str = "", note
     return Chart(
         title=title or named,
         subtitle=_subtitle(candles, note),
-        figure={"data": sheet.traces, "layout": lay_out(candles, sheet.panes)},
+        figure={"data": sheet.traces, "layout": lay_out(candles, sheet.panes, widest=sheet.widest)},
         height=int(90 * sum(pane.weight for pane in sheet.panes)) + 60,
+        hint=_HINT if findings else "",
     )
 
 
@@ -129,6 +164,7 @@ class _Sheet:
     panes: list[Pane] = field(default_factory=list)
     traces: list[dict[str, Any]] = field(default_factory=list)
     colors: int = 0
+    widest: float = 0.0
 
     def open_pane(self, pane: Pane) -> None:
         self.panes.append(pane)
@@ -162,6 +198,59 @@ class _Sheet:
                 self.add_bars(name, values, values >= 0)
             else:
                 self._add_line(name, values, self._next_color(), width=1.5)
+
+    def add_finding(self, finding: Finding) -> None:
+        if isinstance(finding, Marks):
+            self._add_marks(finding)
+        elif isinstance(finding, PriceLines):
+            self._add_price_lines(finding)
+        else:
+            self._add_profile(finding)
+
+    def _add_marks(self, marks: Marks) -> None:
+        marker = _MARKERS[marks.kind]
+        prices = self.candles.low if marker.shift < 0 else self.candles.high
+        rows = np.asarray(marks.rows, np.int64)
+        # Each paragraph once, however many marks have it.
+        numbers: dict[str, int] = {}
+        said = [[numbers.setdefault(_markup(part), len(numbers)) for part in text] for text in marks.texts]
+        meta = {
+            "is": "marks", "kind": marks.kind, "shift": marker.shift, "letter": marker.letter,
+            "texts": list(numbers), "said": said, "weight": list(marks.weights),
+        }  # fmt: skip
+        points = {"x": self.candles.time[rows].tolist(), "y": _points(prices[rows])}
+        look = {"symbol": marker.symbol, "size": marker.size, "line": {"width": 1.5 if "open" in marker.symbol else 0}}
+        # The page says it with the candle: plotly would also say that of the next mark some bars away.
+        self.add(
+            "scatter", marks.name, points, mode="markers", marker=look, meta=meta, hoverinfo="skip",
+            visible="legendonly" if marks.hidden else True,
+        )  # fmt: skip
+
+    def _add_price_lines(self, found: PriceLines, **style: Any) -> None:
+        times, points = self.candles.time.tolist(), dict[str, list[Any]](x=[], y=[])
+        labels = []
+        for line in found.lines:
+            points["x"] += [times[line.row], times[-1], None]
+            points["y"] += [line.price, line.price, None]
+            labels.append({"label": _markup(line.label), "text": _markup(line.text)})
+        meta = {"is": "levels", "kind": found.kind, "labels": labels}
+        dash = {"width": 1.2, "dash": _DASHES[found.kind]}
+        self.add("scatter", found.name, points, mode="lines", line=dash, meta=meta, hoverinfo="skip", **style)
+
+    def _add_profile(self, profile: Profile) -> None:
+        edges = np.asarray(profile.edges)
+        prices = [line.price for line in profile.lines.lines]
+        middle = (edges[1:] + edges[:-1]) / 2
+        inside = (middle >= min(prices)) & (middle <= max(prices))
+        self.widest = max(profile.volume)
+        columns = {"x": _points(np.asarray(profile.volume), _LINE_DIGITS), "y": _points(middle, _LINE_DIGITS)}
+        self.add(
+            "bar", profile.lines.name, columns, orientation="h", width=np.diff(edges).tolist(), hoverinfo="skip",
+            marker={"line": {"width": 0}}, meta={"is": "profile", "inside": inside.astype(int).tolist()},
+            legendgroup="profile", showlegend=False,
+        )  # fmt: skip
+        self.traces[-1]["xaxis"] = "x2"
+        self._add_price_lines(profile.lines, legendgroup="profile")
 
     def _add_band(self, lines: Lines, upper: str, middle: str, lower: str) -> None:
         color = self._next_color()
@@ -210,3 +299,8 @@ class _Sheet:
 def _points(values: Column, digits: int = 17) -> list[float | None]:
     """Return numbers for JSON, ``None`` where there is none."""
     return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values.tolist()]
+
+
+def _markup(text: str) -> str:
+    """Return text as plotly's little HTML."""
+    return html.escape(text, quote=False).replace("\n", "<br>")

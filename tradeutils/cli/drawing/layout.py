@@ -13,16 +13,21 @@ from tradeutils.cli.drawing.panes import PRICE, VOLUME, Pane
 if TYPE_CHECKING:
     from tradeutils.model import Candles
 
-__all__ = ["lay_out"]
+__all__ = ["decimals_of", "lay_out"]
 
 _MINUTE_MS: Final = 60_000
 _GAPS_SHADED: Final = 300  # the longest: each is a shape that the browser moves at every drag
 _BETWEEN: Final = 0.02  # of the height, between two panes
 _MOST_DECIMALS: Final = 12
+_PROFILE_SHARE: Final = 5.0  # the widest bar of a volume profile takes a fifth of the width
 
 
-def lay_out(candles: Candles, panes: Sequence[Pane]) -> dict[str, Any]:
-    """Return plotly's layout of a chart with these panes, the price first, from the top down."""
+def lay_out(candles: Candles, panes: Sequence[Pane], *, widest: float = 0.0) -> dict[str, Any]:
+    """
+    Return plotly's layout of a chart with these panes, the price first, from the top down.
+
+    ``widest`` is the greatest volume at a price, where these are drawn.
+    """
     half = _timeframe.parse(candles.timeframe).nominal_ms // 2
     layout: dict[str, Any] = {
         "hovermode": "x unified",
@@ -34,7 +39,10 @@ def lay_out(candles: Candles, panes: Sequence[Pane]) -> dict[str, Any]:
         "xaxis": _time_axis(len(panes), half),
         "shapes": [*_gap_shapes(candles, half), *_level_shapes(panes)],
     }
-    decimals = _decimals(candles)
+    if widest > 0.0:
+        fixed = {"overlaying": "x", "anchor": "y", "side": "top", "visible": False, "fixedrange": True}
+        layout["xaxis2"] = {**fixed, "range": [0.0, widest * _PROFILE_SHARE]}
+    decimals = decimals_of(candles)
     for number, (pane, domain) in enumerate(zip(panes, _domains(panes), strict=True), 1):
         tag = "" if number == 1 else str(number)
         layout[f"yaxis{tag}"] = _value_axis(pane, domain, decimals)
@@ -81,7 +89,7 @@ def _value_axis(pane: Pane, domain: list[float], decimals: int) -> dict[str, Any
     return axis
 
 
-def _decimals(candles: Candles) -> int:
+def decimals_of(candles: Candles) -> int:
     """Return how many decimals the newest prices have."""
     texts = [np.format_float_positional(price, trim="-") for price in candles.close[-50:]]
     return min(_MOST_DECIMALS, max(len(text.partition(".")[2]) for text in texts))

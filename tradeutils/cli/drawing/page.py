@@ -32,6 +32,7 @@ def render(chart: Chart) -> bytes:
         "version": __version__,
         "title": html.escape(chart.title),
         "subtitle": html.escape(chart.subtitle),
+        "hint": html.escape(chart.hint),
         "height": str(chart.height),
         "style": _resource("page.css"),
         "script": _resource("page.js"),

@@ -103,12 +103,12 @@ def follow(
         below, above = -math.inf, math.inf
         below_touches, above_touches = 0, 0
         for i in range(count):
-            price, touches = ledger[PRICE, i], int(ledger[TOUCHES, i])
+            price = ledger[PRICE, i]
             if ledger[KIND, i] > 0.0:
-                if price > below or (price == below and touches > below_touches):
-                    below, below_touches = price, touches
-            elif price < above or (price == above and touches > above_touches):
-                above, above_touches = price, touches
+                if price > below:
+                    below, below_touches = price, int(ledger[TOUCHES, i])
+            elif price < above:
+                above, above_touches = price, int(ledger[TOUCHES, i])
         support[t] = below if below_touches > 0 else math.nan
         resistance[t] = above if above_touches > 0 else math.nan
         support_touches[t], resistance_touches[t] = below_touches, above_touches

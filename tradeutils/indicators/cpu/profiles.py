@@ -41,6 +41,22 @@ def place(price: float, bottom: float, size: float, bins: int) -> int:
 
 
 @step
+def add(high: float, low: float, volume: float, bottom: float, size: float, made: Any) -> None:
+    """Spread the volume of a bar over the bins of its range."""
+    a, b = place(low, bottom, size, len(made)), place(high, bottom, size, len(made))
+    if a == b:
+        made[a] += volume
+    else:
+        # Shares of the bar's range, not volume by price unit: that overflows where the range is tiny.
+        span = high - low
+        made[a] += max((bottom + (a + 1) * size - low) / span, 0.0) * volume
+        inside = size / span * volume
+        for k in range(a + 1, b):
+            made[k] += inside
+        made[b] += max((high - (bottom + b * size)) / span, 0.0) * volume
+
+
+@step
 def spread(high: Any, low: Any, volume: Any, first: int, last: int, made: Any) -> tuple[float, float]:
     """Fill the bins from the rows ``[first, last]``; return the lowest and the highest price, NaN where none traded."""
     bottom, top, bins = math.inf, -math.inf, len(made)
@@ -54,18 +70,7 @@ def spread(high: Any, low: Any, volume: Any, first: int, last: int, made: Any) -
         return math.nan, math.nan
     for t in range(first, last + 1):
         if traded(high[t], low[t], volume[t]):
-            start, end, amount = low[t], high[t], volume[t]
-            a, b = place(start, bottom, size, bins), place(end, bottom, size, bins)
-            if a == b:
-                made[a] += amount
-            else:
-                # Shares of the bar's range, not volume by price unit: that overflows where the range is tiny.
-                span = end - start
-                made[a] += max((bottom + (a + 1) * size - start) / span, 0.0) * amount
-                inside = size / span * amount
-                for k in range(a + 1, b):
-                    made[k] += inside
-                made[b] += max((end - (bottom + b * size)) / span, 0.0) * amount
+            add(high[t], low[t], volume[t], bottom, size, made)
     return bottom, top
 
 
@@ -110,17 +115,25 @@ def _search(table: int) -> None:
         control, lower = floats(head[CONTROL] + at, bars), floats(head[LOWER] + at, bars)
         upper = floats(head[UPPER] + at, bars)
         made, ends = floats(head[MADE] + 8 * bins * s, bins), floats(head[ENDS] + 16 * s, 2)
+        bottom, top = math.nan, math.nan
         for t in range(limits[1], bars):
-            if begins[t] >= 0:
+            if begins[t] < 0:
+                continue
+            counts = traded(high[t], low[t], volume[t])
+            # A bar within the range so far comes last in the same sums that a profile made afresh would be.
+            if t > limits[1] and begins[t] == begins[t - 1] and (not counts or (bottom <= low[t] and high[t] <= top)):
+                if counts:
+                    add(high[t], low[t], volume[t], bottom, (top - bottom) / bins, made)
+            else:
                 bottom, top = spread(high, low, volume, begins[t], t, made)
-                ends[0], ends[1] = bottom, top
-                if bottom <= top:
-                    size = (top - bottom) / bins
-                    best = fullest(made)
-                    a, b = value_area(made, best, share)
-                    control[t] = bottom + (best + 0.5) * size
-                    lower[t] = bottom + a * size
-                    upper[t] = top if b == bins - 1 else bottom + (b + 1) * size
+            if bottom <= top:
+                size = (top - bottom) / bins
+                best = fullest(made)
+                a, b = value_area(made, best, share)
+                control[t] = bottom + (best + 0.5) * size
+                lower[t] = bottom + a * size
+                upper[t] = top if b == bins - 1 else bottom + (b + 1) * size
+        ends[0], ends[1] = bottom, top
 
 
 @functools.cache

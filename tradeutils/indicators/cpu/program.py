@@ -186,10 +186,10 @@ class _Maker:
                 places.append(Place(SLOT, free.pop()))
             sources = tuple(self._place(source) for source in node.inputs)
             made.append(Instruction(node.operator, kernel_of(node.operator), node.parameters, sources, tuple(places)))
-            ending = {
-                self._group(source) for source in node.inputs if source.inputs and last[self._group(source)] == at
-            }
-            ending |= {group} - last.keys()
+            sought = [self._group(source) for source in node.inputs if source.inputs]
+            # Each once, and in an order that all processes share, as a set has not: places are part of what a snapshot
+            # of a stream is known by.
+            ending = dict.fromkeys([one for one in sought if last[one] == at] + [group] * (group not in last))
             free += [place.number for one in ending for place in self._groups[one][1] if place.kind == SLOT]
         return tuple(made), slots
 

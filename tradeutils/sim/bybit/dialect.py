@@ -30,6 +30,7 @@ __all__ = ["BybitDialect"]
 _RECV_WINDOW: Final = "5000"
 _NEW_ORDER: Final = "/v5/order/create"
 _LONGEST_NUMBER: Final = 16
+_TOO_MANY: Final = 10006
 
 
 class BybitDialect:
@@ -71,7 +72,8 @@ class BybitDialect:
                 self._gate.ban(call.remote)  # nobody is warned
             ban = refusal
         if ban is not None:
-            return Reply(403, b"403, access too frequent", content_type="text/plain", weight=1, route=route)
+            words, kind = b"403, access too frequent", "text/plain"
+            return Reply(403, words, content_type=kind, weight=1, route=route, limited=True)
         if route == "unknown":
             return Reply(404, b"404 page not found", content_type="text/plain", weight=1)
         headers: dict[str, str] = {}
@@ -95,7 +97,10 @@ class BybitDialect:
     ) -> Reply:
         body = {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": self._clock.now()}
         kind = "application/json; charset=utf-8"
-        return Reply(200, orjson.dumps(body), headers, content_type=kind, weight=1, route=route, order=order)
+        limited = code == _TOO_MANY
+        return Reply(
+            200, orjson.dumps(body), headers, content_type=kind, weight=1, route=route, order=order, limited=limited
+        )
 
     def _answer_private(self, call: Call, headers: dict[str, str]) -> Any:
         account = self._admit(call)
@@ -135,7 +140,7 @@ class BybitDialect:
             "X-Bapi-Limit-Reset-Timestamp": str(reset),
         }
         if not allowed:
-            raise BybitError(10006)
+            raise BybitError(_TOO_MANY)
 
 
 def _is_number(text: str) -> bool:

@@ -18,7 +18,7 @@ import orjson
 
 from tradeutils.sim.dialect import Call, Reply, Venue
 from tradeutils.sim.kraken.account import AccountData
-from tradeutils.sim.kraken.errors import KrakenError
+from tradeutils.sim.kraken.errors import KrakenError, RateLimitError
 from tradeutils.sim.kraken.market_data import MarketData
 from tradeutils.sim.kraken.names import Names
 from tradeutils.sim.kraken.orders import OrderData
@@ -81,7 +81,7 @@ class KrakenDialect:
                 result = self._answer_private(name, call)
                 order = result.pop("placed", None) if name == "AddOrder" else None  # for our log alone
         except KrakenError as error:
-            return _reply({"error": [str(error)]}, call.path)
+            return _reply({"error": [str(error)]}, call.path, limited=isinstance(error, RateLimitError))
         return _reply({"error": [], "result": result}, call.path, order=order)
 
     def refuse(self, status: int) -> Reply:
@@ -90,7 +90,7 @@ class KrakenDialect:
 
     def _answer_public(self, name: str, call: Call) -> Any:
         if not self._gate.fill(call.remote, _PUBLIC_DECAY):
-            raise KrakenError("EAPI:Rate limit exceeded")
+            raise RateLimitError
         return self._public[name]({**_form(call.query), **(_form_of_body(call) if call.method == "POST" else {})})
 
     def _answer_private(self, name: str, call: Call) -> Any:
@@ -109,7 +109,7 @@ class KrakenDialect:
             raise KrakenError("EAPI:Invalid nonce")
         self._nonces[account.key] = int(nonce)
         if name not in _UNCOUNTED and not self._gate.fill(account.key, self._gate.limits.decay):
-            raise KrakenError("EAPI:Rate limit exceeded")
+            raise RateLimitError
         return self._private[name](account, fields)
 
 
@@ -133,7 +133,10 @@ def _form_of_body(call: Call) -> dict[str, str]:
         raise KrakenError("EGeneral:Invalid arguments") from None
     if not isinstance(parsed, dict):
         raise KrakenError("EGeneral:Invalid arguments")
-    return {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in parsed.items()}
+    try:
+        return {name: one if isinstance(one, str) else orjson.dumps(one).decode() for name, one in parsed.items()}
+    except orjson.JSONEncodeError:  # it reads deeper lists than it writes
+        raise KrakenError("EGeneral:Invalid arguments") from None
 
 
 def _form(text: str) -> dict[str, str]:
@@ -143,5 +146,8 @@ def _form(text: str) -> dict[str, str]:
         raise KrakenError("EGeneral:Invalid arguments") from None
 
 
-def _reply(body: dict[str, Any], route: str, *, weight: int = 1, order: str | None = None) -> Reply:
-    return Reply(200, orjson.dumps(body), weight=weight, route=route, order=order, content_type="application/json")
+def _reply(
+    body: dict[str, Any], route: str, *, weight: int = 1, order: str | None = None, limited: bool = False
+) -> Reply:
+    kind = "application/json"
+    return Reply(200, orjson.dumps(body), content_type=kind, weight=weight, route=route, order=order, limited=limited)

@@ -6,7 +6,7 @@ from typing import Final
 
 from tradeutils.sim.orders import OrderRefused
 
-__all__ = ["KrakenError", "of_refused_order"]
+__all__ = ["KrakenError", "RateLimitError", "of_refused_order"]
 
 _REFUSED: Final = {
     "balance": "EOrder:Insufficient funds",
@@ -26,6 +26,13 @@ _REFUSED: Final = {
 
 class KrakenError(Exception):
     """An answer that says no: ``{"error": ["EAPI:Invalid nonce"]}``."""
+
+
+class RateLimitError(KrakenError):
+    """The answer to who asks too much."""
+
+    def __init__(self) -> None:
+        super().__init__("EAPI:Rate limit exceeded")
 
 
 def of_refused_order(refused: OrderRefused) -> KrakenError:

@@ -38,6 +38,7 @@ _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]
 _PLACES: Final = ("trade/order", "trade/batch-orders", "trade/order-algo")
 _BATCHES: Final = ("trade/batch-orders", "trade/cancel-batch-orders", "trade/cancel-algos")
 _MOST_ALGOS: Final = 10  # that one call cancels
+_TOO_MANY: Final = ("50011", "50061")
 _KIND: Final = "application/json; charset=utf-8"
 
 
@@ -90,15 +91,18 @@ class OkxDialect:
                 body, order = self._answer_private(call, path)
         except OkxError as error:
             body = {"code": error.code, "msg": error.message, "data": []}
-            return self._reply(error.status, body, call.path)
+            return self._reply(error.status, body, call.path, limited=error.code in _TOO_MANY)
         return self._reply(200, body, call.path, order)
 
     def refuse(self, status: int) -> Reply:
         """Answer a call that could not be read."""
         return Reply(status, b"", content_type="text/plain")
 
-    def _reply(self, status: int, body: dict[str, Any], route: str, order: str | None = None) -> Reply:
-        return Reply(status, orjson.dumps(body), content_type=_KIND, weight=1, route=route, order=order)
+    def _reply(
+        self, status: int, body: dict[str, Any], route: str, order: str | None = None, *, limited: bool = False
+    ) -> Reply:
+        told = orjson.dumps(body)
+        return Reply(status, told, content_type=_KIND, weight=1, route=route, order=order, limited=limited)
 
     def _answer_public(self, call: Call, path: str) -> dict[str, Any]:
         fields = query_fields(call.query)
@@ -183,9 +187,9 @@ class OkxDialect:
 
 def _milliseconds(moment: str) -> int:
     """Return the time that a signature was made at."""
+    if _MOMENT.fullmatch(moment) is None:
+        raise OkxError("50112")
     try:
-        if _MOMENT.fullmatch(moment) is None:
-            raise ValueError(moment)
         return round(dt.datetime.fromisoformat(moment).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise OkxError("50112") from None

@@ -111,4 +111,7 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else orjson.dumps(value).decode()
+    try:
+        return str(value) if isinstance(value, int | float) else orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # it reads deeper lists than it writes
+        raise OkxError("50002") from None
