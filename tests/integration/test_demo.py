@@ -15,7 +15,7 @@ import pytest
 
 from tradeutils import logs
 from tradeutils.cli import main
-from tradeutils.sim import SimulatedVenue, serve
+from tradeutils.sim import VENUES, SimulatedVenue, serve
 
 Demo = Callable[..., dict[str, Any]]
 STEPS = ["venue", "markets", "fetch", "cache", "balances", "indicators", "chart"]
@@ -102,6 +102,14 @@ def test_account_is_worth_the_sum_of_its_assets(demo: Demo) -> None:
     values = [Decimal(held["amount"]) * Decimal(held["price"]) for held in valuation["assets"].values()]
     assert sum(values) == Decimal(valuation["total"])
     assert valuation["unpriced"] == {"LDUSDT": "250", "XDROP": "1000"}
+
+
+@pytest.mark.parametrize("venue_name", [name for name in VENUES if name != "binance"])
+def test_demo_goes_its_way_on_every_simulated_venue(demo: Demo, venue_name: str) -> None:
+    """Whatever it asks keys for, and whichever markets its tickers are about by default."""
+    results = demo("--symbols", "2", "--venue", venue_name)["results"]
+    assert (results["venue"], len(results["symbols"]), results["bars"]) == (venue_name, 2, 500)
+    assert set(results["valuation"]["unpriced"]) == {"LDUSDT", "XDROP"}
 
 
 def test_settings_of_the_user_do_not_reach_the_simulation(

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import ccxt
 import pytest
 from ccxt_truth import assert_agree, assert_markets, assert_plausible, witness
 from recorded import ReplayedVenue, Reply, at_leisure, read_calls, replayed

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.recordings
 ALICE = tu.Account(name="alice", exchange="binance", credentials=tu.Credentials(key="key", secret="secret"))
 LISTS = ("/api/v3/exchangeInfo", "/fapi/v1/exchangeInfo", "/dapi/v1/exchangeInfo")
 # Markets of which there are replies, and that the shortened lists leave out: as others, but for these keys.
-UNLISTED = {
+UNLISTED: dict[str, dict[str, Any]] = {
     "/api/v3/exchangeInfo": {"symbol": "DOGEUSDT", "baseAsset": "DOGE", "quoteAsset": "USDT"},
     "/dapi/v1/exchangeInfo": {
         "symbol": "BTCUSD_201225", "contractType": "CURRENT_QUARTER", "deliveryDate": 1608883200000,
@@ -251,7 +251,7 @@ def _usable(routes: Mapping[str, Any], route: str) -> Iterator[tuple[Reply, dict
             yield reply, query, data
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[str, tuple[int, type[errors.VenueError]]]] = {
     "GET /fapi/v1/ticker/24hr": ("fetch_ticker", (-1121, errors.BadSymbol)),
     "GET /dapi/v1/klines": ("fetch_ohlcv", (-4088, errors.RequestRefused)),
     "GET /dapi/v1/historicalTrades": ("fetch_trades", (-2014, errors.AuthenticationFailed)),
@@ -283,6 +283,8 @@ async def test_recorded_replies_are_what_ccxt_says(routes: Mapping[str, Any], ro
         assert replayed_count == sum(1 for _ in _usable(routes, route)) > 0
         if "klines" in route:
             assert exchange._venue._candles._proved  # type: ignore[attr-defined]
+        if "24hr" in route:
+            assert exchange._venue._tickers._trusted is True  # type: ignore[attr-defined]
 
 
 def _count(ours: Any) -> int:

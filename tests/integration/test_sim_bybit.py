@@ -321,22 +321,23 @@ async def test_order_whose_answer_is_lost_is_found_by_its_id(venue: sim.Simulate
 async def test_a_call_too_many_of_an_account_tells_when_to_ask_again() -> None:
     """Code 10006 and the time at which there is room: our error tells the wait, or waits and goes on by itself."""
     limits = dataclasses.replace(Limits.of("bybit"), endpoints=0.2)  # ten balances a second
-    async with sim.SimulatedVenue("bybit", symbols=2, linear=0, limits=limits) as venue, _raw(venue) as raw:
-        for retries in (0, 3):
-            await asyncio.sleep(0.0 if retries == 0 else 1.0)
-            account = tu.Exchange("bybit", url=venue.url, account=ALICE, budget=LocalBudget(), retries=retries)
-            async with account as exchange:
-                await exchange.load_markets()
-                wallets = (raw.private_get_v5_account_wallet_balance({"accountType": "UNIFIED"}) for _ in range(10))
-                await asyncio.gather(*wallets)  # of another process, which our budget knows nothing of
-                if retries:
-                    assert (await exchange.fetch_balance())["ETH"].free == 4
-                    continue
-                with pytest.raises(errors.RateLimited, match="10006") as caught:
-                    await exchange.fetch_balance()
-                assert caught.value.retry_after is not None
-                assert 0 < caught.value.retry_after <= 1.0
-                assert venue.requests.rejected == 1  # though its status is 200
+    for retries in (0, 3):
+        async with (
+            sim.SimulatedVenue("bybit", symbols=2, linear=0, limits=limits) as venue,
+            _raw(venue) as raw,
+            tu.Exchange("bybit", url=venue.url, account=ALICE, budget=LocalBudget(), retries=retries) as exchange,
+        ):
+            await exchange.load_markets()
+            wallets = (raw.private_get_v5_account_wallet_balance({"accountType": "UNIFIED"}) for _ in range(10))
+            await asyncio.gather(*wallets)  # of another process, which our budget knows nothing of
+            if retries:
+                assert (await exchange.fetch_balance())["ETH"].free == 4
+                continue
+            with pytest.raises(errors.RateLimited, match="10006") as caught:
+                await exchange.fetch_balance()
+            assert caught.value.retry_after is not None
+            assert 0 < caught.value.retry_after <= 1.0
+            assert venue.requests.rejected == 1  # though its status is 200
 
 
 async def test_address_that_is_banned_is_told_to_wait_ten_minutes(venue: sim.SimulatedVenue) -> None:

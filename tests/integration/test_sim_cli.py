@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tradeutils.cli import main
+
 _PATIENCE_S = 60.0
 
 
@@ -59,10 +61,31 @@ def test_limits_of_the_command_line_are_enforced(started: Any) -> None:
     assert 0 < bans["bans"]["127.0.0.1"]["seconds"] <= 7
 
 
+def test_limits_that_are_not_given_are_those_of_the_venue(started: Any) -> None:
+    """600 calls in five seconds on bybit, and a ban at once; what an account signs with is told whole."""
+    told = started("--venue", "bybit", "--ban", "5")
+    assert {"name", "key", "secret", "passphrase"} == set(told["accounts"][0])
+    parts = urllib.parse.urlsplit(told["url"])
+    connection = http.client.HTTPConnection(parts.netloc, timeout=_PATIENCE_S)
+    statuses = []
+    while len(statuses) < 3_000 and 403 not in statuses:
+        connection.request("GET", "/v5/market/time")
+        with connection.getresponse() as response:
+            response.read()
+            statuses.append(response.status)
+    connection.close()
+    assert (statuses[-1], set(statuses[:-1])) == (403, {200})
+    assert len(statuses) > 600
+    _, log = ask(f"{told['url']}/sim/log")
+    assert (log["rejected"], log["banned"]) == (1, 0)
+
+
 def test_swaps_are_listed_beside_spot(started: Any) -> None:
     """As many as asked for; as many as spot markets, up to ten, where nothing is said."""
-    assert [started(*options)["markets"] for options in ((), ("--linear", "0"), ("--linear", "5"))] == [4, 2, 7]
-    _, listed = ask(f"{started('--linear', '3')['url']}/fapi/v1/exchangeInfo")
+    assert started()["markets"] == 4
+    told = started("--linear", "3")
+    assert told["markets"] == 5
+    _, listed = ask(f"{told['url']}/fapi/v1/exchangeInfo")
     assert [row["symbol"] for row in listed["symbols"]] == ["BTCUSDT", "ETHUSDT", "BNBUSDT"]
 
 
@@ -83,10 +106,10 @@ def test_control_is_switched_off(started: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "words"), [(("--window", "0"), "window"), (("--ban", "nan"), "ban"), (("--skew", "1" * 12), "skew")]
 )
-def test_limits_that_cannot_be_are_told(options: tuple[str, ...], words: str) -> None:
+def test_limits_that_cannot_be_are_told(
+    options: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit code 2 and one line."""
-    command = [sys.executable, "-m", "tradeutils.cli", "sim", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    assert main(["sim", *options]) == 2
+    told = capsys.readouterr()
+    assert (told.out, words in told.err, "Traceback" in told.err) == ("", True, False)

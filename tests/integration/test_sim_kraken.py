@@ -349,6 +349,14 @@ def test_calls_fill_a_counter_that_empties() -> None:
     assert not kraken.respond(Call("GET", "/0/public/Nothing")).limited
 
 
+def test_lists_in_lists_are_invalid_arguments() -> None:
+    """What can be read and not written again is refused, as what cannot be read is."""
+    body = b'{"nonce": "1", "pair": ' + b"[" * 300 + b"]" * 300 + b"}"
+    headers = {"api-key": DEFAULT_ACCOUNT.key, "content-type": "application/json"}
+    call = Call("POST", "/0/private/Balance", body=body, headers=headers)
+    assert errors(dialect(), call) == ["EGeneral:Invalid arguments"]
+
+
 def test_counter_has_room_again_as_time_passes() -> None:
     """By its decay a second, and never below nothing."""
     now = [0.0]

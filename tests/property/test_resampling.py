@@ -7,7 +7,7 @@ import zoneinfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tradeutils as tu
@@ -201,6 +201,48 @@ def test_a_bar_that_reaches_out_of_the_day_is_refused(frame: str, target: str, d
     with pytest.raises(errors.UsageError) as caught:
         candles.resample(target, day=day)
     assert told in str(caught.value)
+
+
+def told_by_the_calendar(time: np.ndarray, day: tu.Day, frame: str) -> dict[tuple[int, ...], int]:
+    """Return how many candles each day, week or month has, by plain dates and clocks."""
+    zone, opens = zoneinfo.ZoneInfo(day.tz), dt.time.fromisoformat(day.opens)
+    closes = None if day.closes is None else dt.time.fromisoformat(day.closes)
+    made: dict[tuple[int, ...], int] = {}
+    for moment in time.tolist():
+        now = dt.datetime.fromtimestamp(moment / 1000, dt.UTC)
+        date = now.astimezone(zone).date() + dt.timedelta(days=1)
+        while dt.datetime.combine(date, opens, zone).astimezone(dt.UTC) > now:
+            date -= dt.timedelta(days=1)
+        end = dt.datetime.combine(date + dt.timedelta(days=closes is None or closes <= opens), closes or opens, zone)
+        if now >= end.astimezone(dt.UTC):
+            continue
+        begin = dt.datetime.combine(date, opens)  # on clocks that nobody moves
+        middle = (begin + (end.replace(tzinfo=None) - begin) / 2).date()
+        key = {
+            "1d": (middle.year, middle.month, middle.day),
+            "1w": tuple(middle.isocalendar()[:2]),
+            "1M": (middle.year, middle.month),
+        }
+        made[key[frame]] = made.get(key[frame], 0) + 1
+    return made
+
+
+@given(
+    st.sampled_from([*ZONES, "Pacific/Apia", "Africa/Casablanca", "America/Sao_Paulo"]),
+    st.sampled_from(["00:00", "03:30", "09:30", "12:00", "14:00", "17:00", "22:30"]),
+    st.sampled_from([None, "04:00", "11:30", "16:00", "21:00", "23:30"]),
+    st.integers(-400, 400),
+    st.sampled_from(["1d", "1w", "1M"]),
+)
+@settings(max_examples=40)
+def test_days_weeks_and_months_are_those_of_the_calendar(
+    zone: str, opens: str, closes: str | None, first: int, frame: str
+) -> None:
+    """Whatever the clocks do, a session that ends the same day or the next included."""
+    day, time = tu.Day(opens, zone, closes), START + first * DAY + np.arange(0, 40 * 24) * HOUR
+    made = flat("30m", time).resample(frame, day=day)
+    assert made.volume.tolist() == list(told_by_the_calendar(time, day, frame).values())
+    assert made.closed[:-1].all()
 
 
 def test_bars_of_whole_days_make_longer_ones_of_a_day_elsewhere() -> None:

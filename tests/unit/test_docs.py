@@ -37,7 +37,9 @@ import tradeutils
 from tradeutils import logs
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Those that lead in come first: they speak of an account on which nobody has traded, and how-to pages trade.
+_DOCS = sorted((ROOT / "docs").rglob("*.md"), key=lambda page: (len(page.parts), page))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *_DOCS]
 DOCUMENTED_VENUE = "http://127.0.0.1:8080"
 DOCUMENTED_REDIS = "redis://localhost:6379/0"
 

@@ -14,7 +14,7 @@ from tradeutils import indicators
 from tradeutils.indicators import REGISTRY, cpu
 from tradeutils.indicators import operators as op
 from tradeutils.indicators import threads as pool
-from tradeutils.indicators.cpu import chunks, compiling, driver
+from tradeutils.indicators.cpu import candlesticks, chunks, compiling, driver, levels, profiles, zigzag
 from tradeutils.indicators.expression import column
 from tradeutils.indicators.operators import windows
 from tradeutils.indicators.warm import _below, compile_all
@@ -346,7 +346,10 @@ def test_thread_count_follows_argument_setting_and_affinity(monkeypatch):
 
 
 def test_everything_can_be_compiled_ahead():
-    """compile_all compiles every kernel, in every mode it has, and tells how far it is."""
+    """compile_all compiles every kernel, in every mode it has, and every search, and tells how far it is."""
+    searches = [module.search for module in (candlesticks, levels, profiles, zigzag)]
+    for search in searches:
+        search.cache_clear()
     told = []
     count = compile_all(lambda done, total: told.append((done, total)))
     assert told == [(done, count) for done in range(count + 1)]
@@ -359,6 +362,7 @@ def test_everything_can_be_compiled_ahead():
     assert 20 < len(kernels) <= count
     for kernel in kernels:
         assert sorted(kernel._addresses) == ([0, 1, 2] if "mode" in kernel.takes else [0])
+    assert all(search.cache_info().currsize == 1 for search in searches)
 
 
 def test_kernels_and_operators_agree():

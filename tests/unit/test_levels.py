@@ -297,6 +297,14 @@ def test_bars_that_traded_nothing_or_are_broken_count_for_nothing():
     assert found.volume.tolist() == [1.5, 1.5]
 
 
+@pytest.mark.parametrize("bins", [np.uint8(255), np.int8(127), np.int16(50)])
+def test_bins_may_be_counted_by_any_integer(bins):
+    """One more than a small integer holds are the edges."""
+    found = levels.volume_profile(TRADED, bins=bins)
+    np.testing.assert_array_equal(found.edges, levels.volume_profile(TRADED, bins=int(bins)).edges)
+    assert len(found.edges) == int(bins) + 1
+
+
 def test_profile_of_a_panel_has_a_column_for_each_symbol():
     """Bins down, symbols across; the point of control and the value area one a symbol."""
     panel = walk(50, 3)
@@ -421,6 +429,7 @@ REFUSED = [
     (lambda: levels.volume_profile(CLOSE), "data had no volume"),
     (lambda: levels.volume_profile(TRADED, bins=0), "bins was 0"),
     (lambda: levels.volume_profile(TRADED, bins=10**6), "bins was 1000000"),
+    (lambda: levels.volume_profile(TRADED, bins=np.True_), "bins was np.True_"),
     (lambda: levels.volume_profile(TRADED, share=1.1), r"share was 1\.1"),
     (lambda: levels.value_areas(TRADED), "give one of them"),
     (lambda: levels.value_areas(CANDLES, 5, session="1d"), "give one of them"),

@@ -591,3 +591,14 @@ def test_whatever_is_sent_is_answered(path: str, sent: list[dict[str, Any]], jun
     for one in (call, dataclasses.replace(call, query=query), dataclasses.replace(call, body=junk, headers={})):
         reply = _FUZZED.dialect.respond(one)
         assert set(json.loads(reply.body)) >= {"code", "msg", "data"}
+
+
+@pytest.mark.parametrize("depth", [300, 2_000])
+def test_lists_in_lists_are_bad_json(okx: Okx, depth: int) -> None:
+    """However deep: what can be read and not written again is refused, as what cannot be read is."""
+    body = b'{"instId": ' + b"[" * depth + b"]" * depth + b"}"
+    call = dataclasses.replace(okx.signed("POST", "trade/order", {}), body=body)
+    payload = (call.headers["ok-access-timestamp"] + "POST" + call.path).encode() + body
+    made = base64.b64encode(hmac.new(DEFAULT_ACCOUNT.secret.encode(), payload, hashlib.sha256).digest()).decode()
+    headers = {**call.headers, "ok-access-sign": made}
+    assert code(okx.dialect.respond(dataclasses.replace(call, headers=headers))) == (400, "50002")

@@ -273,6 +273,14 @@ def test_volatility_is_ranked_among_the_values_before():
     assert found.delay == 0
 
 
+def test_values_that_were_ranked_are_those_of_then():
+    """What is written into the measure afterwards changes nothing of the result."""
+    measure = np.arange(8.0)
+    found = trend.volatility_regime(np.ones(8), measure, lookback=3)
+    measure[:] = 0.0
+    assert found.value.tolist() == list(range(8))
+
+
 def test_volatility_that_does_not_change_is_normal():
     """Equal values count half, so a dead market is in the middle and not at the bottom."""
     found = trend.volatility_regime(np.full(200, 7.0), "natr:5", lookback=20)

@@ -11,7 +11,8 @@ import numpy as np
 from tradeutils import indicators
 from tradeutils.analysis.checks import bars, number
 from tradeutils.analysis.pivots import Flags, Places
-from tradeutils.analysis.prices import Codes, Data, Prices, before, matrix
+from tradeutils.analysis.prices import Codes, Data, Prices, before
+from tradeutils.analysis.series import matrix
 from tradeutils.indicators.arrays import Array
 
 __all__ = ["Breakout", "Breakouts", "breakouts"]

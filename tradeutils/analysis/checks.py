@@ -10,7 +10,7 @@ import numpy as np
 
 from tradeutils.errors import UsageError
 
-__all__ = ["LONGEST", "bars", "number"]
+__all__ = ["LONGEST", "bars", "number", "whole"]
 
 LONGEST: Final = 100_000
 """Bars that may be asked for at most, as for the windows of indicators."""
@@ -18,8 +18,13 @@ LONGEST: Final = 100_000
 
 def bars(name: str, value: Any, lowest: int = 1) -> int:
     """Return a whole number of bars; any other, or one below ``lowest`` or above LONGEST, raises ``UsageError``."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") or not lowest <= index(value) <= LONGEST:
-        raise UsageError(f"{name} was {value!r:.40}; write a whole number of bars from {lowest} to {LONGEST}")
+    return whole(name, value, lowest, LONGEST, "a whole number of bars")
+
+
+def whole(name: str, value: Any, lowest: int, highest: int, what: str = "a whole number") -> int:
+    """Return a whole number within ``[lowest, highest]``; any other raises ``UsageError``, which asks for ``what``."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") or not lowest <= index(value) <= highest:
+        raise UsageError(f"{name} was {value!r:.40}; write {what} from {lowest} to {highest}")
     return index(value)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from tradeutils.analysis.checks import bars
 from tradeutils.analysis.pivots import Flags, Places, pivots
-from tradeutils.analysis.prices import Codes, Data, Prices, matrix
+from tradeutils.analysis.prices import Codes, Data, Prices
+from tradeutils.analysis.series import matrix
 from tradeutils.indicators.arrays import Array
 
 __all__ = ["Divergence", "Divergences", "divergence"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,13 @@ from tradeutils.indicators.evaluate import Options, Request, evaluate
 from tradeutils.indicators.spec import parse
 from tradeutils.model import Candles, Panel
 
-__all__ = ["Codes", "Data", "Prices", "before", "matrix"]
+__all__ = ["Codes", "Data", "Prices", "before"]
 
 Codes: TypeAlias = npt.NDArray[np.int8]
 """What something is at each bar, as members of an IntEnum: int8 (T,) or (T, S)."""
 
 Data: TypeAlias = Candles | Panel | Mapping[str, Any] | npt.ArrayLike
 """Candles, a Panel, arrays by name (``{"high": ..., "low": ..., "close": ...}``), or an array of closes."""
-
-_Item = TypeVar("_Item", bound=np.generic)
 
 _NAMES: Final = ("open", "high", "low", "close", "volume")
 
@@ -108,17 +106,12 @@ class Prices:
         values = as_prices(given, name)
         if values.shape != self.shape:
             raise UsageError(f"{name} had shape {values.shape}; the data has {self.shape}, give one value a bar")
-        return _finite(values)
+        return np.where(np.isinf(values), np.nan, values)  # a copy: it is part of results, and theirs may change
 
 
 def _finite(values: Array) -> Array:
     infinite = np.isinf(values)
     return np.where(infinite, np.nan, values) if infinite.any() else values
-
-
-def matrix(values: npt.NDArray[_Item]) -> npt.NDArray[_Item]:
-    """Return (T, S) as it is and (T,) as (T, 1), in the same memory."""
-    return values[:, np.newaxis] if values.ndim == 1 else values
 
 
 def before(values: Array) -> Array:

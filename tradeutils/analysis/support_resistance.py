@@ -8,12 +8,11 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeutils.analysis.checks import bars, number
+from tradeutils.analysis.checks import bars, number, whole
 from tradeutils.analysis.pivots import Places, pivots
 from tradeutils.analysis.prices import Data, Prices
 from tradeutils.analysis.series import Search, Shared, each_series
 from tradeutils.analysis.swings import distances
-from tradeutils.errors import UsageError
 from tradeutils.indicators.arrays import Array
 from tradeutils.model import Candles, Panel
 
@@ -152,7 +151,8 @@ def support_resistance(
     >>> [(level.kind, round(level.price, 2), level.touches) for level in found.levels[0]]
     [('resistance', 15.05, 2), ('support', 10.0, 1)]
     """
-    length, most = bars("lookback", lookback, lowest=bars("right", right)), _flips(flips)
+    length = bars("lookback", lookback, lowest=bars("right", right))
+    most = whole("flips", flips, 0, _MOST_FLIPS, "how often a level may be broken and go on,")
     prices = Prices(data, nan="hold")
     high, low, close = (prices.column(name) for name in ("high", "low", "close"))
     share, reach = distances(prices, number("tolerance", tolerance, 0.0), by, atr)
@@ -175,12 +175,6 @@ def support_resistance(
         for start, room, count in zip(offsets[:-1].tolist(), np.diff(offsets).tolist(), alive.tolist(), strict=True)
     )
     return Levels(support, resistance, below, above, levels, found.delay)
-
-
-def _flips(value: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= value <= _MOST_FLIPS:
-        raise UsageError(f"flips was {value!r:.40}; write how often a level may be broken and go on, a number from 0")
-    return int(value)
 
 
 def _room(high_at: Places, low_at: Places) -> tuple[Array, Places, Places]:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from tradeutils.analysis.checks import bars, number
+from tradeutils.analysis.checks import bars, number, whole
 from tradeutils.analysis.pivots import Flags, Places
 from tradeutils.analysis.prices import Data, Prices
 from tradeutils.analysis.series import Search, Shared, each_series, matrix
@@ -143,10 +143,10 @@ def volume_profile(data: Data, *, bins: int = 50, share: float = 0.7) -> VolumeP
     ([2.0, 2.0, 6.0, 2.0], 2.5, 1.0, 4.0)
     """
     columns, shape = _columns(data)
-    rows = shape[0]
+    rows, parts = shape[0], _bins(bins)
     first = np.zeros(rows, np.int64)
-    made, ends, found = _profiles(columns, first, max(rows - 1, 0), _bins(bins), _share(share))
-    edges = ends[0] + np.arange(bins + 1).reshape(-1, *[1] * (len(shape) - 1)) * ((ends[1] - ends[0]) / bins)
+    made, ends, found = _profiles(columns, first, max(rows - 1, 0), parts, _share(share))
+    edges = ends[0] + np.arange(parts + 1).reshape(-1, *[1] * (len(shape) - 1)) * ((ends[1] - ends[0]) / parts)
     edges[-1] = ends[1]
     control, low, high = (part[-1] if rows else np.full(shape[1:], np.nan)[()] for part in found)
     return VolumeProfile(edges, made, control, low, high, 0)
@@ -231,9 +231,7 @@ def _columns(data: Data) -> tuple[list[Array], tuple[int, ...]]:
 
 
 def _bins(value: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= value <= _MOST_BINS:
-        raise UsageError(f"bins was {value!r:.40}; write a whole number from 1 to {_MOST_BINS}")
-    return int(value)
+    return whole("bins", value, 1, _MOST_BINS)
 
 
 def _share(value: float) -> float:

@@ -43,6 +43,7 @@ class Derivatives(MarketData):
         """
         self._check_offered("fetchFundingRates", "fetch_funding_rates")
         if symbols is None:
+            await self._venue.load_markets()
             found = await self._sharing.answer("fundings", TICKER_TTL, lambda: self._venue.fetch_funding_rates(None))
             return dict(found)
         asked = "fetch_funding_rates", "fetchFundingRates", _SWAPS
@@ -95,7 +96,7 @@ class Derivatives(MarketData):
             return await fetch_history(request)
 
         key = f"pastfunding:{symbol}:{start}:{end}:{limit}:{int(partial)}"
-        return list(await self._sharing.answer(key, HISTORY_TTL, fetch))
+        return list(await self._sharing.answer_of_many(key, HISTORY_TTL, fetch))
 
     async def fetch_open_interest(self, symbol: str) -> OpenInterest:
         """Return what is open in one market of swaps, futures or options. One request."""
@@ -142,7 +143,7 @@ class Derivatives(MarketData):
             return await fetch_history(request)
 
         key = f"pastinterest:{symbol}:{frame}:{start}:{end}:{limit}:{int(partial)}"
-        return list(await self._sharing.answer(key, HISTORY_TTL, fetch))
+        return list(await self._sharing.answer_of_many(key, HISTORY_TTL, fetch))
 
     async def fetch_mark_ohlcv(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self
 
 from tradeutils.budget import Budget, default_budget
 from tradeutils.cache import Cache
@@ -18,10 +18,6 @@ from tradeutils.exchange.venue import CcxtVenue
 from tradeutils.settings import Account, ExchangeSettings
 
 __all__ = ["Exchange", "check_shared"]
-
-T = TypeVar("T")
-
-_PANEL_TASKS: Final = 32  # symbols in flight at once; the rate limit decides the pace, this only bounds memory
 
 
 class Exchange(Trading):

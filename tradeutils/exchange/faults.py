@@ -124,8 +124,10 @@ def translate(
         cls = errors.AuthenticationFailed
     if cls is errors.VenueUnavailable and status is not None and status in _REFUSALS:
         cls = _REFUSALS[status]
-    if cls is errors.TransientVenueError and status is not None and status >= 500:
-        cls = errors.VenueUnavailable
+    if cls in (errors.TransientVenueError, errors.RequestRefused) and status is not None and status >= 500:
+        cls = errors.VenueUnavailable  # bybit's and okx's classes read words that they do not know as a refusal
+    if cls is errors.RequestRefused and status == 429:
+        cls = errors.RateLimited
     text = _message(error, venue, status)
     if status is None and cls in _UNANSWERED:
         text = f"{_UNANSWERED[cls]} ({text}); check the network and the address"

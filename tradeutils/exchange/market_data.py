@@ -113,6 +113,7 @@ class MarketData:
                 raise UsageError(f"type was {type!r}, with symbols, which have types of their own; give one of them")
             return await self._tickers_of_type(type)
         if symbols is None:
+            await self._venue.load_markets()  # as before each call: what was closed answers nothing, kept or not
             return dict(await self._sharing.answer("tickers", TICKER_TTL, lambda: self._venue.fetch_tickers(None)))
         markets = [await self._market(symbol, "fetch_tickers", "fetchTickers") for symbol in several(symbols)]
         return await self._of_each_kind(markets, "tickers", self._venue.fetch_tickers)

@@ -183,6 +183,8 @@ class _Walk:
 
     async def _read(self, frame: Timeframe, since: int | None, limit: int) -> tuple[int, Table]:
         asked = self.request
+        if since is not None:
+            since = max(since, 2 * frame.nominal_ms)  # ccxt asks kraken from a bar earlier on, which is not before 1970
         now, page = await self.venue.fetch_candle_rows(
             asked.market.symbol, frame, since=since, limit=limit, price=asked.price
         )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tradeutils import logs
-from tradeutils.errors import BadSymbol, TradeutilsError
+from tradeutils.errors import BadSymbol, Closed, TradeutilsError
 from tradeutils.exchange.gathering import all_or_first_error
 from tradeutils.model import Candles
 
@@ -57,7 +57,7 @@ async def fetch_each(
                 try:
                     found = await fetch(symbol)
                 except TradeutilsError as error:
-                    if not skip:
+                    if not skip or isinstance(error, Closed):  # that is not of this symbol alone
                         raise
                     failed[symbol] = error
         done += 1

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
-from tradeutils.errors import TradeutilsError, UnknownName
+from tradeutils.errors import Closed, TradeutilsError, UnknownName
 from tradeutils.exchange.derivatives import Derivatives
 from tradeutils.exchange.gathering import all_or_first_error
 from tradeutils.exchange.screening import (
@@ -176,6 +176,8 @@ class Screening(Derivatives):
             async with gate:
                 try:
                     candles[symbol] = await self._days_of(symbol, bars, now)
+                except Closed:
+                    raise
                 except TradeutilsError as error:
                     failed[symbol] = f"its daily candles could not be had: {error}"
             if progress is not None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args, overload
 
@@ -218,10 +220,13 @@ def _bound(name: str, given: Any) -> float | None:
     if given is None:
         return None
     signed = name.endswith("_correlation")
-    number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
-    if not number or not math.isfinite(given) or (given < 0 and not signed) or (signed and abs(given) > 1):
+    try:
+        number = float(given) if isinstance(given, int | float | Decimal | np.number) else math.nan
+    except (OverflowError, TypeError, ValueError):  # larger than any float, complex, a Decimal that signals
+        number = math.nan
+    if isinstance(given, bool) or not (-1 if signed else 0) <= number <= (1 if signed else sys.float_info.max):
         raise UsageError(f"{name} was {given!r:.60}; write a number {'from -1 to 1' if signed else 'from 0'}")
-    return float(given)
+    return number
 
 
 def by_market(market: Market, asked: Criteria) -> str | None:
@@ -258,7 +263,7 @@ def by_ticker(market: Market, ticker: Ticker | None, now: int, asked: Criteria) 
 def _price(ticker: Ticker) -> float | None:
     if ticker.last is not None:
         return ticker.last
-    return None if ticker.bid is None or ticker.ask is None else (ticker.bid + ticker.ask) / 2
+    return (ticker.bid + ticker.ask) / 2 if ticker.bid and ticker.ask else None  # 0: an empty side
 
 
 def _quote_volume(ticker: Ticker) -> float | None:
@@ -322,7 +327,7 @@ def _with_candles(
     volatility = correlation = None
     if asked.needs_returns:
         returns = _returns(candles, asked.window, now)
-        if len(returns) < max(_FEWEST, asked.window // 2):
+        if len(returns) < max(_FEWEST, asked.window / 2):
             return known, f"has {len(returns)} daily returns of {asked.window}, too few to judge"
         volatility = float(np.std(np.fromiter(returns.values(), np.float64), ddof=1))
         correlation = None if base is None else _correlation(returns, base)

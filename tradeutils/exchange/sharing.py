@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from tradeutils.cache import Cache
 from tradeutils.exchange.base import Venue
-from tradeutils.exchange.gathering import Flights
+from tradeutils.exchange.gathering import Flights, ended
 from tradeutils.exchange.pages import CandleRequest
 from tradeutils.exchange.paging import fetch_candles
 from tradeutils.model import Candles
@@ -31,6 +32,10 @@ class _NotKept(Exception):
     def __init__(self, candles: Candles) -> None:
         self.candles = candles
         super().__init__("not kept")
+
+
+class _Abandoned(Exception):
+    """Ends a fetch whose callers have all left."""
 
 
 class Sharing:
@@ -61,6 +66,42 @@ class Sharing:
         found: T = await self._cache.get_or_fetch(f"{self._venue.origin}:{key}", fetch, ttl=ttl)
         return found
 
+    async def answer_of_many(self, key: str, ttl: float, fetch: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """
+        Serve ``key`` as `answer` does, where fetching it takes many requests: it ends with the last who waits for it.
+
+        The cache by itself would go on for the next who asks: thousands of pages that nobody wants any more.
+        """
+        return await self._flights.join(key, lambda: self._while_wanted(key, ttl, fetch))
+
+    async def _while_wanted(self, key: str, ttl: float, fetch: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if self._cache is None:
+            return await fetch()
+        fetching: asyncio.Task[T] | None = None
+        left = False
+
+        async def fetched() -> T:
+            nonlocal fetching
+            fetching = asyncio.ensure_future(fetch())
+            try:
+                return await fetching
+            except asyncio.CancelledError:
+                if left:
+                    raise _Abandoned from None
+                raise
+
+        while True:
+            try:
+                found: T = await self._cache.get_or_fetch(f"{self._venue.origin}:{key}", fetched, ttl=ttl)
+                return found
+            except _Abandoned:  # by another exchange on the same cache, for which we have waited
+                continue
+            except asyncio.CancelledError:
+                left = True
+                if fetching is not None:
+                    await ended([fetching])
+                raise
+
     async def call(self, key: str, fetch: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Fetch once for all who ask at once, and keep nothing."""
         return await self._flights.join(key, fetch)
@@ -88,7 +129,7 @@ class Sharing:
             return found
 
         try:
-            return await self.answer(key, ttl, fetch)
+            return await self.answer_of_many(key, ttl, fetch)
         except _NotKept as early:
             return early.candles
 

@@ -12,7 +12,7 @@ __all__ = ["compile_all"]
 
 def compile_all(progress: Callable[[int, int], None] = lambda done, total: None) -> int:
     """
-    Compile what all indicators are computed with, in every mode, into the cache on disk.
+    Compile what indicators, patterns and levels are computed with, in every mode, into the cache on disk.
 
     Takes a fraction of a second for each kernel that is not there yet, and milliseconds for one that is.
 
@@ -25,8 +25,7 @@ def compile_all(progress: Callable[[int, int], None] = lambda done, total: None)
     -------
     How many kernels there are.
     """
-    from tradeutils.indicators.cpu import MODES, driver, kernel_of
-    from tradeutils.indicators.cpu.candlesticks import search
+    from tradeutils.indicators.cpu import MODES, candlesticks, driver, kernel_of, levels, profiles, zigzag
 
     operators = {
         node.operator
@@ -39,7 +38,8 @@ def compile_all(progress: Callable[[int, int], None] = lambda done, total: None)
     kernels = sorted((kernel_of(operator) for operator in operators), key=lambda kernel: kernel.name)
     driver.drive()
     driver.next_bar()
-    search()
+    for searching in (candlesticks, levels, profiles, zigzag):
+        searching.search()
     for done, kernel in enumerate(kernels):
         progress(done, len(kernels))
         for mode in MODES.values() if "mode" in kernel.takes else (MODES["restart"],):

@@ -54,7 +54,7 @@ class Day:
     Notes
     -----
     A day has the date on which most of it lies: one that opens on Sunday at 17:00 in New York is Monday's, and begins
-    the week. No calendar of holidays is kept: a day without candles makes no bar.
+    the week. No calendar of holidays is kept: a day without candles makes no bar, and a week is over with its Sunday.
 
     Raises
     ------

@@ -211,9 +211,9 @@ class Gate:
         enforced.charge(account)
         return told.charge(account)
 
-    def too_many_orders(self, account: str, pool: str = "api") -> Window | None:
-        """Return the window that one more order would overfill."""
-        full = self._orders[pool][0].exceeded(account, 1)
+    def too_many_orders(self, account: str, pool: str = "api", *, number: int = 1) -> Window | None:
+        """Return the window that one more order, or so many more, would overfill."""
+        full = self._orders[pool][0].exceeded(account, number)
         return None if full is None else full[0]
 
     def orders_of(self, account: str, pool: str = "api") -> dict[str, int]:

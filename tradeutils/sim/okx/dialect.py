@@ -129,7 +129,7 @@ class OkxDialect:
 
     def _count_orders(self, account: SimulatedAccount, number: int) -> None:
         """Count new orders towards what an account may place in all."""
-        if self._gate.too_many_orders(account.key) is not None:
+        if self._gate.too_many_orders(account.key, number=number) is not None:
             raise OkxError("50061")
         for _ in range(number):
             self._gate.order(account.key)
