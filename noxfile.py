@@ -57,13 +57,15 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests and measure what they cover; arguments go to pytest."""
+    """Run the tests on two processes and measure what they cover; arguments go to pytest, which then runs in one."""
     session.install("-e", ".", *group("test"))
     data = str(folder(session, "coverage") / "data")
     env = {**numba_cache(session), "COVERAGE_FILE": data}
     # Coverage cannot follow machine code. The kernels are counted where test_indicators_cpu.py runs them as Python
     # and proves that the machine code gives the same bits. Only the whole suite is held to the floor.
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
+    # A file stays in one process: its fixtures, servers above all, are made once.
+    chosen = session.posargs or ["--numprocesses=2", "--dist=loadfile"]
+    session.run("coverage", "run", "-m", "pytest", *chosen, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
     floor = [] if session.posargs else [f"--fail-under={COVERAGE_FLOOR}"]
     session.run("coverage", "report", *floor, env=env)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+from tradeutils.logs import redaction
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 hypothesis.settings.load_profile("untimed")
@@ -32,3 +35,13 @@ def recordings() -> pathlib.Path:
     if folder is None:
         pytest.skip("no recordings: neither TRADEUTILS_DATA nor ../shared/data is a folder with PROVENANCE.md")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets() -> Iterator[None]:
+    """Let each test protect secrets of its own: they stay for the life of a process, and would mask others' texts."""
+    known = dict(redaction._known)
+    yield
+    for form in redaction._known.keys() - known.keys():
+        del redaction._known[form]
+        redaction._by_head[form[: redaction.MIN_LENGTH]].pop(form, None)

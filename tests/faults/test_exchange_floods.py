@@ -15,7 +15,7 @@ import pytest
 
 import tradeutils as tu
 from tradeutils import errors
-from tradeutils.exchange.replies import REPLY_CAP
+from tradeutils.exchange.replies import MOST_VALUES, REPLY_CAP
 
 Say = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -104,35 +104,93 @@ CHILD = """
 import asyncio, json, resource, sys, time
 import tradeutils as tu
 
-async def main():
-    async with tu.Exchange("binance", url=sys.argv[1], retries=0) as exchange:
-        before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+async def ask(url):
+    async with tu.Exchange("binance", url=url, retries=0) as exchange:
+        began = time.monotonic()
         try:
             await exchange.fetch_time()
         except tu.errors.TradeutilsError as error:
-            told = [type(error).__name__, str(error)]
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([*told, (after - before) * 1024, time.monotonic() - began]))
+            return [type(error).__name__, str(error), time.monotonic() - began]
+
+async def main():
+    before, told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for url in sys.argv[1:]:
+        told.append(await ask(url))
+    print(json.dumps([told, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024]))
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("say", [_large, _endless, _bomb])
-async def test_a_gigabyte_is_an_error_in_bounded_memory(start: Start, say: Say) -> None:
-    """However it is sent; measured as the peak of a process of its own."""
-    flood, url = await start(say)
+async def _asked(flows: list[str]) -> tuple[list[list[Any]], int]:
+    """Ask servers one after another in a process of its own; return the errors, and by how much its peak rose."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "error", "-c", CHILD, url, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-W", "error", "-c", CHILD, *flows, stdout=asyncio.subprocess.PIPE
     )
     out, _ = await child.communicate()
-    kind, message, grown, taken = json.loads(out)
-    assert (kind, f"at most {REPLY_CAP} bytes" in message) == ("BadReply", True)
-    assert grown < PEAK
-    assert taken < 10  # the venue's timeout
-    assert flood.asked == 1
+    told, grown = json.loads(out)
+    return told, grown
+
+
+async def _dropped(*floods: Flood) -> None:
     async with asyncio.timeout(5):
-        await flood.dropped.wait()
+        for flood in floods:
+            assert flood.asked == 1
+            await flood.dropped.wait()
+
+
+async def test_a_gigabyte_is_an_error_in_bounded_memory(start: Start) -> None:
+    """Announced, in chunks without end, or as a megabyte of gzip; measured as the peak of a process of its own."""
+    started = [await start(say) for say in (_large, _endless, _bomb)]
+    told, grown = await _asked([url for _, url in started])
+    for kind, message, taken in told:
+        assert (kind, f"at most {REPLY_CAP} bytes" in message) == ("BadReply", True)
+        assert taken < 10  # the venue's timeout
+    assert grown < PEAK
+    await _dropped(*(flood for flood, _ in started))
+
+
+def _refusing(status: int, *more: bytes) -> Say:
+    async def say(writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 %d No\r\n%bTransfer-Encoding: chunked\r\n\r\n" % (status, b"".join(more))
+        writer.write(head)
+        await _on_and_on(writer, b"%x\r\n%b\r\n" % (2**16, b"0," * 2**15))
+
+    return say
+
+
+async def _headers(writer: asyncio.StreamWriter) -> None:
+    """Send headers without end."""
+    writer.write(HEAD)
+    await _on_and_on(writer, b"X-More: %b\r\n" % (b"y" * 4000))
+
+
+async def test_a_refusal_without_end_counts_as_what_its_status_says(start: Start) -> None:
+    """A ban must be heeded however much comes with it; nothing of it stays but its beginning. Headers end as well."""
+    says = [_refusing(429, b"Retry-After: 7\r\n"), _refusing(503), _refusing(302, b"Location: /x\r\n"), _headers]
+    started = [await start(say) for say in says]
+    told, grown = await _asked([url for _, url in started])
+    assert [kind for kind, *_ in told] == ["RateLimited", "VenueUnavailable", "RequestRefused", "BadReply"]
+    assert "without end" in told[2][1]
+    assert "to be read as HTTP" in told[3][1]
+    assert grown < 24 * 2**20
+    await _dropped(started[0][0], started[1][0], started[3][0])
+
+
+@pytest.mark.parametrize("body", [b"[],", b"{},", b'"",', b"[" * 1000 + b"]" * 1000 + b","])
+async def test_a_reply_of_too_many_values_is_refused_before_they_are_made(start: Start, body: bytes) -> None:
+    """Sixty megabytes of empty lists are two gigabytes as objects."""
+
+    async def many(writer: asyncio.StreamWriter) -> None:
+        text = b"[" + body * (3 * MOST_VALUES // len(body)) + body[:-1] + b"]"
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
+        await writer.drain()
+
+    _, url = await start(many)
+    async with tu.Exchange("binance", url=url, retries=0) as exchange:
+        with pytest.raises(errors.BadReply, match=f"more than {MOST_VALUES} values"):
+            await exchange.fetch_time()
+        assert exchange._venue._ccxt.last_http_response is None  # type: ignore[attr-defined]
 
 
 async def test_a_large_reply_within_the_cap_is_read(start: Start) -> None:

@@ -15,6 +15,7 @@ from aiohttp import web
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
+from tradeutils.settings import ExchangeSettings
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 
 ALICE = tu.Account(
@@ -152,7 +153,8 @@ async def test_refusals_with_a_status_of_200_count_as_a_row(listen: Callable[[An
         return web.json_response({"error": [error] if error else [], "result": {"unixtime": 1}})
 
     url = await listen(kraken)
-    async with tu.Exchange("kraken", url=url, budget=Told(), retries=0) as exchange:
+    quick = ExchangeSettings(rate_limit_ms=1)
+    async with tu.Exchange("kraken", url=url, budget=Told(), retries=0, settings=quick) as exchange:
         for _ in range(3):
             with pytest.raises(errors.RateLimited):
                 await exchange.fetch_time()

@@ -237,6 +237,9 @@ async def test_they_belong_to_the_loop_that_used_them_first(venue: SimulatedVenu
 _LOADER = """
 import asyncio, sys
 import tradeutils as tu
+from tradeutils.cache import flights
+
+flights._LEASE_MS = 900  # a third of the usual, so that its end is not long in coming
 
 async def main():
     async with tu.Cache(sys.argv[1], timeout=5.0) as cache:

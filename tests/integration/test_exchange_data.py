@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal
@@ -11,6 +12,8 @@ import pytest
 
 import tradeutils as tu
 from tradeutils import codec, errors
+from tradeutils.budget import LocalBudget
+from tradeutils.exchange.paging import PAGES_AT_ONCE
 from tradeutils.settings import ExchangeSettings
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 from tradeutils.sim.limits import Limits
@@ -159,6 +162,57 @@ async def test_who_gives_up_leaves_the_others_their_answer(venue: SimulatedVenue
     assert (await exchange.fetch_ticker("BTC/USDT")).symbol == "BTC/USDT"
 
 
+@pytest.mark.parametrize("cached", [False, True])
+async def test_a_range_that_nobody_waits_for_any_more_is_not_fetched_on(venue: SimulatedVenue, cached: bool) -> None:
+    """The last who is cancelled takes the pages along; whoever else waits on the same cache gets all of them."""
+    async with contextlib.AsyncExitStack() as stack:
+        cache = await stack.enter_async_context(tu.Cache()) if cached else None
+        first, second = [
+            await stack.enter_async_context(tu.Exchange("binance", url=venue.url, cache=cache, budget=LocalBudget()))
+            for _ in range(2)
+        ]
+        now = await first.fetch_time()
+        since = now - now % MINUTE - 30_000 * MINUTE
+        for exchange in (first, second):
+            await exchange.load_markets()
+            await exchange.fetch_time()
+        venue.faults.add("latency", seconds=0.05, path="/api/v3/klines")
+        leaving = [asyncio.create_task(first.fetch_ohlcv("BTC/USDT", "1m", since=since)) for _ in range(2)]
+        await asyncio.sleep(0.12)
+        leaving[0].cancel()
+        await asyncio.sleep(0.02)
+        assert not leaving[1].done()
+        leaving[1].cancel()
+        await asyncio.wait(leaving)
+        under_way = venue.requests.paths["/api/v3/klines"]
+        await asyncio.sleep(0.3)
+        asked = venue.requests.paths["/api/v3/klines"]
+        assert asked <= under_way + PAGES_AT_ONCE  # what was on its way
+        leaving = [asyncio.create_task(first.fetch_ohlcv("BTC/USDT", "1m", since=since))]
+        staying = asyncio.create_task(second.fetch_ohlcv("BTC/USDT", "1m", since=since))
+        await asyncio.sleep(0.12)
+        leaving[0].cancel()
+        candles = await staying
+        assert len(candles) == 30_000
+        assert not candles.gaps()
+
+
+async def test_what_was_closed_answers_nothing_from_the_cache(venue: SimulatedVenue) -> None:
+    """Also where an answer is kept, and in the middle of a panel that goes on without what fails."""
+    async with tu.Cache() as cache:
+        exchange = tu.Exchange("binance", url=venue.url, cache=cache)
+        await exchange.fetch_tickers()
+        await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=5)
+        venue.faults.add("latency", seconds=5.0, path="/api/v3/klines")
+        panel = asyncio.create_task(exchange.fetch_panel(SYMBOLS, "1m", limit=5, on_error="skip"))
+        screen = asyncio.create_task(exchange.screen(include=["BTC/USDT"], min_volatility=0.0))
+        await asyncio.sleep(0.1)
+        await exchange.aclose()
+        for call in (panel, screen, exchange.fetch_tickers(), exchange.fetch_funding_rates()):
+            with pytest.raises(errors.Closed):
+                await call
+
+
 async def test_a_shared_call_that_fails_fails_for_all_and_is_not_remembered(venue: SimulatedVenue) -> None:
     """The error reaches each caller; the next call is made anew."""
     async with tu.Exchange("binance", url=venue.url, retries=0) as exchange:
@@ -262,6 +316,8 @@ async def test_kraken_says_that_it_has_no_more_than_its_newest_bars() -> None:
             {"since": month},
             {"limit": 2000},
             {"since": month, "until": month + 3_600_000},
+            {"since": 0},  # kraken refuses a start before 1970, and ccxt asks from a bar earlier on
+            {"limit": 10**9},
         ]
         for asked in too_much:
             with pytest.raises(errors.RangeNotServed, match="newest 720 candles of 5m"):
@@ -271,6 +327,7 @@ async def test_kraken_says_that_it_has_no_more_than_its_newest_bars() -> None:
         assert venue.requests.total - before <= 3
         assert len(partial) in (719, 720)
         assert partial[-700:] == newest
+        assert await kraken.fetch_ohlcv(symbol, "5m", since=0, partial=True) == partial
         with pytest.raises(errors.RangeNotServed) as caught:
             await kraken.fetch_ohlcv(symbol, "5m", since=month)
         assert caught.value.first == partial.time[0]

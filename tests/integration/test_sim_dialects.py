@@ -9,8 +9,10 @@ import ccxt.async_support
 import numpy as np
 import pytest
 
+import tradeutils as tu
 from tests.integration.test_sim_ccxt import loopback
 from tradeutils import sim
+from tradeutils.budget import LocalBudget
 from tradeutils.sim import VENUES, GeneratedMarket
 from tradeutils.sim.bars import Klines
 from tradeutils.sim.catalogue import generated_instruments, generated_swaps
@@ -150,3 +152,21 @@ async def test_open_interest_is_equal(exchange: Any) -> None:
         for time in shared:
             # Some venues tell it in base units there, some in quote.
             assert told[time] is None or told[time] * size == pytest.approx(own[time], rel=1e-9)
+
+
+async def test_tickers_are_equal_in_base_units() -> None:
+    """Prices and volumes of the day, of spot and of swaps, whatever a venue counts in."""
+    told: dict[str, dict[str, tuple[float | None, ...]]] = {}
+    for name in VENUES:
+        async with (
+            sim.SimulatedVenue(name, symbols=_SPOT, linear=_SWAPS, seed=_SEED, limits=Limits.none()) as venue,
+            tu.Exchange(name, url=venue.url, budget=LocalBudget()) as exchange,
+        ):
+            kinds: set[Any] = {market.type for market in (await exchange.load_markets()).values()}
+            for kind in kinds:
+                for symbol, one in (await exchange.fetch_tickers(type=kind)).items():
+                    told.setdefault(symbol, {})[name] = (one.last, one.high, one.low, one.base_volume)
+    assert sorted(told) == sorted([*_SPOT, *_SWAPS])
+    for symbol, each in told.items():
+        assert set(each) >= ({*VENUES} if symbol in _SPOT else {"binance", "bybit", "okx"})
+        assert len(set(each.values())) == 1, (symbol, each)

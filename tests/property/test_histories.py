@@ -117,7 +117,7 @@ def test_what_is_kept_for_a_while_is_not_asked_for_beyond_it() -> None:
     assert (venue.requests, caught.value.first) == (0, venue.present - kept + kept // 100)
     assert venue.fetch(since=caught.value.first, kept=kept) == venue.times[-29:]
     assert venue.fetch(since=venue.present - kept, kept=kept) == venue.times[-30:]
-    with pytest.raises(RangeNotServed):
+    with pytest.raises(RangeNotServed, match="the newest 60 were asked for"):
         venue.fetch(limit=60, kept=kept)
     assert venue.fetch(limit=60, kept=kept, partial=True) == venue.times[-30:]
     assert venue.fetch(since=START, kept=kept, partial=True) == venue.times[-30:]

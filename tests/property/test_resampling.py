@@ -155,6 +155,14 @@ def test_days_that_are_none_say_what_to_write(day: object, told: str) -> None:
     assert told in str(caught.value)
 
 
+def test_times_beyond_all_calendars_say_so() -> None:
+    """Time zones, and names of zones, end somewhere."""
+    with pytest.raises(errors.UsageError, match="too far off for a time zone"):
+        flat("1h", np.array([330 * 366 * DAY])).resample("1d", day="17:00 America/New_York")
+    with pytest.raises(errors.UsageError, match="tz was"):
+        tu.Day("17:00", ["UTC"])  # type: ignore[arg-type]
+
+
 def test_a_day_that_begins_inside_a_candle_is_refused() -> None:
     """Half of an hour would belong to each day."""
     ones = np.ones(3)

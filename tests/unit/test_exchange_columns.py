@@ -288,7 +288,9 @@ def test_any_later_tickers_are_what_ccxt_makes_of_them(reply: Any, symbols: list
     assert all(layout._trusted for layout in rows._layouts.values())
 
 
-@pytest.mark.parametrize("text", ["[{]", '[{"a":1},{"b":}]', '[{"symbol":"BTCUSDT"},{]}]', '[{"a":1},5,{"b":1}]'])
+@pytest.mark.parametrize(
+    "text", ["[{]", '[{"a":1},{"b":}]', '[{"symbol":"BTCUSDT"},{]}]', '[{"a":1},5,{"b":1},{"c":1}]']
+)
 def test_rows_that_are_broken_are_an_error(text: str) -> None:
     """Also where the reply around them is whole."""
     rows = _tickers_of()
@@ -297,6 +299,115 @@ def test_rows_that_are_broken_are_an_error(text: str) -> None:
     rows._ccxt.told = text
     with pytest.raises(BadReply):
         run(_fetched(rows))
+
+
+@pytest.mark.parametrize("symbols", [None, ["BTC/USDT"]])
+def test_an_error_between_the_rows_is_not_dropped_with_them(symbols: list[str] | None) -> None:
+    """Neither where only some of the rows are wanted."""
+    exchange = told_exchange("okx")
+    row = {"instType": "SPOT", "last": "1.5", "askPx": "1.6", "bidPx": "1.4", "ts": str(NOW)}
+    told = [{"instType": "SPOT", "instId": id_, **row} for id_, _, _ in MARKETS["okx"]]
+    exchange.told = envelope("okx", told)
+    rows = TickerRows(exchange)
+    for _ in range(3):
+        run(_fetched(rows))
+    assert rows._path == ("data",)
+    assert list(run(_fetched(rows, symbols))) == (symbols or ["BTC/USDT", "1INCH/USDT", "ETH/BTC"])
+    data = json.dumps(told, separators=(",", ":"))
+    exchange.told = f'{{"data":{data},"code":"50011","x":[{{"a":1}},{{"b":1}}]}}'
+    with pytest.raises(BadReply):
+        run(_fetched(rows, symbols))
+
+
+def test_a_reply_of_a_single_row_is_shown_to_the_class() -> None:
+    """It may be an error: so binance answers at times, with a status of 200."""
+    rows = _tickers_of()
+    for _ in range(3):
+        run(_fetched(rows))
+    seen: list[Any] = []
+    fetch2 = rows._ccxt.fetch2
+
+    async def looking(*asked: Any, **more: Any) -> Any:
+        seen.append(await fetch2(*asked, **more))
+        return seen[-1]
+
+    rows._ccxt.fetch2 = looking
+    rows._ccxt.told = '[{"code":-1121,"msg":"Invalid symbol."}]'
+    assert run(_fetched(rows, ["BTC/USDT"])) == {}
+    assert seen == [[{"code": -1121, "msg": "Invalid symbol."}]]
+
+
+def _dump(*rows: Any) -> str:
+    return f"[{','.join(json.dumps(row, separators=(',', ':')) for row in rows)}]"
+
+
+TWICE = _dump(_row("ETHBTC"), TICKERS[1])[:-1].replace("}", ',"symbol":"BTCUSDT"}', 1) + "]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TWICE,
+        _dump(_row("ETHBTC"), _row("BTCUSDT")).replace("},{", "}, {"),
+        _dump(*TICKERS, _row("1INCHUSDT")).replace("BTCUSDT", "\\u0042TCUSDT"),
+        _dump(_row("ETHBTC", note='},{"symbol":"BTCUSDT"'), _row("BTCUSDT", note="x")),
+        _dump(_row("BTCUSDT"), _row("1INCHUSDT", legs=[{"a": 1}, {"symbol": "ETHBTC"}]), _row("ETHBTC")),
+        _dump(_row("BTCUSDT", closeTime=[1]), _row("ETHBTC", closeTime={"a": 1})),
+        _dump(_row("BTCUSDT", lastPrice="1e-400"), _row("ETHBTC", lastPrice="0")),
+        _dump(_row("BTCUSDT"), {**_row("BTCUSDT", x="1"), "lastPrice": "9"}),
+    ],
+)
+@pytest.mark.parametrize("symbols", [None, ["BTC/USDT"], ["1INCH/USDT", "ETH/BTC"]])
+def test_any_later_text_of_tickers_is_what_ccxt_makes_of_it(text: str, symbols: list[str] | None) -> None:
+    """Keys twice, spaces, escapes, rows within rows and within texts, a market twice with other keys."""
+    rows = _tickers_of()
+    for _ in range(3):
+        run(_fetched(rows))
+    rows._ccxt.told = text
+    for _ in range(2):
+        assert repr(run(_fetched(rows, symbols))) == repr(_expected(rows, symbols))
+
+
+@pytest.mark.parametrize("symbols", [None, ["BTC/USDT"]])
+def test_one_name_in_two_parts_of_a_venue_is_told_apart(symbols: list[str] | None) -> None:
+    """A row of another part that was seen does not speak for this one."""
+
+    class Parted(ccxt.async_support.binance):
+        def parse_ticker(self, ticker: Any, market: Any = None) -> Any:
+            other = {"ETHBTC": "BTCUSDT", "BTCUSDT": "ETHBTC"}.get(ticker["symbol"], ticker["symbol"])
+            return super().parse_ticker(ticker if ticker["category"] == "a" else ticker | {"symbol": other})
+
+    rows = _tickers_of(Parted)
+    rows._ccxt.told = _dump(*({"category": "a", **row} for row in TICKERS))
+    for _ in range(3):
+        run(_fetched(rows))
+    for told in ("b", "a", "b"):
+        rows._ccxt.told = _dump(*({"category": told, **row} for row in TICKERS))
+        assert run(_fetched(rows, symbols)) == _expected(rows, symbols)
+
+
+def test_rows_of_ever_other_keys_are_given_up_for_good(caplog: pytest.LogCaptureFixture) -> None:
+    """Each set of keys is learnt once, and some dozens of them at most; the log says so once."""
+    rows = _tickers_of()
+    with caplog.at_level(logging.INFO, "tradeutils"):
+        for seed in range(80):
+            more = [{f"x{seed}_{key}": "1" for key in range(at)} for at in range(1, 4)]
+            rows._ccxt.told = _dump(*(row | one for row, one in zip(TICKERS, more, strict=True)))
+            if seed > 2 or seed == 0:
+                assert run(_fetched(rows)) == _expected(rows)
+    assert ["too many sets of keys" in record.getMessage() for record in caplog.records] == [True]
+    assert not rows._layouts
+    assert rows._trusted is False
+
+
+def test_rows_of_hundreds_of_figures_are_left_to_ccxt(caplog: pytest.LogCaptureFixture) -> None:
+    """To try every formula on them would take minutes."""
+    rows = _tickers_of()
+    rows._ccxt.told = _dump(*(row | {f"f{at}": f"{at}.5" for at in range(300)} for row in TICKERS))
+    with caplog.at_level(logging.INFO, "tradeutils"):
+        for _ in range(4):
+            assert run(_fetched(rows)) == _expected(rows)
+    assert ["too many figures" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_rows_in_many_pieces_are_all_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,17 @@ def test_refusals_that_ccxt_calls_unavailable_are_not_retried(status: int, expec
     assert str(status) in str(ours)
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(429, errors.RateLimited), (500, errors.VenueUnavailable), (503, errors.VenueUnavailable)],
+)
+def test_a_refusal_in_unknown_words_is_what_its_status_says(status: int, expected: type[Exception]) -> None:
+    """What stands before a venue has words of its own, which ccxt's bybit and okx take for the venue's refusal."""
+    assert type(_translate(ccxt.ExchangeError('bybit {"code":-1000}'), status=status)) is expected
+    assert type(_translate(ccxt.ExchangeError('bybit {"code":-1000}'), status=200)) is errors.RequestRefused
+    assert type(_translate(ccxt.InsufficientFunds("bybit"), status=status)) is errors.InsufficientFunds
+
+
 def test_retry_after_comes_from_the_header_else_from_the_text() -> None:
     """Both ways a venue says how long to stay silent end in ``retry_after`` seconds."""
     header = _translate(ccxt.DDoSProtection("binance 429"), status=429, headers={"Retry-After": "17"})

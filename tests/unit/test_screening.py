@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,8 @@ def test_patterns_tell_upper_from_lower_case() -> None:
         ({"bid": 102.0, "ask": 101.0}, {"max_spread": 0.01}, "spread is not known"),
         ({"last": 4.0}, {"min_price": 5}, "price is 4 USDT, less than 5"),
         ({"last": math.nan}, {"max_price": 5}, "price is not known"),
-        ({"bid": 4.0, "ask": 6.0}, {"min_price": 5, "max_price": 5}, None),
+        ({"bid": 4.0, "ask": 6.0}, {"min_price": 5, "max_price": Decimal(5)}, None),
+        ({"bid": 0.0, "ask": 6.0}, {"max_price": 5}, "price is not known"),
         ({"base_volume": 2.0, "vwap": 5.0}, {"min_quote_volume": 10}, None),
         ({"base_volume": 2.0, "last": 6.0}, {"min_quote_volume": 12, "max_quote_volume": 12}, None),
     ],
@@ -180,6 +182,9 @@ def test_the_order_is_best_first_and_the_same_every_time() -> None:
     ("given", "told"),
     [
         ({"min_price": -1}, "min_price was -1; write a number from 0"),
+        ({"max_price": 10**400}, "max_price was 1000"),
+        ({"max_price": Decimal("sNaN")}, "max_price was Decimal"),
+        ({"max_price": np.complex128(1)}, "; write a number from 0"),
         ({"max_spread": math.nan}, "max_spread was nan"),
         ({"max_spread": "0.1"}, "max_spread was '0.1'"),
         ({"min_age_days": True}, "min_age_days was True"),

@@ -504,8 +504,12 @@ def test_batch_of_one_counts_as_an_order_and_larger_ones_by_their_orders(okx: Ok
 def test_account_places_a_thousand_orders_in_two_seconds() -> None:
     """In all markets together, whatever becomes of them; cancels do not count."""
     okx = Okx(endpoints=100.0)
-    for _ in range(50):
+    for _ in range(49):
         okx.post("trade/batch-orders", *[limit_order(sz="9")] * 20)
+    okx.post("trade/batch-orders", *[limit_order(sz="9")] * 19)
+    too_many = okx.call("POST", "trade/batch-orders", [limit_order(sz="9")] * 2)
+    assert (*code(too_many), too_many.limited) == (200, "50061", True)  # a batch as a whole
+    okx.post("trade/order", limit_order(sz="9"))
     assert code(okx.call("POST", "trade/order", swap_order())) == (200, "50061")
     assert okx.refused("trade/cancel-order", **SPOT, ordId="1") == "51400"
     okx.wall += 2

@@ -8,7 +8,6 @@ that are absent from ``Candles`` altogether are not missed: rows follow one anot
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -16,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tradeutils.analysis import checks
 from tradeutils.errors import UnknownName, UsageError
 from tradeutils.indicators.candlesticks import PATTERNS, SCALES, Pattern, search
 from tradeutils.indicators.evaluate import check_tail
@@ -253,7 +253,7 @@ def _penetrations(given: float | Mapping[str, float] | None, asked: Iterable[str
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        depth = _depth(given)
+        depth = checks.number("penetration", given, 0.0)
         if not taking:
             raise UsageError(f"penetration was {given!r}, and none of the patterns asked for takes one; leave it out")
         return dict.fromkeys(taking, depth)
@@ -261,13 +261,5 @@ def _penetrations(given: float | Mapping[str, float] | None, asked: Iterable[str
     for name, depth in given.items():
         if _known(name) not in taking:
             raise UnknownName("pattern with a penetration", name, taking, where="this search")
-        found[_known(name)] = _depth(depth)
+        found[_known(name)] = checks.number("penetration", depth, 0.0)
     return found
-
-
-def _depth(value: Any) -> float:
-    plain = value.item() if isinstance(value, np.generic) else value
-    number = isinstance(plain, int | float) and not isinstance(plain, bool)
-    if not number or not 0.0 <= plain <= sys.float_info.max:
-        raise UsageError(f"penetration was {value!r:.40}; write a share of the first body from 0, as in 0.5")
-    return float(plain)

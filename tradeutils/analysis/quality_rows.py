@@ -31,6 +31,7 @@ _MS: Final = 1
 _UNIT_BOUNDS: Final = np.array([1e11, 1e14, 1e17])  # a time is told by its size: ms from 1973 to 5138
 _EARLIEST_SECONDS: Final = 10**8  # 1973: below it a number could be in any unit, and is what it should be
 _LATEST_MS: Final = 32_503_680_000_000  # 3000-01-01
+_MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 _UNITS_OF_STEP: Final = (("w", 604_800_000), ("d", _DAY_MS), ("h", 3_600_000), ("m", 60_000), ("s", 1_000))
 
@@ -160,7 +161,7 @@ def _table(data: Any) -> Column:
     taken = list(data)
     try:
         table = np.array([row[:6] for row in taken], dtype=np.float64)
-    except (TypeError, ValueError, IndexError, KeyError):
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
         table = np.empty(0)
     if table.shape != (len(taken), 6) and taken:
         at = next((i for i, row in enumerate(taken) if not _is_row(row)), 0)
@@ -171,7 +172,7 @@ def _table(data: Any) -> Column:
 def _is_row(row: Any) -> bool:
     try:
         return isinstance(row, Sequence | np.ndarray) and np.array(row[:6], dtype=np.float64).shape == (6,)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
@@ -184,7 +185,7 @@ def _settle(
     unit = np.full(len(raw), main, dtype=np.int8)
     time = _in_ms(raw, known, unit)
     if known.any():
-        _settle_strays(raw, known, unit, time)
+        time = _settle_strays(raw, known, unit, time, given)
     frame = given
     known = time != NO_TIME
     if frame is None and known.any():
@@ -204,33 +205,56 @@ def _main_unit(raw: npt.NDArray[Any], frame: Timeframe | None) -> int:
     """Return the unit that most times are in: by their step where that fits the timeframe, else by their size."""
     if not len(raw):
         return _MS
-    if frame is not None and frame.ms is not None and len(raw) > 1:
-        step = _common_step(raw)
+    step = _common_step(raw)
+    if frame is not None and frame.ms is not None:
         for unit in (_MS, 0, 2, 3):
             if step == frame.ms * PER_MS[unit]:
                 return unit
     size = float(np.median(np.abs(raw)))
+    # Milliseconds before March 1973 are as small as seconds of today, and tell themselves by where they stand.
+    small = size < _UNIT_BOUNDS[0]
+    if small and 2 * np.count_nonzero(_on_grid(raw, frame, step)) > len(raw):
+        return _MS
     return _MS if size < _EARLIEST_SECONDS else int(np.searchsorted(_UNIT_BOUNDS, size, side="right"))
 
 
+def _on_grid(raw: npt.NDArray[Any], frame: Timeframe | None, step: float) -> npt.NDArray[np.bool_]:
+    """Return which times, read as ms, a bar opens at: by the timeframe, else by a step of whole minutes."""
+    if frame is None:
+        minutes = step > 0 and step % _MINUTE_MS == 0
+        return np.full(len(raw), minutes) & (np.mod(raw, _MINUTE_MS) == 0)
+    within = np.abs(raw) <= _LATEST_MS
+    time = np.where(within, raw, 0).astype(np.int64)
+    on: npt.NDArray[np.bool_] = within & (time == raw) & (frame.floor(time) == time)
+    return on
+
+
 def _settle_strays(
-    raw: npt.NDArray[Any], known: npt.NDArray[np.bool_], unit: npt.NDArray[np.int8], time: Times
-) -> None:
-    """Read rows of another unit than the others in theirs, where that puts them among the others."""
+    raw: npt.NDArray[Any],
+    known: npt.NDArray[np.bool_],
+    unit: npt.NDArray[np.int8],
+    time: Times,
+    frame: Timeframe | None,
+) -> Times:
+    """Return the times, rows of another unit than the others read in theirs where that puts them among the others."""
     sizes = np.searchsorted(_UNIT_BOUNDS, np.abs(np.where(known, raw, 0)), side="right").astype(np.int8)
     stray = known & (sizes != unit)
     if not stray.any() or stray[known].mean() > 0.5:
-        return
+        return time
     others = time[known & ~stray & (time != NO_TIME)]
     if not len(others):
-        return
+        return time
     low, high = int(others.min()), int(others.max())
     margin = max(high - low, _DAY_MS)
     as_they_look = _in_ms(raw, stray, sizes)
-    fits = stray & (as_they_look >= low - margin) & (as_they_look <= high + margin)
+    near, among = ((at >= low - margin) & (at <= high + margin) for at in (time, as_they_look))
+    # Bars of before 1973 that later ones follow look like seconds, and are none where they stand well as they are.
+    at_home = stray & near
+    if at_home.any():
+        at_home &= _on_grid(raw, frame, _common_step(raw[known]))
+    fits = stray & among & ~at_home
     unit[fits] = sizes[fits]
-    if fits.any():
-        time[fits] = as_they_look[fits]
+    return np.where(fits, as_they_look, time) if fits.any() else time
 
 
 def _common_step(time: npt.NDArray[Any]) -> float:

@@ -128,10 +128,12 @@ def mend(rows: Rows, names: set[str], limits: Limits, against: Rows | None) -> t
     changes: list[Change] = []
     for name in RULES:
         if name in names:
-            if name == "shift_hours" and against is not None:
+            if name != "shift_hours":
+                rows, change = _APPLIED[name](rows, limits)
+            elif against is not None:
                 rows, change = _shift_hours(rows, against)
             else:
-                rows, change = _APPLIED[name](rows, limits)
+                change = None  # a symbol that the other panel lacks
             if change is not None:
                 changes.append(change)
     return rows, changes
@@ -306,7 +308,7 @@ def check_rules(rules: Any) -> set[str]:
         raise UsageError(f"rules was {rules!r:.60}; give a list of names: [{next(iter(RULES))!r}]")
     names = list(rules)
     for name in names:
-        if name not in RULES:
+        if not isinstance(name, str) or name not in RULES:
             raise UnknownName("rule", name, RULES)
     return set(names)
 

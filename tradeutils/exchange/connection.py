@@ -27,13 +27,15 @@ from tradeutils.exchange.endpoints import host_of
 from tradeutils.exchange.faults import redact_chain, translate
 from tradeutils.exchange.metering import Meter
 from tradeutils.exchange.nonces import Nonces
-from tradeutils.exchange.replies import exact_json, rough_json
+from tradeutils.exchange.replies import check_size, exact_json, rough_json
 from tradeutils.exchange.retry import Patience, again
 from tradeutils.exchange.sessions import Session, current_sender, tls_context
 
 __all__ = ["Connection"]
 
 T = TypeVar("T")
+
+_SHOWN = 80  # characters of another library's words: they may repeat a header
 
 _only_priced: contextvars.ContextVar[bool] = contextvars.ContextVar("tradeutils_only_priced", default=False)
 
@@ -169,6 +171,8 @@ class Connection:
             raise translated from error
         finally:
             self._calls.discard(limit)
+            if not self._calls:  # a list of markets is 14 MB
+                self.ccxt.last_http_response = self.ccxt.last_json_response = None
             current_call.reset(token)
 
     def check_usable(self, operation: str) -> None:
@@ -186,6 +190,11 @@ class Connection:
             return errors.BadReply(f"the reply could not be read {text}", **where)
         if isinstance(error.__cause__, aiohttp.ClientPayloadError):  # to ccxt a refusal by the venue
             return errors.BadReply(f"the reply was cut short or damaged ({error.__cause__})", **where)
+        if isinstance(error.__cause__, aiohttp.TooManyRedirects):
+            return errors.RequestRefused("sent us on from one page to another without end", **where)
+        if isinstance(error.__cause__, aiohttp.ClientResponseError) and call.status is None:
+            told = logs.redact(error.__cause__.message)[:_SHOWN] or type(error.__cause__).__name__
+            return errors.BadReply(f"the reply was not to be read as HTTP ({told})", **where)
         translated = translate(
             error,
             status=call.status,
@@ -229,6 +238,7 @@ class Connection:
                 answer = await self._sign_and_send(path, api, method, _without_own_retries(params), config)
         except Exception:
             banned_for = await self._meter.refused(request, self.clock.at(VenueClock.monotonic()))
+            self.ccxt.last_http_response = request.body  # kraken's class looks there, at another's if that was later
             if call is not None:  # of several requests at once, the one that failed tells why
                 call.banned_for, call.status, call.headers = banned_for, request.status, request.headers
             raise
@@ -329,11 +339,14 @@ def _bears(client_id: str, url: str, body: Any) -> bool:
 def _read_json(text: Any) -> Any:
     """Return what a reply says, as the call wants it read; ``None``, as ccxt does, where it is no JSON."""
     call, request = current_call.get(), current_request.get()
+    if not isinstance(text, str):
+        return None
+    check_size(text)
     decode = exact_json if call is None or call.decode is None else call.decode
-    if request is not None and request.status is not None and request.status >= 300:
+    if decode is not exact_json and request is not None and request.status is not None and request.status >= 300:
         decode = rough_json  # a refusal
     try:
-        return decode(text) if isinstance(text, str) else None
+        return decode(text)
     except ValueError:
         return None
 

@@ -103,6 +103,8 @@ class RowReader:
         begin, end = text.find(f"[{self._edges[0]}"), text.rfind(f"{self._edges[1]}]")
         if self._path is None or begin < 0 or end < begin:
             raise _NotHiddenError("no rows")
+        if f"{self._edges[1]},{self._edges[0]}" not in text:
+            raise _NotHiddenError("a single one, which may be an error")  # so says binance what is wrong
         if not self._path:
             if begin or end + 2 != len(text):
                 raise _NotHiddenError("more than rows")

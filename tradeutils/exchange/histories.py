@@ -176,9 +176,10 @@ class _History(Generic[V]):
 
 
 def _not_served(request: HistoryRequest[Any], since: int, first: int) -> RangeNotServed:
+    wanted = f"{since} was asked for" if request.since is not None else f"the newest {request.limit} were asked for"
     return RangeNotServed(
-        f"keeps only its newest values: the first is of {first}, and {since} was asked for (ms UTC); ask from there "
-        "on, or pass partial=True",
+        f"keeps only its newest values: the first is of {first} (ms UTC), and {wanted}; ask from there on, or pass "
+        "partial=True",
         first=first,
         **request.where,
     )

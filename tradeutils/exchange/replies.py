@@ -4,7 +4,10 @@ What comes back, before anybody believes it: bodies of bounded size, and JSON wi
 Of a reply at most `REPLY_CAP` bytes are taken, after inflating: a body that claims or turns out to be larger ends in
 `BadReply` with its connection dropped, whether it is sent plainly, in chunks without end, or as a small gzip of zeros.
 The largest honest replies are lists of markets (Binance's spot: 14 MB). aiohttp inflates piece by piece, so what is
-held at once is the cap and one piece.
+held at once is the cap and one piece. Of a refusal (HTTP 400 and above) `REFUSAL_CAP` bytes are read and the rest is
+dropped: what it says stands at its beginning, and its status must count however long it is.
+
+A small text can become large objects: 60 MB of ``[],`` were 1.9 GiB and 17 s, so more than `MOST_VALUES` are refused.
 """
 
 from __future__ import annotations
@@ -22,10 +25,27 @@ import orjson
 
 from tradeutils.errors import BadReply
 
-__all__ = ["READ_AHEAD", "REPLY_CAP", "CappedResponse", "collector_paused", "data_json", "exact_json", "rough_json"]
+__all__ = [
+    "MOST_VALUES",
+    "READ_AHEAD",
+    "REFUSAL_CAP",
+    "REPLY_CAP",
+    "CappedResponse",
+    "check_size",
+    "collector_paused",
+    "data_json",
+    "exact_json",
+    "rough_json",
+]
 
 REPLY_CAP: Final = 64 * 2**20
 """How many bytes of a reply are taken at most, after inflating."""
+
+REFUSAL_CAP: Final = 2**20
+"""How many bytes of a refusal are read."""
+
+MOST_VALUES: Final = 2**22
+"""How many values the JSON of a reply holds at most: 300 MB; Binance's markets are half a million."""
 
 READ_AHEAD: Final = 2**18
 """How many bytes are taken from a connection ahead of who reads them; with aiohttp's 2**16, 1 MB costs 5 % more CPU."""
@@ -37,7 +57,7 @@ _LONG_NUMBER = re.compile(r"[:,\[]\s*-?(?=[\d.]{17})\d")
 
 
 class _NotJsonError(ValueError):
-    """A constant that JSON does not have."""
+    """A constant that JSON does not have, or a depth that nobody needs."""
 
 
 class CappedResponse(aiohttp.ClientResponse):
@@ -46,21 +66,27 @@ class CappedResponse(aiohttp.ClientResponse):
     cap: ClassVar[int] = REPLY_CAP
 
     async def read(self) -> bytes:
-        """Return the body; `BadReply` where it is larger than the cap."""
+        """Return the body; `BadReply` where it is larger than the cap, and of a refusal only the beginning."""
         if self._body is not None:
             return await super().read()
+        is_refusal = self.status >= 400
+        cap = min(self.cap, REFUSAL_CAP) if is_refusal else self.cap
         told = self.content_length
-        if told is not None and told > self.cap:
+        if told is not None and told > cap and not is_refusal:
             self._refuse(f"is {told} bytes long")
         parts: list[bytes] = []
         taken = 0
         try:
             while part := await self.content.readany():
                 taken += len(part)
-                if taken > self.cap:
+                if taken > cap and not is_refusal:
                     parts.clear()
                     self._refuse("goes on")
                 parts.append(part)
+                if taken > cap:
+                    self._body = b"".join(parts)[:cap]
+                    self.close()
+                    return self._body
         except BaseException:
             self.close()
             raise
@@ -91,6 +117,12 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def check_size(text: str) -> None:
+    """Raise `BadReply` where a text may hold more than `MOST_VALUES` values; brackets and commas are counted."""
+    if len(text) > MOST_VALUES and sum(map(text.count, ",[{")) > MOST_VALUES:
+        raise BadReply(f"the reply holds more than {MOST_VALUES} values")
 
 
 def rough_json(text: str | bytes) -> Any:
@@ -124,7 +156,10 @@ def exact_json(text: str) -> Any:
     """
     if _LONG_NUMBER.search(text) is None:
         return orjson.loads(text)
-    return json.loads(text, parse_float=_float_or_text, parse_constant=_refuse_constant)
+    try:
+        return json.loads(text, parse_float=_float_or_text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _NotJsonError("it is nested too deeply") from None
 
 
 def _float_or_text(text: str) -> float | str:

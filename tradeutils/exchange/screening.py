@@ -221,8 +221,8 @@ def _bound(name: str, given: Any) -> float | None:
         return None
     signed = name.endswith("_correlation")
     try:
-        number = float(given) if isinstance(given, int | float | Decimal | np.number) else math.nan
-    except (OverflowError, TypeError, ValueError):  # larger than any float, complex, a Decimal that signals
+        number = float(given) if isinstance(given, int | float | Decimal | np.integer | np.floating) else math.nan
+    except (OverflowError, ValueError):  # larger than any float, a Decimal that signals
         number = math.nan
     if isinstance(given, bool) or not (-1 if signed else 0) <= number <= (1 if signed else sys.float_info.max):
         raise UsageError(f"{name} was {given!r:.60}; write a number {'from -1 to 1' if signed else 'from 0'}")

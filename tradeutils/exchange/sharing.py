@@ -90,10 +90,10 @@ class Sharing:
                     raise _Abandoned from None
                 raise
 
+        found: T
         while True:
             try:
-                found: T = await self._cache.get_or_fetch(f"{self._venue.origin}:{key}", fetched, ttl=ttl)
-                return found
+                found = await self._cache.get_or_fetch(f"{self._venue.origin}:{key}", fetched, ttl=ttl)
             except _Abandoned:  # by another exchange on the same cache, for which we have waited
                 continue
             except asyncio.CancelledError:
@@ -101,6 +101,7 @@ class Sharing:
                 if fetching is not None:
                     await ended([fetching])
                 raise
+            return found
 
     async def call(self, key: str, fetch: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Fetch once for all who ask at once, and keep nothing."""

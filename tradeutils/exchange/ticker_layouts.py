@@ -40,6 +40,7 @@ Row: TypeAlias = dict[str, Any]
 _NUMBERS: Final = frozenset((str, int, float))
 _MOST_NAMES: Final = 20_000  # rows that are never the same twice would fill the memory
 _MOST_PATTERNS: Final = 64
+_MOST_FIGURES: Final = 64  # of a row: formulas of any two of them are tried
 _SLOTS: Final = {name: Ticker.__dict__[name].__set__ for name in ("symbol", *FIGURES, "info")}
 _PLACEHOLDER: Final = 1.0  # for a figure of a row that is read another way
 _NEW: Final[Any] = object()
@@ -103,12 +104,16 @@ class Layout:
         self._trusted = True
         row, parse_one = self._typical(rows, names)
         figures = [leaf for leaf in leaves_of(row) if _is_figure(rows, leaf)]
+        if len(figures) > _MOST_FIGURES:
+            self._distrust("rows have too many figures")
+            figures = []
         naming = set(naming_leaves(parse_one, row, figures))
         self._figures = tuple(leaf for leaf in figures if leaf not in naming)
         texts = [leaf for leaf in leaves_of(row) if leaf not in self._figures]
         self._pick_texts: Callable[[Row], Hashable] = picker(texts)
         self.symbols: dict[str, str | None] = {}
         self.prefix = _prefix(rows, texts) if names[0] is None else None
+        self._leading = [rows[0][leaf[0]] for leaf in texts[:-1]] if self.prefix is not None else []
 
     def _typical(self, rows: Sequence[Row], names: Sequence[str | None]) -> tuple[Row, Parse]:
         """Return a row to try things on, and what parses it."""
@@ -130,6 +135,7 @@ class Layout:
         """Return what names the market of each row."""
         try:
             texts = list(map(self._pick_texts, rows))
+            frozenset(texts)  # what cannot be looked up is told here
         except (LookupError, TypeError):  # built differently within
             return [_NAMELESS] * len(rows)
         return texts if not names or names[0] is None else list(zip(names, texts, strict=True))
@@ -207,7 +213,9 @@ class Layout:
             return
         symbol = self._known[texts] = None if theirs is None else theirs.symbol
         if self.prefix is not None:
-            self.symbols[str(texts[-1] if isinstance(texts, tuple) else texts)] = symbol
+            *leading, last = texts if isinstance(texts, tuple) else (texts,)
+            if leading == self._leading and isinstance(last, str):
+                self.symbols[last] = symbol
         reading = None if symbol is None else self._reading(row, name, symbol)
         if symbol is None or reading is None:
             return

@@ -35,6 +35,11 @@ __all__ = ["TickerRows"]
 
 _NO_PARAMS: Final[Mapping[str, Any]] = types.MappingProxyType({})
 _ATTEMPTS: Final = 3  # replies that may fail to prove anything before it is given up
+_MOST_LAYOUTS: Final = 64  # sets of keys; each takes some 5 ms to learn, and stays
+
+
+class _TooManyError(Exception):
+    """Rows of ever other keys, which cannot be learnt."""
 
 
 class TickerRows:
@@ -100,8 +105,16 @@ class TickerRows:
         told = (tickers, symbols, params or {})
         if self._trusted is False or call is None or call.operation != "fetch_tickers" or params:
             return self._parse_all(*told)
-        if isinstance(tickers, TextRows):
-            return self._pieces(tickers, symbols)
+        try:
+            return self._pieces(tickers, symbols) if isinstance(tickers, TextRows) else self._rows(*told)
+        except _TooManyError:
+            self._layouts, self._trusted = {}, False
+            declined(self._ccxt.id, "rows have too many sets of keys")
+        return self._parse_all(tickers.whole() if isinstance(tickers, TextRows) else tickers, *told[1:])
+
+    def _rows(self, *told: Any) -> Any:
+        """Return the tickers of rows that ccxt has seen."""
+        tickers, symbols, _ = told
         named = isinstance(tickers, dict)
         rows = list(tickers.values()) if named else tickers
         if not isinstance(rows, list) or not rows or not {dict}.issuperset(map(type, rows)):
@@ -110,7 +123,8 @@ class TickerRows:
         names: list[str | None] = list(tickers) if named else [None] * len(rows)
         if self._trusted is None:
             return self._prove(told, rows, names)
-        if not named and self._hides and isinstance(call.decode, RowReader):
+        call = current_call.get()
+        if not named and self._hides and call is not None and isinstance(call.decode, RowReader):
             self._path = call.decode.path_to(rows)
         with collector_paused():
             return self._tickers(rows, names, self._wanted(symbols))
@@ -119,10 +133,16 @@ class TickerRows:
         """Return the tickers of rows that are still text."""
         rows.taken = True
         self._check_markets()
-        wanted, found = self._wanted(symbols), dict[str, Ticker]()
+        wanted = self._wanted(symbols)
         layout = self._layouts.get(rows.keys()) if wanted is not None else None
         if wanted is not None and layout is not None and layout.prefix is not None:
-            rows = rows.only(layout.prefix, layout.symbols, wanted)
+            found = self._read(rows.only(layout.prefix, layout.symbols, wanted), wanted)
+            if found.keys() == wanted:
+                return found
+        return self._read(rows, wanted)  # a row may name its market in another way today
+
+    def _read(self, rows: TextRows, wanted: frozenset[str] | None) -> dict[str, Ticker]:
+        found: dict[str, Ticker] = {}
         sampled = random.randrange(rows.piece_count)  # noqa: S311  # no secret
         with collector_paused():
             for number, piece in enumerate(rows.pieces()):
@@ -145,6 +165,7 @@ class TickerRows:
         ours = self._tickers(rows, names, None)
         if alike(ours, {symbol: parse.ticker(entry) for symbol, entry in theirs.items()}):
             made = theirs if told[1] is None else self._parse_all(*told)
+            del self._proving[:-_ATTEMPTS]  # of calls that failed after all
             self._proving.append(made)
             return made
         self._trusted = False
@@ -167,6 +188,8 @@ class TickerRows:
                 own, own_names = [rows[at] for at in places], [names[at] for at in places]
             layout = self._layouts.get(keys)
             if layout is None:
+                if len(self._layouts) >= _MOST_LAYOUTS:
+                    raise _TooManyError
                 layout = self._layouts[keys] = Layout(self._ccxt, own, own_names)
             if wanted is not None:
                 chosen = layout.wanted(own, own_names, wanted)

@@ -42,17 +42,25 @@ class TextRows(HiddenRows):
         """
         Return the rows without those that begin with a prefix and the name of a market that is not wanted.
 
-        ``symbols``: by the names that are known; rows of others stay.
+        ``symbols``: by the names that are known; rows of others stay. So do all where there is anything in them but
+        flat rows, or between them: an error, say.
         """
         at = len(prefix)
+        rows = self.text[1:-1].split("},{")
+        if self.text.count("{") != len(rows):
+            return self
         kept = [
             row
-            for row in self.text[1:-1].split("},{")
+            for row in rows
             if not row.startswith(prefix)
             or (symbol := symbols.get(row[at : row.find('"', at)], _UNKNOWN)) is _UNKNOWN
             or symbol in wanted
         ]
         return TextRows(f"{{{'},{'.join(kept)}}}" if kept else "")
+
+    def whole(self) -> list[Any]:
+        """Return all rows; `BadReply` where they are no JSON."""
+        return _rest(self.text)
 
     def pieces(self) -> Iterator[list[Any]]:
         """Yield the rows, some at a time; `BadReply` where they are no JSON."""

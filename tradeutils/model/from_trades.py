@@ -66,8 +66,9 @@ def _columns(trades: Iterable[Trade] | Mapping[str, Any]) -> _Columns:
         ids = None if trades.get("id") is None else _ids(trades["id"])
     else:
         rows = list(trades) if isinstance(trades, Iterable) else [trades]
-        if not all(isinstance(row, Trade) for row in rows):
-            raise UsageError(f"trades was {trades!r:.80}; give a list of Trade, or columns time, price and amount")
+        odd = next((i for i, row in enumerate(rows) if not isinstance(row, Trade)), None)
+        if odd is not None:
+            raise UsageError(f"trade {odd} was {rows[odd]!r:.80}; give a list of Trade, or columns time, price, amount")
         told = [[row.time for row in rows], [row.price for row in rows], [row.amount for row in rows]]
         ids = _ids([row.id for row in rows])
     try:

@@ -29,7 +29,8 @@ class Ticker:
     """
     The last 24 hours of one market; prices in quote, volumes in base unless named ``quote_volume``.
 
-    ``time`` is the venue's, in milliseconds UTC. ``percentage`` is the change of the day in percent.
+    ``bid_volume`` and ``ask_volume`` are in contracts where those are traded, as in `OrderBook`. ``time`` is the
+    venue's, in milliseconds UTC. ``percentage`` is the change of the day in percent.
     """
 
     symbol: str
