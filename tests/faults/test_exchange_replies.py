@@ -16,7 +16,7 @@ import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
 from tradeutils.exchange.venue import CcxtVenue, venue_names
-from tradeutils.sim import Limits, SimulatedVenue
+from tradeutils.sim import DEFAULT_ACCOUNT, Limits, SimulatedVenue
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -264,6 +264,35 @@ async def test_a_reply_that_says_nothing_is_an_error_and_is_not_kept(operation: 
                 await ask()
             answer = await ask()
             assert expected is None or answer == expected
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_lost_answer_is_not_read_from_that_of_another_call(*, at_once: bool) -> None:
+    """kraken's class looks for the words of a refusal in whatever was answered last: the other order may be open."""
+    account = tu.Account(
+        name="a",
+        exchange="kraken",
+        credentials=tu.Credentials(key=DEFAULT_ACCOUNT.key, secret=DEFAULT_ACCOUNT.secret),
+    )
+    told = tu.settings.ExchangeSettings(timeout=0.4)
+    async with (
+        SimulatedVenue("kraken", symbols=3, skew=0, limits=Limits.none()) as venue,
+        tu.Exchange("kraken", url=venue.url, account=account, retries=0, settings=told) as exchange,
+    ):
+
+        async def failing(call: Awaitable[Any]) -> type[BaseException]:
+            with pytest.raises(errors.VenueError) as caught:
+                await call
+            return caught.type
+
+        await exchange.load_markets()
+        venue.faults.add("silence", path="/0/public/Ticker", count=1)
+        other = asyncio.ensure_future(failing(exchange.fetch_ticker("BTC/USDT"))) if at_once else None
+        await asyncio.sleep(0)
+        assert await failing(exchange.cancel_order("OAAAAA-AAAAA-AAAAAA", "BTC/USDT")) is errors.OrderNotFound
+        venue.faults.add("silence", path="/0/private/CancelOrder", count=1)
+        assert await failing(exchange.cancel_order("OBBBBB-AAAAA-AAAAAA", "BTC/USDT")) is errors.VenueTimeout
+        assert other is None or await other is errors.VenueTimeout
 
 
 async def test_a_page_of_a_redirect_to_another_host_is_not_followed_for_data(host: Host) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import tradeutils as tu
 from tradeutils.cli.app import main
 from tradeutils.errors import BadSymbol, UnknownName
+from tradeutils.exchange import screen
 from tradeutils.sim import SimulatedVenue, serve
 
 
@@ -112,35 +114,23 @@ async def test_names_that_nobody_has_are_refused(venue: SimulatedVenue) -> None:
             await exchange.screen(correlation_to="BTC/USDTT", min_correlation=0)
 
 
-async def test_the_event_loop_runs_on_while_candles_are_judged() -> None:
-    """The arithmetic over many symbols leaves the loop: other tasks are never held up for its whole length."""
-    from tradeutils.exchange.screening import Figures, by_candles, criteria_of
+async def test_the_arithmetic_leaves_the_event_loop(venue: SimulatedVenue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes over all tickers and all candles runs in another thread."""
+    threads: dict[str, int] = {}
 
-    rng = np.random.default_rng(4)
-    day = 86_400_000
-    closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, (501, 600)), axis=0))
-    time = np.arange(501, dtype=np.int64) * day
-    made = {
-        f"S{i}/USDT": tu.Candles(
-            timeframe="1d", time=time, open=c, high=c, low=c, close=c, volume=np.ones_like(c)
-        )
-        for i, c in enumerate(np.ascontiguousarray(closes.T))
-    }  # fmt: skip
-    criteria = criteria_of(window=500, min_volatility=0.0, correlation_to="S0/USDT")
-    ticks = 0
+    def noting(name: str, judge: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*given: Any) -> Any:
+            threads[name] = threading.get_ident()
+            return judge(*given)
 
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            ticks += 1
-            await asyncio.sleep(0)
+        return noted
 
-    ticking = asyncio.create_task(tick())
-    figures = {symbol: Figures() for symbol in made}
-    found, _ = await asyncio.to_thread(by_candles, figures, made, made["S0/USDT"], criteria, 501 * day)
-    ticking.cancel()
-    assert len(found) == 600
-    assert ticks > 10
+    for name in ("_by_tickers", "by_candles"):
+        monkeypatch.setattr(screen, name, noting(name, getattr(screen, name)))
+    async with tu.Exchange("binance", url=venue.url) as exchange:
+        assert await exchange.screen(include="BTC/USDT", min_volatility=0.0) == ["BTC/USDT"]
+    assert set(threads) == {"_by_tickers", "by_candles"}
+    assert threading.get_ident() not in threads.values()
 
 
 def test_the_command_prints_what_fits_and_why_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -216,6 +216,16 @@ def test_a_range_that_is_not_kept_is_refused_and_says_what_is(name: str, asked: 
     assert len(_fetch(venue, limit=720)) == 720
 
 
+@pytest.mark.parametrize("windowed", [False, True])
+def test_less_than_a_page_that_is_not_kept_is_refused_too(windowed: bool) -> None:
+    """On a venue of which nobody knows what it keeps: two hours are lacking, and nothing says so but coarser bars."""
+    venue = PagedVenue(list(range(5000)), BASE + 5000 * MINUTE, 500, windowed=windowed, kept=2000)
+    with pytest.raises(RangeNotServed) as caught:
+        _fetch(venue, since=BASE + 2800 * MINUTE)
+    assert caught.value.first == BASE + 3000 * MINUTE
+    assert len(_fetch(venue, since=BASE + 2800 * MINUTE, partial=True)) == 2000
+
+
 def test_a_range_before_all_that_is_kept_is_refused() -> None:
     """Nothing at all is no answer either, where the market was traded then."""
     venue = PagedVenue(list(range(2000)), BASE + 2000 * MINUTE, 720, kept=720, name="kraken")

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import typer
+import typer.main
 
 from tradeutils import errors, logs
-from tradeutils.cli import endings
+from tradeutils.cli import endings, main
 from tradeutils.cli.endings import Loudness, one_line, run
 
 
@@ -128,3 +129,16 @@ def test_command_that_returns_ends_with_its_code(returned: object, code: int) ->
 def test_codes_are_what_shells_expect() -> None:
     """Documented, so that scripts may rely on them."""
     assert (endings.FAILED, endings.USAGE, endings.INTERRUPTED, endings.BROKEN_PIPE) == (1, 2, 130, 141)
+
+
+def test_interrupt_while_the_command_line_is_built_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C in the first tenth of a second ends with 130 too, and without a traceback."""
+
+    def interrupted(_: typer.Typer) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(typer.main, "get_command", interrupted)
+    assert main(["--version"]) == endings.INTERRUPTED
+    assert capsys.readouterr() == ("", "")

@@ -132,6 +132,20 @@ def test_candles_that_come_to_be_parsed_otherwise_are_noticed(caplog: pytest.Log
     assert ["differently" in record.getMessage() for record in caplog.records] == [True]
 
 
+def test_a_list_where_rows_stood_within_is_an_error() -> None:
+    """To okx's class, and kraken's, it would be a reply without candles."""
+    exchange = told_exchange("okx")
+    columns = CandleColumns(exchange)
+    exchange.told = envelope("okx", [row[:9] for row in ROWS])
+    for _ in range(3):
+        assert len(run(_candles(columns))) == len(ROWS)
+    exchange.told = envelope("okx", [])
+    assert len(run(_candles(columns))) == 0
+    exchange.told = '[{"x":1},{"y":2}]'
+    with pytest.raises(BadReply, match="instead of one with candles"):
+        run(_candles(columns))
+
+
 @pytest.mark.parametrize("look", ["fail", "copy"])
 def test_a_class_that_looks_at_the_rows_is_given_them(look: str) -> None:
     """The call is made once more, and the rows are not hidden from it again."""
@@ -368,21 +382,55 @@ def test_any_later_text_of_tickers_is_what_ccxt_makes_of_it(text: str, symbols: 
         assert repr(run(_fetched(rows, symbols))) == repr(_expected(rows, symbols))
 
 
+def test_a_row_with_another_key_among_its_likes_is_given_to_the_class() -> None:
+    """As many keys, and all figures that are needed: but the class looks for the one that is new."""
+
+    class Looking(ccxt.async_support.binance):
+        def parse_ticker(self, ticker: Any, market: Any = None) -> Any:
+            made = super().parse_ticker(ticker, market)
+            return made | {"last": 7.0} if "special" in ticker else made
+
+    rows = _tickers_of(Looking)
+    told = [row | {"count": at + 1, "firstId": 100 + at} for at, row in enumerate(TICKERS)]
+    rows._ccxt.told = _dump(*told)
+    for _ in range(3):
+        run(_fetched(rows))
+    changed = {("special" if key == "count" else key): value for key, value in told[1].items()}
+    rows._ccxt.told = _dump(told[0], changed, told[2])
+    for symbols in (None, ["1INCH/USDT"], None):
+        assert run(_fetched(rows, symbols)) == _expected(rows, symbols)
+    assert run(_fetched(rows))["1INCH/USDT"].last == 7.0
+
+
 @pytest.mark.parametrize("symbols", [None, ["BTC/USDT"]])
 def test_one_name_in_two_parts_of_a_venue_is_told_apart(symbols: list[str] | None) -> None:
     """A row of another part that was seen does not speak for this one."""
+    same = {id_: id_ for id_, _, _ in MARKETS["binance"]}
+    named_by = {"a": same, "b": same | {"ETHBTC": "BTCUSDT", "BTCUSDT": "ETHBTC"}}
 
     class Parted(ccxt.async_support.binance):
         def parse_ticker(self, ticker: Any, market: Any = None) -> Any:
-            other = {"ETHBTC": "BTCUSDT", "BTCUSDT": "ETHBTC"}.get(ticker["symbol"], ticker["symbol"])
-            return super().parse_ticker(ticker if ticker["category"] == "a" else ticker | {"symbol": other})
+            return super().parse_ticker(ticker | {"symbol": named_by[ticker["category"]][ticker["symbol"]]})
 
     rows = _tickers_of(Parted)
     rows._ccxt.told = _dump(*({"category": "a", **row} for row in TICKERS))
     for _ in range(3):
         run(_fetched(rows))
-    for told in ("b", "a", "b"):
-        rows._ccxt.told = _dump(*({"category": told, **row} for row in TICKERS))
+    for told in ("b", "a", "ba", "b"):
+        rows._ccxt.told = _dump(
+            *({"category": one, **row, "lastPrice": f"{ord(one)}"} for one in told for row in TICKERS)
+        )
+        assert run(_fetched(rows, symbols)) == _expected(rows, symbols)
+
+
+def test_texts_that_become_lists_are_read_by_the_class() -> None:
+    """A list is nothing to look a market up by."""
+    rows = _tickers_of()
+    rows._ccxt.told = _dump(*(row | {"note": "x"} for row in TICKERS))
+    for _ in range(3):
+        run(_fetched(rows))
+    rows._ccxt.told = _dump(*(row | {"note": note} for row, note in zip(TICKERS, ([1], {"a": 1}, "x"), strict=True)))
+    for symbols in (None, ["BTC/USDT"]):
         assert run(_fetched(rows, symbols)) == _expected(rows, symbols)
 
 

@@ -16,7 +16,7 @@ from tradeutils import errors
 from tradeutils.exchange import parse
 from tradeutils.exchange.client_ids import client_ids_of, lapse_of
 from tradeutils.exchange.faults import translate
-from tradeutils.exchange.order_checks import Asked, check_id, check_order, is_conditional, plain
+from tradeutils.exchange.order_checks import Asked, check_cancel_params, check_id, check_order, is_conditional, plain
 from tradeutils.exchange.order_terms import estimate_fee
 from tradeutils.exchange.orders import refused
 from tradeutils.exchange.precision import with_precision
@@ -151,6 +151,12 @@ def test_an_order_that_is_right_passes_as_it_is() -> None:
         ({"type": None}, '"limit"'),
         ({"params": ["x"]}, "mapping"),
         ({"params": {"newClientOrderId": "x"}}, "client_order_id="),
+        ({"params": {"symbol": "ETHUSDT"}}, "params had 'symbol'"),
+        ({"params": {"side": "SELL"}}, "params had 'side'"),
+        ({"params": {"quantity": "5"}}, "params had 'quantity'"),
+        ({"params": {"order_qty": "5"}}, "params had 'order_qty'"),
+        ({"params": {"px": "1"}}, "params had 'px'"),
+        ({"type": "market", "price": None, "params": {"quoteOrderQty": "5000"}}, "were both given"),
         ({"params": {"cl_ord_id": "x"}}, "client_order_id="),
         ({"amount_rounding": "floor"}, 'amount_rounding was \'floor\'; write "down", "up" or "nearest"'),
         ({"price_rounding": ["up"]}, 'write "down", "up" or "nearest"'),
@@ -417,3 +423,12 @@ def test_an_id_that_is_taken_is_one_error_on_all_venues(text: str) -> None:
     assert type(_translated(ccxt.InvalidOrder(text), 400)) is errors.DuplicateOrder
     elsewhere = translate(ccxt.InvalidOrder(text), venue="okx", operation="cancel_order", symbol=None, status=400)
     assert type(elsewhere) is errors.InvalidOrder
+
+
+@pytest.mark.parametrize("name", ["orderId", "clientOrderId", "symbol", "ord_id", "txid", "orderLinkId", "algoId"])
+def test_a_cancel_names_one_order(name: str) -> None:
+    """A parameter that would replace the id or the market is refused; others are ccxt's business."""
+    with pytest.raises(errors.UsageError, match=f"params had '{name}'; name the order by id and symbol alone"):
+        check_cancel_params({name: "7"})
+    assert check_cancel_params({"orderFilter": "StopOrder"}) == {"orderFilter": "StopOrder"}
+    assert check_cancel_params(None) == {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
+import threading
 from decimal import Decimal
 
 import pytest
@@ -78,6 +80,28 @@ def test_json_without_data_is_refused_as_data(text: str) -> None:
     with pytest.raises(BadReply):
         data_json(text)
     assert data_json("[]") == []
+
+
+def test_the_collector_runs_again_after_many_threads() -> None:
+    """One that found it off must not turn it off once more, after the other has turned it on."""
+
+    def pause() -> None:
+        for _ in range(4000):
+            with collector_paused(), collector_paused():
+                pass
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=pause) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert gc.isenabled()
+    finally:
+        sys.setswitchinterval(interval)
+        gc.enable()
 
 
 def test_the_collector_runs_again_afterwards() -> None:

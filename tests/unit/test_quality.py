@@ -201,6 +201,41 @@ def test_candles_in_seconds_are_told_too():
     assert [(f.kind, f.symbol) for f in quality.check(panel).findings][:1] == [("time_unit", "")]
 
 
+def columns_of(time):
+    price = 100 + np.arange(len(time)) % 7.0
+    return {"time": np.asarray(time), **dict.fromkeys(("open", "high", "low", "close", "volume"), price)}
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "index"),
+    [
+        ("1d", pd.date_range("1970-01-01", "1994-12-31", freq="D")),
+        ("1d", pd.date_range("1971-02-05", periods=1, freq="D")),
+        ("1d", pd.date_range("1968-01-01", "1973-12-31", freq="D")),
+        ("1M", pd.date_range("1970-02-01", periods=40, freq="MS")),
+    ],
+    ids=["since 1970", "one bar", "around 1970", "months"],
+)
+def test_times_before_1973_are_not_taken_for_seconds(timeframe, index):
+    """Milliseconds of those years are as small as seconds of today, and stand on the grid as they are."""
+    candles = Candles(timeframe=timeframe, **columns_of(index.as_unit("ms").asi8))
+    panel = Panel.from_candles({"A": candles, "B": candles})
+    for report in (quality.check(candles), quality.check(panel), quality.check(candles.to_frame(), timeframe)):
+        assert (report.findings, report.since) == ((), int(candles.time[0]))
+    assert np.array_equal(quality.repair(candles, ["convert_times"]).candles.time, candles.time)
+    if len(index) > 1:
+        rows = np.column_stack(list(columns_of(candles.time).values()))
+        assert quality.check(rows).since == candles.time[0]
+
+
+def test_seconds_before_milliseconds_in_candles_are_told_and_the_candles_left_alone():
+    """Rising times in two units are read each in its own, in a copy."""
+    time = np.r_[START // 1000 + 60 * np.arange(3), START + 60_000 * np.arange(3, 9)]
+    candles = Candles(timeframe="1m", **columns_of(time))
+    assert places_of(quality.check(candles)) == {"time_unit": [(0, 3)]}
+    assert np.array_equal(candles.time, time)
+
+
 @pytest.mark.parametrize("time", [-(2**62), 4e13, 1e300, math.nan])
 def test_times_that_cannot_be_are_no_times(time):
     """Beyond the year 3000 or as long before 1970 nothing is looked for."""
@@ -600,6 +635,34 @@ def test_frames_are_read_with_what_is_wrong_with_their_times():
     assert quality.check(seconds, "1m").kinds == ("time_unit",)
     with pytest.raises(DataError, match="lacks volume"):
         quality.check(frame.drop(columns="volume"), "1m")
+    with pytest.raises(DataError, match=r"cannot be read as times: .*noon") as refused:
+        quality.check(frame.reset_index(drop=True).assign(time="noon"), "1m")
+    assert "\n" not in str(refused.value)
+
+
+def test_numbers_beyond_floats_names_that_are_no_text_and_rules_that_are_no_names_are_refused_plainly():
+    """What a row, a symbol or a rule cannot be is said, with where it stands."""
+    with pytest.raises(DataError, match=r"row 1 was \[120000, 1000"):
+        quality.check([[60_000, 1, 1, 1, 1, 1], [120_000, 10**400, 1, 1, 1, 1]], "1m")
+    with pytest.raises(UsageError, match="symbol was 5"):
+        quality.check(clean_rows(3), symbol=5)
+    with pytest.raises(UsageError, match="exchange was None"):
+        quality.repair(clean_rows(3), ["sort"], exchange=None)
+    with pytest.raises(UnknownName, match=r"rule was \['sort'\]"):
+        quality.repair(clean_rows(3), [["sort"]])
+
+
+def test_symbol_that_the_other_panel_lacks_keeps_its_times():
+    """Hours are put right where there is something to hold them against."""
+    candles = Candles.from_rows(clean_rows(200).tolist(), timeframe="1m")
+    rows = clean_rows(200)
+    rows[:, TIME] += HOUR
+    late = Candles.from_rows(rows.tolist(), timeframe="1m")
+    panel = Panel.from_candles({"A": late, "B": late})
+    mended = quality.repair(panel, ["shift_hours"], against=Panel.from_candles({"A": candles}))
+    assert [change.symbol for change in mended.changes] == ["A"]
+    assert mended.candles.candles("A").time[0] == START
+    assert mended.candles.candles("B").time[0] == START + HOUR
 
 
 def test_symbols_that_never_traded_together_have_no_outage_between_them():

@@ -103,6 +103,9 @@ def read_rows(data: Any, timeframe: str | Timeframe | None, *, exchange: str = "
     DataError : a row that holds no numbers.
     """
     given = None if timeframe is None else _timeframe.parse(timeframe)
+    for what, name in (("exchange", exchange), ("symbol", symbol)):
+        if not isinstance(name, str):
+            raise UsageError(f"{what} was {name!r:.60}; write text, as in symbol='BTC/USDT'")
     closed: npt.NDArray[np.bool_] | None
     if isinstance(data, Candles):
         own = _timeframe.parse(data.timeframe)
@@ -221,8 +224,8 @@ def _main_unit(raw: npt.NDArray[Any], frame: Timeframe | None) -> int:
 def _on_grid(raw: npt.NDArray[Any], frame: Timeframe | None, step: float) -> npt.NDArray[np.bool_]:
     """Return which times, read as ms, a bar opens at: by the timeframe, else by a step of whole minutes."""
     if frame is None:
-        minutes = step > 0 and step % _MINUTE_MS == 0
-        return np.full(len(raw), minutes) & (np.mod(raw, _MINUTE_MS) == 0)
+        whole: npt.NDArray[np.bool_] = np.mod(raw, _MINUTE_MS) == 0
+        return whole & bool(step > 0 and step % _MINUTE_MS == 0)
     within = np.abs(raw) <= _LATEST_MS
     time = np.where(within, raw, 0).astype(np.int64)
     on: npt.NDArray[np.bool_] = within & (time == raw) & (frame.floor(time) == time)

@@ -115,5 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Default: those of the process.
     """
-    command = typer.main.get_command(app)
-    return endings.run(command.main, sys.argv[1:] if arguments is None else arguments, endings.Loudness())
+
+    def command(**given: Any) -> object:
+        # Built in here: it takes a while, and Ctrl-C during it is an end like any other.
+        return typer.main.get_command(app).main(**given)
+
+    return endings.run(command, sys.argv[1:] if arguments is None else arguments, endings.Loudness())

@@ -34,6 +34,7 @@ import numpy.typing as npt
 import orjson
 
 from tradeutils import logs
+from tradeutils.errors import BadReply
 from tradeutils.exchange.base import Page
 from tradeutils.exchange.calls import Call, current_call
 from tradeutils.exchange.hidden_rows import HiddenRows, Path, RowReader
@@ -145,7 +146,7 @@ class CandleColumns:
         """Return candles in any order; ``ask`` calls ccxt's ``fetch_ohlcv``, or one like it, for this symbol."""
         kind = _kind_of((self._ccxt.markets or {}).get(symbol))
         reader = call.decode = RowReader(self._paths.get(kind), "[]", _FlatRows)
-        answer = None
+        answer: Any = None
         try:
             answer = await ask()
         except Exception:
@@ -155,6 +156,8 @@ class CandleColumns:
             self._paths[kind] = None
             call.decode = RowReader(None, "[]", _FlatRows)
             answer = await ask()
+        if self._paths.get(kind) and not len(answer) and reader.says_something:  # to some classes no rows at all
+            raise BadReply("the reply is a list instead of one with candles in it")
         return self._told(answer)
 
     def _told(self, answer: Any) -> Page:

@@ -72,7 +72,9 @@ class Exchange(Trading):
     exclusive everywhere, int milliseconds UTC or aware datetimes.
 
     A call waits for the budget up to ten minutes, one about orders up to ``deadline``, and raises `RateLimited` as
-    soon as it is known that it would take longer. The first signed request costs five more, which tell the venue's
+    soon as it is known that it would take longer. Of a reply at most 64 MiB are taken (after inflating; the text may
+    need four times that), and four million values; beyond that it is a `BadReply`, and the connection is dropped. Of
+    a refusal (HTTP 400 and above) 1 MiB is read. The first signed request costs five more, which tell the venue's
     clock.
 
     Examples

@@ -180,7 +180,7 @@ class MarketData:
         Notes
         -----
         One request a page (binance: 1000 bars), up to eight at once, and one for the venue's clock the first time;
-        one more where the range begins with a page's length or more without bars.
+        one more where a range of several pages begins without bars.
         """
         return await self._candles(None, symbol, timeframe, since, until, limit, closed_only, partial)
 

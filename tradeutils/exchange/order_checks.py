@@ -23,9 +23,9 @@ __all__ = [
     "Asked",
     "NewOrder",
     "Terms",
+    "check_cancel_params",
     "check_id",
     "check_order",
-    "check_params",
     "is_conditional",
     "plain",
 ]
@@ -34,6 +34,11 @@ _SPOT: Final = ("spot", "margin")
 _OF_THE_ID: Final = frozenset(
     {"clientorderid", "newclientorderid", "origclientorderid", "clordid", "clientoid", "orderlinkid", "externaloid"}
 )
+# What venues call an order's own terms: one of these in params would replace what was checked.
+_OF_THE_ORDER: Final = frozenset(
+    {"symbol", "pair", "instid", "side", "amount", "quantity", "qty", "orderqty", "volume", "size", "sz", "price", "px"}
+)
+_OF_ANOTHER_ORDER: Final = _OF_THE_ID | {"symbol", "pair", "instid", "id", "orderid", "ordid", "txid", "algoid"}
 # Our keywords, ccxt's unified name of each, and what else it goes by there.
 _UNIFIED: Final[Mapping[str, tuple[str, ...]]] = {
     "trigger_price": ("triggerPrice", "stopPrice"),
@@ -131,13 +136,26 @@ def check_id(order_id: object) -> str:
     return order_id
 
 
-def check_params(params: object) -> dict[str, Any]:
+def _check_params(params: object) -> dict[str, Any]:
     """Return ccxt's parameters as a dictionary of their own."""
     if params is None:
         return {}
     if not isinstance(params, Mapping):
         raise UsageError(f"params was a {type(params).__name__}; give a mapping of ccxt's parameters")
     return dict(params)
+
+
+def check_cancel_params(params: object) -> dict[str, Any]:
+    """Return ccxt's parameters for a cancel; none may name another order than ``id`` does."""
+    given = _check_params(params)
+    for name in given:
+        if _plainly(name) in _OF_ANOTHER_ORDER:
+            raise UsageError(f"params had {name!r}; name the order by id and symbol alone")
+    return given
+
+
+def _plainly(name: object) -> str:
+    return str(name).replace("_", "").replace("-", "").lower()
 
 
 def check_order(market: Market, asked: Asked) -> Terms:
@@ -313,10 +331,14 @@ def _short(number: Decimal) -> str:
 
 def _params(asked: Asked) -> dict[str, Any]:
     """Return ccxt's parameters: the caller's own, and those of our keywords that need no market."""
-    given = check_params(asked.params)
+    given = _check_params(asked.params)
     for name in given:
-        if str(name).replace("_", "").replace("-", "").lower() in _OF_THE_ID:
+        if _plainly(name) in _OF_THE_ID:
             raise UsageError(f"params had {name!r}; give the id as client_order_id=")
+        if _plainly(name) in _OF_THE_ORDER:
+            raise UsageError(f"params had {name!r}; give symbol, side, amount and price as create_order's own")
+        if name in _UNIFIED["cost"] and asked.amount is not None:
+            raise UsageError(f"amount and params[{name!r}] were both given; give what to trade, or cost=")
     for keyword, names in _UNIFIED.items():
         twice = next((name for name in names if name in given), None)
         if twice is not None and getattr(asked, keyword) not in (None, False):

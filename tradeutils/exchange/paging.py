@@ -249,8 +249,8 @@ class _Walk:
         start = max(start, frame.floor(asked.market.listed or 0))
         if start >= first:
             return
-        # Where little is missing it is most likely that nothing was traded: not worth a request each time.
-        worth_a_look = missing is not None or self._cut_short or frame.count(start, first) >= self.page
+        # Of a range within one page nothing was most likely traded: not worth twice the requests each time.
+        worth_a_look = missing is not None or self._cut_short or frame.count(start, end) > self.page
         if await self._is_lost(start, first, look=worth_a_look):
             raise self._not_served(start, first if len(candles) else None)
 

@@ -110,13 +110,14 @@ def collector_paused() -> Iterator[None]:
     It runs after every 700 new containers, and looks through all that is alive, markets included, now and then: of the
     CPU of 2000 tickers that was a third. Everything in here must be done without waiting for anything.
     """
-    was_on = gc.isenabled()
-    gc.disable()
+    if not gc.isenabled():  # not turned off once more: who found it on may turn it on before
+        yield
+        return
     try:
+        gc.disable()
         yield
     finally:
-        if was_on:
-            gc.enable()
+        gc.enable()
 
 
 def check_size(text: str) -> None:

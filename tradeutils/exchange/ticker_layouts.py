@@ -66,6 +66,8 @@ class _Reading:
     ----------
     plan, live : Plan, tuple of Leaf
         Holds where all of the ``live`` leaves are numbers other than zero.
+    idle : callable or None
+        Takes the figures that say nothing: a row without one of them is built in another way.
     patterns : dict
         The plans for other rows, by what their figures are; ``None``: by ccxt.
     symbols : dict
@@ -74,6 +76,7 @@ class _Reading:
 
     plan: Plan
     live: tuple[Leaf, ...]
+    idle: Callable[[Row], Any] | None
     patterns: dict[str, Plan | None] = field(default_factory=dict)
     symbols: dict[Hashable, str] = field(default_factory=dict)
 
@@ -235,7 +238,8 @@ class Layout:
                 declined(self._ccxt.id, "its class computes what it returns")
             else:
                 live = live_leaves(parse_one, row, self._figures, plan)
-                self._readings[kind] = _Reading(plan, live)
+                idle = [leaf for leaf in self._figures if leaf not in live and len(leaf) == 1]
+                self._readings[kind] = _Reading(plan, live, picker(idle) if idle else None)
         return self._readings[kind]
 
     def _theirs(self, row: Row, name: str | None) -> Ticker | None:
@@ -272,6 +276,8 @@ def _columns(
     """Return the tickers of rows, ``None`` where a figure is zero, missing, or none; and where that is so."""
     try:
         columns = {leaf: column_of(rows, leaf) for leaf in reading.live}
+        if reading.idle is not None:
+            deque(map(reading.idle, rows), maxlen=0)
     except (LookupError, TypeError):
         return [None] * len(rows), range(len(rows))
     odd: set[int] = set()
@@ -334,7 +340,9 @@ def _figures(
         return itertools.repeat(source.figure(()))
     if source.formula is None:
         values = numbers[source.leaves[0]]
-        return values if source.scale is None else map(source.time, values)
+        if source.scale is None:
+            return values
+        return map(int if source.scale == 1 else source.time, values)
     made: list[float | None] = []
     for at, told in enumerate(zip(*(columns[leaf] for leaf in source.leaves), strict=True)):
         try:

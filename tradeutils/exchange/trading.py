@@ -11,7 +11,7 @@ from tradeutils.errors import UsageError
 from tradeutils.exchange.account_data import AccountData
 from tradeutils.exchange.canceling import cancel_each
 from tradeutils.exchange.configuration import account_digest
-from tradeutils.exchange.order_checks import Asked, NewOrder, check_id, check_order, check_params, plain
+from tradeutils.exchange.order_checks import Asked, NewOrder, check_cancel_params, check_id, check_order, plain
 from tradeutils.exchange.orders import cancel, place
 from tradeutils.exchange.turns import alone
 from tradeutils.model import Market, Order
@@ -83,7 +83,7 @@ class Trading(AccountData):
             without it two of them may both place a market order. Of orders with a trigger only while the venue lists
             them, where it lists them apart.
         params : mapping, optional
-            ccxt's own parameters: ``{"marginMode": "cross"}``.
+            ccxt's own parameters: ``{"marginMode": "cross"}``; not the terms above by a name of the venue's.
 
         Returns
         -------
@@ -195,7 +195,7 @@ class Trading(AccountData):
         """
         self._need_account("cancel_order")
         await self._market(symbol, "cancel_order")
-        given = check_params(params)
+        given = check_cancel_params(params)
         return await cancel(self._venue.orders, check_id(id), symbol, self._patience, trigger=trigger, params=given)
 
     async def cancel_all(self, symbol: str | None = None, *, trigger: bool = False) -> list[Order]:

@@ -222,7 +222,8 @@ def _object_moments(source: pd.Index[Any] | pd.Series[Any], where: str) -> pd.Da
             raise DataError(f"{where} holds {names}; give datetimes, text in ISO 8601 or ints since the epoch")
         return pd.DatetimeIndex(pd.to_datetime(source, utc=True, format="ISO8601"))
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{where} cannot be read as times: {error}; convert it with pandas.to_datetime") from error
+        why = str(error).partition(". ")[0].partition("\n")[0]  # pandas goes on, over lines, with its own keywords
+        raise DataError(f"{where} cannot be read as times: {why}; convert it with pandas.to_datetime") from error
 
 
 def _epoch_moments(source: pd.Index[Any] | pd.Series[Any], where: str) -> pd.DatetimeIndex:
