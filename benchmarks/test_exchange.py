@@ -187,3 +187,31 @@ def test_a_panel(benchmark: Any, capsys: pytest.CaptureFixture[str], url: str) -
             return taken
 
     recorded(benchmark, capsys, f"{PANEL} symbols x {canned_venue.CANDLES} candles", 0.5, lambda: asyncio.run(work()))
+
+
+WEIGHT, EVERY, OF_A_PAGE = 250, 6.0, 2  # what the venue allows in six seconds, and what a page of candles costs
+
+
+def test_a_panel_at_a_rate_limit(benchmark: Any, capsys: pytest.CaptureFixture[str], url: str) -> None:
+    """The same panel where the limit decides: elapsed time over the least that the limit allows."""
+    symbols = NAMES[:PANEL]
+    least = (-(-PANEL * OF_A_PAGE // WEIGHT) - 1) * EVERY  # the first window's worth leaves at once
+
+    async def work() -> float:
+        budget = tu.LocalBudget([tu.Window("weight", WEIGHT, EVERY)])
+        async with tu.Exchange("binance", url=url, budget=budget, options=OPTIONS) as exchange:
+            await exchange.fetch_ohlcv(symbols[0], "1m", since=SINCE, until=canned_venue.NOW)
+            await asyncio.sleep(1.1 * EVERY)  # what this cost is forgotten
+            began = time.perf_counter()
+            panel = await exchange.fetch_panel(symbols, "1m", since=SINCE, until=canned_venue.NOW)
+            taken = time.perf_counter() - began
+        assert panel.shape == (canned_venue.CANDLES, PANEL)
+        return taken
+
+    task = f"{PANEL} symbols x {canned_venue.CANDLES} candles at {WEIGHT} weight in {EVERY:g} s"
+    benchmark.group = task
+    taken = benchmark.pedantic(lambda: asyncio.run(work()), rounds=1)
+    figures = {"time": f"{taken:.2f} s", "least": f"{least:.2f} s", "ratio": f"{taken / least:.3f}", "bound": 1.03}
+    benchmark.extra_info.update({"who": "tradeutils", **figures})
+    with capsys.disabled():
+        print(f"\n{task}: " + ", ".join(f"{name} {figure}" for name, figure in figures.items()))

@@ -91,11 +91,22 @@ def test_rounding_is_what_ccxt_sends(value: Decimal, places: int, step: Decimal)
 
 @given(numbers, st.integers(1, 12))
 def test_rounding_to_digits_is_what_ccxt_sends(value: Decimal, digits: int) -> None:
-    """On bitfinex and its like."""
+    """On bitfinex and its like; but midway between two whole prices we take the upper one there as everywhere."""
     market = _market(price_digits=digits)
     with localcontext(decimal.Context(prec=60)):
         theirs = Decimal(decimal_to_precision(format(value, "f"), ROUND, digits, SIGNIFICANT_DIGITS))
+        step = Decimal(1).scaleb(value.adjusted() - digits + 1)
+        if step > 1 and value % step == step / 2:
+            assert theirs == value - step / 2
+            theirs += step
     assert market.round_price(value, "nearest") == theirs
+
+
+def test_midway_between_two_prices_is_the_upper_one() -> None:
+    """Whatever is cut: digits of whole prices or of fractions, or steps."""
+    assert _market(price_digits=3).round_price(Decimal(6885), "nearest") == 6890
+    assert _market(price_digits=3).round_price(Decimal("6.885"), "nearest") == Decimal("6.89")
+    assert _market(price_step=Decimal(10)).round_price(Decimal(6885), "nearest") == 6890
 
 
 @given(numbers, steps, directions, st.integers(1, 5))

@@ -89,7 +89,7 @@ class Market:
         amount : Decimal
             Base units or contracts, above 0.
         direction : str
-            ``"down"``: towards zero; ``"up"``; ``"nearest"``: of two steps equally near the upper one, as ccxt does.
+            ``"down"``: towards zero; ``"up"``; ``"nearest"``: of two steps equally near the upper one.
 
         Raises
         ------
