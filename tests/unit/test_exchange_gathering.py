@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tradeutils import errors
 from tradeutils.exchange.gathering import Flights, all_or_first_error
 
 
@@ -103,3 +104,29 @@ async def test_a_call_on_another_loop_is_not_waited_for() -> None:
     assert await asyncio.to_thread(lambda: asyncio.run(flights.join("a", there))) == "there"
     go.set()
     assert await task == "here"
+
+
+async def test_a_cancellation_while_the_rest_is_ended_is_not_lost() -> None:
+    """Ctrl-C may come while calls that failed already are being cancelled."""
+    ending = asyncio.Event()
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ending.set()
+            await asyncio.sleep(60)
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise errors.BadReply("no")
+
+    whole = asyncio.create_task(all_or_first_error([slow_to_end(), fails()]))
+    await ending.wait()
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -23,12 +22,18 @@ async def all_or_first_error(calls: Sequence[Awaitable[T]]) -> list[T]:
 
 
 async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancel what still runs, and wait for the end of all; what they raise is not told."""
+    """Cancel what still runs, and wait for the end of all; what they raise is not told. May be cancelled itself."""
     waiting = list(tasks)
     for task in waiting:
         task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*waiting, return_exceptions=True)
+        task.add_done_callback(_seen)
+    if waiting:
+        await asyncio.wait(waiting)
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 @dataclass(slots=True)
