@@ -21,6 +21,14 @@ HEAVY = {"aiohttp", "ccxt", "cupy", "numba", "numpy", "pandas", "plotly", "pyarr
 PATIENCE_S = 60
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _interruptible() -> Iterator[None]:
+    """Let programs be interrupted: background jobs of a shell without job control are born deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started starts with the default
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def venue() -> Iterator[SimulatedVenue]:
     """Start a simulated venue."""
