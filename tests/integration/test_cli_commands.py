@@ -19,7 +19,7 @@ from tradeutils import indicators, logs
 from tradeutils.analysis.levels import swings
 from tradeutils.analysis.patterns import find
 from tradeutils.cli import main
-from tradeutils.history.files import read_candles
+from tradeutils.history.candle_files.reading import read_candles
 from tradeutils.indicators import REGISTRY, Indicators, cpu
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedAccount, SimulatedVenue, serve
 

@@ -9,7 +9,7 @@ import pytest
 
 from tradeutils.analysis import quality
 from tradeutils.history import read_candles
-from tradeutils.history.file_rows import read_rows
+from tradeutils.history.candle_files.rows import read_rows
 from tradeutils.model import Candles, Panel
 
 pytestmark = pytest.mark.recordings

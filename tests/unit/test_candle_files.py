@@ -20,7 +20,7 @@ import pytest
 import tradeutils
 from tradeutils.errors import CandleFileError, UnknownName, UsageError
 from tradeutils.history import CandleSource, FileReport, discover, read_candles
-from tradeutils.history.file_names import symbol_of, timeframe_of
+from tradeutils.history.candle_files.names import symbol_of, timeframe_of
 
 _T0 = 1_700_000_040_000
 _HEADER = "time,open,high,low,close,volume"

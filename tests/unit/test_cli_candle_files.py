@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tradeutils.cli.candle_files import CANDLE_KINDS, encode, rows
 from tradeutils.cli.saving import Kind
-from tradeutils.history.files import read_candles
+from tradeutils.history.candle_files.reading import read_candles
 from tradeutils.model import Candles
 
 PRICES = st.floats(1e-12, 1e12)

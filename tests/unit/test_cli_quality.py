@@ -13,7 +13,7 @@ from planted_faults import HIGH, TIME, clean_rows
 from tradeutils import logs
 from tradeutils.cli import main
 from tradeutils.history import read_candles
-from tradeutils.history.file_rows import read_rows
+from tradeutils.history.candle_files.rows import read_rows
 from tradeutils.sim import serve
 
 

@@ -1,4 +1,4 @@
-"""Candles as the bytes of a file that `tradeutils.history.files.read_candles` reads back equal."""
+"""Candles as the bytes of a file that `tradeutils.history.candle_files.reading.read_candles` reads back equal."""
 
 from __future__ import annotations
 

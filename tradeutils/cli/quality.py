@@ -119,7 +119,7 @@ class _Given:
 
     @classmethod
     def of_file(cls, path: pathlib.Path, timeframe: str | None) -> _Given:
-        from tradeutils.history.file_rows import read_rows
+        from tradeutils.history.candle_files.rows import read_rows
 
         read = read_rows(path, timeframe=timeframe)
         return cls(read.rows, read.timeframe, read.symbol, read.line_of)

@@ -94,7 +94,7 @@ def parse_source(words: Sequence[str], *, venue: str, timeframe: str | None) -> 
 
 def _is_file(word: str) -> bool:
     """Tell whether a word names a file: it ends about as candle files do, exists, or looks into a folder that does."""
-    from tradeutils.history.file_names import SUFFIXES
+    from tradeutils.history.candle_files.names import SUFFIXES
 
     path = pathlib.Path(word)
     if path.suffix and nearest(path.suffix, SUFFIXES):
@@ -145,7 +145,7 @@ def read_source(
 
 
 def _read_file(source: FileSource) -> Candles:
-    from tradeutils.history.files import read_candles
+    from tradeutils.history.candle_files.reading import read_candles
 
     found = read_candles(source.path, timeframe=source.timeframe)
     tell(f"{source.path}: {found.report}")

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tradeutils.errors import CandleFileError
-from tradeutils.history.file_cells import BadCell, RawColumn, RawTable, as_numpy, cell, convert, is_text
-from tradeutils.history.file_columns import fold, no_column
+from tradeutils.history.candle_files.cells import BadCell, RawColumn, RawTable, as_numpy, cell, convert, is_text
+from tradeutils.history.candle_files.columns import fold, no_column
 from tradeutils.timeframe import Times
 
 __all__ = ["settle_times"]

@@ -17,7 +17,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from tradeutils.errors import CandleFileError
-from tradeutils.history.file_cells import RawTable, is_text, too_large, whole
+from tradeutils.history.candle_files.cells import RawTable, is_text, too_large, whole
 
 __all__ = ["Choose", "read_feather", "read_parquet"]
 

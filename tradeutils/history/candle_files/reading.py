@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import CandleFileError
-from tradeutils.history import file_names
-from tradeutils.history.file_cells import BadCell, RawTable, numbers
-from tradeutils.history.file_columns import column_names, find_columns, listed_names
-from tradeutils.history.file_formats import read_table
-from tradeutils.history.file_times import settle_times
+from tradeutils.history.candle_files import names as file_names
+from tradeutils.history.candle_files.cells import BadCell, RawTable, numbers
+from tradeutils.history.candle_files.columns import column_names, find_columns, listed_names
+from tradeutils.history.candle_files.formats import read_table
+from tradeutils.history.candle_files.times import settle_times
 from tradeutils.model import Candles
 from tradeutils.model.candles import PRICE_FIELDS
 from tradeutils.timeframe import Timeframe, Times

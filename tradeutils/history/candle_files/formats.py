@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tradeutils.errors import CandleFileError
-from tradeutils.history.file_cells import RawColumn, RawTable, too_large, whole
-from tradeutils.history.file_tables import Choose, read_feather, read_parquet
+from tradeutils.history.candle_files.cells import RawColumn, RawTable, too_large, whole
+from tradeutils.history.candle_files.tables import Choose, read_feather, read_parquet
 
 __all__ = ["read_table"]
 

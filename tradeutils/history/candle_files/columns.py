@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from tradeutils.errors import CandleFileError, UsageError, nearest
-from tradeutils.history.file_cells import BadCell, RawTable, numbers
+from tradeutils.history.candle_files.cells import BadCell, RawTable, numbers
 
 __all__ = ["ColumnNames", "column_names", "find_columns", "fold", "listed_names", "no_column"]
 
