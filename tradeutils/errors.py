@@ -33,8 +33,12 @@ Every error this library raises.
     │           └── DuplicateOrder
     ├── OrderUnknown                          an order whose outcome is not known; carries its client id
     ├── CancelIncomplete                      some orders could not be cancelled; carries which, and why
+    ├── Suspended                             calls for an account are held back after what its venue said
     ├── CacheError
     │   └── CacheUnavailable                  the cache did not answer in time: an outage, not a miss
+    ├── HistoryError                          the history on disk could not be used; nothing stored was lost
+    │   ├── HistoryLocked                     another writer has the series
+    │   └── HistoryFull                       the disk is full, or would be
     ├── NotSupportedByBackend                 this backend lacks the indicator
     └── Closed                                used after it was closed
 
@@ -63,6 +67,9 @@ __all__ = [
     "DataError",
     "DuplicateOrder",
     "HistoryCorrupt",
+    "HistoryError",
+    "HistoryFull",
+    "HistoryLocked",
     "InsufficientFunds",
     "InvalidOrder",
     "MissingExtra",
@@ -76,6 +83,7 @@ __all__ = [
     "RateLimited",
     "RequestRefused",
     "SettingsError",
+    "Suspended",
     "TradeutilsError",
     "TransientVenueError",
     "UnknownName",
@@ -413,6 +421,45 @@ class CacheError(TradeutilsError):
 
 class CacheUnavailable(CacheError):
     """The cache did not answer in time. An outage is never reported as a miss."""
+
+
+class HistoryError(TradeutilsError):
+    """The history on disk could not be used (a folder that cannot be written); what was stored stays as it was."""
+
+
+class HistoryLocked(HistoryError):
+    """Another writer has the series; readers are not held up by it. ``pid``: the process, where it is known."""
+
+    def __init__(self, message: str, *, pid: int | None = None) -> None:
+        self.pid = pid
+        super().__init__(message)
+
+
+class HistoryFull(HistoryError):
+    """The disk is full, or would be below what is to stay free; nothing was lost, and what was given was not stored."""
+
+
+class Suspended(TradeutilsError):
+    """
+    Calls for an account are held back, after what its venue said about its key; nothing was sent.
+
+    Parameters
+    ----------
+    message : str
+        Why, until when, and what to do.
+    account : str
+        Its name.
+    reason : str
+        The class of failure: ``"bad key"``, ``"address not allowed"``, ``"permission"``, ``"account frozen"``.
+    retry_after : float or None
+        Seconds until one more try is made.
+    """
+
+    def __init__(self, message: str, *, account: str, reason: str, retry_after: float | None = None) -> None:
+        self.account = account
+        self.reason = reason
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class NotSupportedByBackend(TradeutilsError):
