@@ -15,12 +15,14 @@ from tradeutils import errors
 from tradeutils.errors import (
     BadSymbol,
     CandleFileError,
+    HistoryLocked,
     MissingExtra,
     NotSupportedByVenue,
     OrderUnknown,
     PermanentVenueError,
     RangeNotServed,
     RateLimited,
+    Suspended,
     TradeutilsError,
     TransientVenueError,
     UnknownName,
@@ -44,6 +46,8 @@ MADE: dict[type[TradeutilsError], TradeutilsError] = {
     RangeNotServed: RangeNotServed("keeps 720 bars", first=5, venue="kraken", operation="fetch_ohlcv"),
     NotSupportedByVenue: NotSupportedByVenue("no candles", alternatives=["kraken"], venue="x"),
     OrderUnknown: OrderUnknown("the connection broke", client_id="tu-1"),
+    HistoryLocked: HistoryLocked("another process writes", pid=7),
+    Suspended: Suspended("its key was refused", account="alice", reason="bad key", retry_after=60.0),
 }
 
 
