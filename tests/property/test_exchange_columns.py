@@ -190,3 +190,20 @@ def test_tickers_are_those_of_ccxt_whatever_the_reply(name: str, data: st.DataOb
     assert _comparable(found) == expected
     if not all(layout._trusted for layout in tickers._layouts.values()):
         _tickers.cache_clear()
+
+
+def test_rows_with_as_many_keys_but_others_are_read_all_the_same() -> None:
+    """A row that lacks a figure of those before it, and has another key instead, is left to ccxt and breaks nothing."""
+    theirs, tickers = _pair("okx")[0], _tickers("okx")
+    full = {key: f"{at}.5" for at, key in enumerate(OKX, 1)} | {"ts": str(NOW)}
+    nameless = {"instType": "SPOT", "instId": "NEW1USDT"} | full  # of no market: nothing is learnt from it yet
+    other = {"instType": "SPOT", "instId": MARKETS["okx"][0][0]} | full | {"news": "1"}
+    del other["vol24h"]
+    assert len(nameless) == len(other)
+    tickers._layouts.clear()
+    for rows in ([nameless, nameless], [nameless, other]):
+        theirs.told = tickers._ccxt.told = envelope("okx", rows)
+        with under_way("fetch_tickers") as call:
+            found = _outcome(tickers.fetch(call, None))
+        assert _comparable(found) == _comparable(_outcome(theirs.fetch_tickers(None)))
+    assert "BTC/USDT" in found

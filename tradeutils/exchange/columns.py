@@ -37,7 +37,7 @@ from tradeutils import logs
 from tradeutils.errors import BadReply
 from tradeutils.exchange.base import Page
 from tradeutils.exchange.calls import Call, current_call
-from tradeutils.exchange.hidden_rows import HiddenRows, Path, RowReader
+from tradeutils.exchange.hidden_rows import HiddenRows, Path, RowReader, ask_hiding
 from tradeutils.exchange.replies import rough_json
 
 __all__ = ["CandleColumns"]
@@ -145,17 +145,13 @@ class CandleColumns:
     async def fetch(self, call: Call, symbol: str, ask: Callable[[], Awaitable[Any]]) -> Page:
         """Return candles in any order; ``ask`` calls ccxt's ``fetch_ohlcv``, or one like it, for this symbol."""
         kind = _kind_of((self._ccxt.markets or {}).get(symbol))
-        reader = call.decode = RowReader(self._paths.get(kind), "[]", _FlatRows)
-        answer: Any = None
-        try:
-            answer = await ask()
-        except Exception:
-            if not reader.untaken:
-                raise
-        if reader.untaken:  # its class looks at the rows by itself, this time
-            self._paths[kind] = None
-            call.decode = RowReader(None, "[]", _FlatRows)
-            answer = await ask()
+        answer, reader = await ask_hiding(
+            call,
+            ask,
+            self._paths.get(kind),
+            lambda path: RowReader(path, "[]", _FlatRows),
+            lambda: self._paths.update({kind: None}),
+        )
         if self._paths.get(kind) and not len(answer) and reader.says_something:  # to some classes no rows at all
             raise BadReply("the reply is a list instead of one with candles in it")
         return self._told(answer)

@@ -9,12 +9,13 @@ with the rows in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from tradeutils.exchange.calls import Call
 from tradeutils.exchange.replies import data_json, rough_json
 
-__all__ = ["HiddenRows", "Path", "RowReader"]
+__all__ = ["HiddenRows", "Path", "RowReader", "ask_hiding"]
 
 Path: TypeAlias = tuple[str, ...]
 """Under which keys of a reply its rows stand; none, where the reply is the list of them."""
@@ -115,6 +116,33 @@ class RowReader:
             raise _NotHiddenError("rows in another place")
         holder[self._path[-1]] = self._hide(text[begin + 1 : end + 1])
         return answer
+
+
+async def ask_hiding(
+    call: Call,
+    ask: Callable[[], Awaitable[Any]],
+    path: Path | None,
+    reader_of: Callable[[Path | None], RowReader],
+    show: Callable[[], None],
+) -> tuple[Any, RowReader]:
+    """
+    Return what ``ask`` comes to with the rows at ``path`` hidden, and the reader that hid them.
+
+    Where ccxt's class looked at the rows by itself, ``show`` is called, so that they are hidden no more, and it is
+    asked again with the rows in the reply.
+    """
+    reader = call.decode = reader_of(path)
+    answer: Any = None
+    try:
+        answer = await ask()
+    except Exception:
+        if not reader.untaken:
+            raise
+    if reader.untaken:
+        show()
+        call.decode = reader_of(None)
+        answer = await ask()
+    return answer, reader
 
 
 def _at(answer: Any, path: Path) -> Any:

@@ -219,12 +219,23 @@ class Layout:
             *leading, last = texts if isinstance(texts, tuple) else (texts,)
             if leading == self._leading and isinstance(last, str):
                 self.symbols[last] = symbol
-        reading = None if symbol is None else self._reading(row, name, symbol)
-        if symbol is None or reading is None:
+        if symbol is None or not self._has_all(row):
+            return
+        reading = self._reading(row, name, symbol)
+        if reading is None:
             return
         ours = _columns(reading, [row], [symbol])[0][0] or self._by_pattern(reading, row, name, symbol)
         if alike(ours, theirs):
             reading.symbols[texts] = symbol
+
+    def _has_all(self, row: Row) -> bool:
+        """Tell whether a row has every figure: one that only has as many keys as the others teaches nothing."""
+        try:
+            for leaf in self._figures:
+                take(row, leaf)
+        except (LookupError, TypeError):
+            return False
+        return True
 
     def _reading(self, row: Row, name: str | None, symbol: str) -> _Reading | None:
         """Return how rows of a market of this kind are read; learnt from the first of them."""

@@ -122,7 +122,7 @@ class Source:
         if max(map(len, texts)) > _LONGEST or self.formula is None:
             raise _NotAlikeError("more digits than are cut alike")
         try:
-            return float(self.formula(*map(Decimal, texts)))
+            return float(self.formula(*map(Decimal, texts))) + 0.0  # ccxt knows no negative zero
         except ArithmeticError as error:  # no figures, or a division by zero
             raise _NotAlikeError("not to be computed") from error
 

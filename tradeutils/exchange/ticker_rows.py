@@ -25,7 +25,7 @@ from typing import Any, Final
 from tradeutils.errors import BadReply
 from tradeutils.exchange import parse
 from tradeutils.exchange.calls import Call, current_call
-from tradeutils.exchange.hidden_rows import Path, RowReader
+from tradeutils.exchange.hidden_rows import Path, RowReader, ask_hiding
 from tradeutils.exchange.replies import collector_paused
 from tradeutils.exchange.ticker_layouts import Layout, Row, alike, declined
 from tradeutils.exchange.ticker_texts import TextRows, ticker_reader
@@ -69,21 +69,17 @@ class TickerRows:
         self, call: Call, symbols: Sequence[str] | None, params: Mapping[str, Any] = _NO_PARAMS
     ) -> dict[str, Ticker]:
         """Return tickers by symbol. One call of ccxt's ``fetch_tickers``."""
-        reader = call.decode = ticker_reader(self._path)
-        answer: Any = None
-        try:
-            answer = await self._ccxt.fetch_tickers(None if symbols is None else list(symbols), dict(params))
-        except Exception:
-            if not reader.untaken:
-                raise
-        if reader.untaken:  # its class looks at the rows by itself, this time
-            self._path, self._hides = None, False
-            call.decode = ticker_reader(None)
-            answer = await self._ccxt.fetch_tickers(None if symbols is None else list(symbols), dict(params))
+        asked = None if symbols is None else list(symbols)
+        answer, reader = await ask_hiding(
+            call, lambda: self._ccxt.fetch_tickers(asked, dict(params)), self._path, ticker_reader, self._hide_no_more
+        )
         told = self._told(answer)
         if symbols is None and not told and reader.says_something:
             raise BadReply("no row of the reply is a ticker")
         return told
+
+    def _hide_no_more(self) -> None:
+        self._path, self._hides = None, False
 
     def _told(self, answer: Any) -> dict[str, Ticker]:
         """Return what ccxt's ``fetch_tickers`` came to; a proof ends with that."""
