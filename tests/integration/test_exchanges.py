@@ -612,3 +612,27 @@ async def test_settings_from_a_file_open_what_they_say(venue: SimulatedVenue, tm
         assert (await exchanges.account("alice").fetch_balance())["USDT"].total == 1004
         assert venue.url.removeprefix("http://") in exchanges["binance"].origin
     gc.collect()
+
+
+async def test_keys_of_a_vault_are_fetched_whenever_an_account_is_opened(venue: SimulatedVenue) -> None:
+    """A key that was wrong once is right once the vault has another."""
+    [holder, *_] = holders(1)
+    words = iter(["x" * 64, holder.secret])
+    asked: list[str] = []
+
+    def vault(name: str) -> tu.Credentials:
+        asked.append(name)
+        return tu.Credentials(key=holder.key, secret=next(words))
+
+    settings = tu.Settings(
+        exchanges={"binance": ExchangeSettings(url=venue.url)},
+        accounts={"a0": tu.Account(name="a0", exchange="binance", credentials=vault)},
+    )
+    async with tu.Exchanges(settings) as exchanges:
+        assert asked == []
+        with pytest.raises(errors.AuthenticationFailed):
+            await exchanges.account("a0").fetch_balance()
+        await exchanges.account("a0").aclose()
+        balance = await exchanges.account("a0").fetch_balance()
+    assert balance["USDT"].total == 1000
+    assert asked == ["a0", "a0"]

@@ -108,6 +108,7 @@ class Exchange(Trading):
         if options is not None and not isinstance(options, Mapping):
             raise UsageError(f"options was a {type(options).__name__}; give a mapping of ccxt's options")
         own = settings or ExchangeSettings()
+        account = account.unlocked() if isinstance(account, Account) else account
         patience = Patience(retries, deadline)
         paying: list[Budget] = []
 

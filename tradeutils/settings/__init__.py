@@ -40,7 +40,7 @@ the file does not have becomes lower case). ``options`` and ``windows`` are JSON
 file.
 """
 
-from tradeutils.settings.accounts import Account, Credentials
+from tradeutils.settings.accounts import Account, Credentials, Vault
 from tradeutils.settings.load import Settings
 from tradeutils.settings.secret import Secret, SecretUrl, redact_url
 from tradeutils.settings.sections import CacheSettings, ExchangeSettings, HistorySettings, LogSettings, WindowSettings
@@ -55,6 +55,7 @@ __all__ = [
     "Secret",
     "SecretUrl",
     "Settings",
+    "Vault",
     "WindowSettings",
     "redact_url",
 ]

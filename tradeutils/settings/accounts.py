@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeAlias
 
 from tradeutils.errors import SettingsError
 from tradeutils.settings import checks
 from tradeutils.settings.secret import Secret
 
-__all__ = ["Account", "Credentials"]
+__all__ = ["Account", "Credentials", "Vault"]
+
+_FIRST_PRINTABLE = 0x20
+_DELETE = 0x7F
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -31,8 +35,9 @@ class Credentials:
 
     Raises
     ------
-    SettingsError : nothing is given; a value is empty, no string, or begins or ends with white space (a key pasted with
-        its line end fails at the venue, as a bad signature). ``private_key`` may end with a line end, as PEM files do.
+    SettingsError : nothing is given; a value is empty, no string, begins or ends with white space (a key pasted with
+        its line end fails at the venue, as a bad signature), or holds a control character (it would end a header).
+        ``private_key`` may have line ends, as PEM files do.
 
     Examples
     --------
@@ -91,9 +96,17 @@ def _sealed(name: str, value: str | Secret | None) -> Secret | str | None:
     if value is None:
         return None
     found = checks.sealed(f"credentials: {name}", value, Secret)
-    if isinstance(found, Secret) and name != "private_key" and found.reveal() != found.reveal().strip():
+    if not isinstance(found, Secret) or name == "private_key":
+        return found
+    if found.reveal() != found.reveal().strip():
         return f"credentials: {name} begins or ends with white space; write it without"
+    if any(ord(character) < _FIRST_PRINTABLE or ord(character) == _DELETE for character in found.reveal()):
+        return f"credentials: {name} holds a control character; write it as the venue gave it"
     return found
+
+
+Vault: TypeAlias = Callable[[str], Credentials]
+"""Fetches the credentials of an account from where they are kept, by the account's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +120,9 @@ class Account:
         How the account is asked for: ``exchanges.account("alice")``. Not empty, no white space around it.
     exchange : str
         The venue, by its ccxt name: ``"binance"``.
-    credentials : Credentials
-        What signs its requests.
+    credentials : Credentials or callable
+        What signs its requests; or a function that is given the account's name and returns them, from a vault. It is
+        called whenever an exchange is opened with the account, in the thread that opens it, and may block.
     sandbox : bool
         Use the venue's test network.
     options : mapping
@@ -121,18 +135,43 @@ class Account:
 
     name: str
     exchange: str
-    credentials: Credentials
+    credentials: Credentials | Vault
     sandbox: bool = False
     options: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     def __post_init__(self) -> None:
         checks.name("account name", self.name)
         checks.name(f"exchange of account {self.name!r}", self.exchange)
-        if not isinstance(self.credentials, Credentials):
-            raise SettingsError(f"credentials of account {self.name!r} were not Credentials(key=..., secret=...)")
+        how = "give Credentials(key=..., secret=...), or a function that returns them"
+        if not isinstance(self.credentials, Credentials) and not callable(self.credentials):
+            raise SettingsError(f"credentials of account {self.name!r} were none; {how}")
+        if inspect.iscoroutinefunction(self.credentials):
+            raise SettingsError(f"credentials of account {self.name!r} were a coroutine function; {how} at once")
         checks.flag(f"sandbox of account {self.name!r}", self.sandbox)
         object.__setattr__(self, "options", checks.options(f"options of account {self.name!r}", self.options))
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Return its credentials, for ``logs.protect``."""
-        return self.credentials.secrets()
+        """Return its credentials, for ``logs.protect``; none while they are in a vault."""
+        return self.credentials.secrets() if isinstance(self.credentials, Credentials) else ()
+
+    def unlocked(self) -> Account:
+        """
+        Return the account with its credentials at hand: itself, or a copy of it for which the vault was asked.
+
+        Raises
+        ------
+        SettingsError : the vault raised, or returned anything else; what it said stands in the chain.
+        """
+        if isinstance(self.credentials, Credentials):
+            return self
+        try:
+            found = self.credentials(self.name)
+        except Exception as error:
+            kind = type(error).__name__
+            raise SettingsError(f"credentials of account {self.name!r} could not be fetched: {kind}") from error
+        if not isinstance(found, Credentials):
+            if inspect.iscoroutine(found):
+                found.close()
+            del found  # it may be a secret itself, and some tracebacks show locals
+            raise SettingsError(f"the vault of account {self.name!r} returned no Credentials(key=..., secret=...)")
+        return replace(self, credentials=found)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tradeutils.errors import SettingsError
 from tradeutils.settings import checks
-from tradeutils.settings.accounts import Account, Credentials
+from tradeutils.settings.accounts import Account, Credentials, Vault
 from tradeutils.settings.secret import Secret, SecretUrl
 from tradeutils.settings.sections import (
     CacheSettings,
@@ -74,7 +74,13 @@ class Settings:
         object.__setattr__(self, "accounts", checks.ReadOnlyDict(self.accounts))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        vault: Vault | None = None,
+    ) -> Settings:
         """
         Read the settings: defaults, overridden by the TOML file, overridden by the environment.
 
@@ -90,6 +96,9 @@ class Settings:
             where there is one, else none.
         environ : mapping, optional
             Variables in place of ``os.environ``.
+        vault : callable, optional
+            Given the name of an account that has no credentials here, it returns its `Credentials`. It is not called
+            before an exchange is opened with the account.
 
         Raises
         ------
@@ -103,7 +112,9 @@ class Settings:
         tree = {} if file is None else read_file(file)
         _override(tree, read_environment(variables, tree))
         source = "the environment" if file is None else str(file)
-        accounts = {name: _account(name, given, variables, source) for name, given in tree.get("accounts", {}).items()}
+        accounts = {
+            name: _account(name, given, variables, source, vault) for name, given in tree.get("accounts", {}).items()
+        }
         exchanges = {
             name: ExchangeSettings(**_read("exchanges", given)) for name, given in tree.get("exchanges", {}).items()
         }
@@ -151,7 +162,9 @@ def _forms(credential: str) -> tuple[str, str, str]:
     return credential, f"{credential}_env", f"{credential}_file"
 
 
-def _account(name: str, given: Mapping[str, Given], variables: Variables, source: str) -> Account:
+def _account(
+    name: str, given: Mapping[str, Given], variables: Variables, source: str, vault: Vault | None
+) -> Account:
     where = f"{source}: accounts.{name}"
     checks.name(f"{where}: the name", name)
     if "exchange" not in given:
@@ -166,7 +179,8 @@ def _account(name: str, given: Mapping[str, Given], variables: Variables, source
             secrets[credential] = _secret(given[forms[0]], forms[0].removeprefix(credential), variables)
     plain = _read("accounts", {key: value for key, value in given.items() if key in _READERS["accounts"]})
     try:
-        return Account(name=name, credentials=Credentials(**secrets), **plain)
+        kept = Credentials(**secrets) if secrets or vault is None else vault
+        return Account(name=name, credentials=kept, **plain)
     except SettingsError as error:
         problem = str(error)
     raise SettingsError(f"{where}: {problem}")
