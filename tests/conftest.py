@@ -12,7 +12,11 @@ import pytest
 
 from tradeutils.logs import redaction
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.register_profile(
+    "untimed",
+    deadline=None,  # a busy machine is no fault of the code, nor is a run of unlucky draws
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
+)
 hypothesis.settings.load_profile("untimed")
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # what tests share is imported by its plain name

@@ -61,7 +61,7 @@ def test_memory_is_a_dict(steps: list[tuple[str, Any]]) -> None:
     asyncio.run(play(Memory(), steps))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=_STEPS)
 def test_redis_is_a_dict(valkey: ValkeyServer, steps: list[tuple[str, Any]]) -> None:
     """The same on a real server, whatever characters are in the keys."""

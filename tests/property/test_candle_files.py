@@ -21,7 +21,7 @@ _T0 = 1_700_000_040_000
 _NAMES = ("time", "open", "high", "low", "close", "volume")
 _PRICE = st.floats(1e-8, 1e9, allow_nan=False)
 _ROWS = st.lists(st.tuples(st.integers(0, 500), *[_PRICE] * 5), min_size=2, max_size=40)
-_FRESH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_FRESH = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _write(path: pathlib.Path, rows: list[tuple[float, ...]], kind: str) -> pathlib.Path:

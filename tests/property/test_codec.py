@@ -23,9 +23,7 @@ from tradeutils import codec
 from tradeutils.errors import CodecError
 from tradeutils.model import AssetBalance, Balance, Candles, Gap, Market, Order, OrderBook, Panel, Ticker, Trade
 
-QUICK = settings(
-    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+QUICK = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 
 zones = st.one_of(
     st.none(),

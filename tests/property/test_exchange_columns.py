@@ -18,7 +18,7 @@ from tradeutils.exchange.columns import CandleColumns
 from tradeutils.exchange.ticker_rows import TickerRows
 from tradeutils.model import Ticker
 
-quick = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from planted_faults import CLOSE, FAULTS, PRICES, START, TIME, VOLUME, clean_row
 from tradeutils.analysis import quality
 from tradeutils.model import Candles, Panel
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 NEEDED = ["drop_bad_times", "convert_times", "sort", "drop_duplicates", "keep_last"]
 HOUR = 3_600_000
 

@@ -38,7 +38,7 @@ def candle_series(draw: st.DrawFn) -> Candles:
 
 @pytest.mark.parametrize("kind", CANDLE_KINDS, ids=lambda kind: kind.suffix)
 @given(candles=candle_series())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_written_candles_are_read_back_equal(kind: Kind, candles: Candles, tmp_path: pathlib.Path) -> None:
     """Bit for bit, an unknown volume stays unknown, in every kind of file."""
     path = tmp_path / f"candles{kind.suffix}"
