@@ -160,7 +160,7 @@ def benchmarks(session: nox.Session) -> None:
 
     ``nox -s benchmarks -- codec cache`` runs these suites alone; other arguments go to pytest.
     """
-    session.install("-e", ".", *group("benchmarks"))
+    session.install("-e", ".", *group("benchmarks", "stores"))
     named = [argument for argument in session.posargs if not argument.startswith("-")]
     options = [argument for argument in session.posargs if argument.startswith("-")]
     results = ROOT / "benchmarks" / "results"
