@@ -13,7 +13,9 @@ from tradeutils.analysis.checks import bars, number
 from tradeutils.analysis.pivots import Flags, Places
 from tradeutils.analysis.prices import Codes, Data, Prices, before
 from tradeutils.analysis.series import matrix
+from tradeutils.analysis.stored import over_stored
 from tradeutils.indicators.arrays import Array
+from tradeutils.model.stored import Executors
 
 __all__ = ["Breakout", "Breakouts", "breakouts"]
 
@@ -52,6 +54,7 @@ class Breakouts(NamedTuple):
     delay: int
 
 
+@over_stored()
 def breakouts(
     data: Data,
     period: int = 20,
@@ -62,6 +65,7 @@ def breakouts(
     volume_period: int = 20,
     fail_within: int = 5,
     nan: str = "restart",
+    executor: Executors | None = None,
 ) -> Breakouts:
     """
     Find closes beyond the range of the ``period`` bars before, and breakouts that fail.
@@ -97,6 +101,8 @@ def breakouts(
     nan : str
         What the ATR does at a missing bar: ``"restart"``, ``"propagate"`` or ``"hold"``; see
         :class:`tradeutils.Indicators`.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

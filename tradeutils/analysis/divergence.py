@@ -11,7 +11,9 @@ from tradeutils.analysis.checks import bars
 from tradeutils.analysis.pivots import Flags, Places, pivots
 from tradeutils.analysis.prices import Codes, Data, Prices
 from tradeutils.analysis.series import matrix
+from tradeutils.analysis.stored import over_stored
 from tradeutils.indicators.arrays import Array
+from tradeutils.model.stored import Executors
 
 __all__ = ["Divergence", "Divergences", "divergence"]
 
@@ -49,6 +51,7 @@ class Divergences(NamedTuple):
     delay: int
 
 
+@over_stored()
 def divergence(
     data: Data,
     oscillator: str | Array = "rsi:14",
@@ -57,6 +60,7 @@ def divergence(
     right: int = 5,
     within: int = 60,
     nan: str = "restart",
+    executor: Executors | None = None,
 ) -> Divergences:
     """
     Find divergences between price and an oscillator.
@@ -90,6 +94,8 @@ def divergence(
     nan : str
         What the oscillator does at a missing bar: ``"restart"``, ``"propagate"`` or ``"hold"``; see
         :class:`tradeutils.Indicators`.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

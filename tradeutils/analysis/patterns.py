@@ -8,7 +8,7 @@ that are absent from ``Candles`` altogether are not missed: rows follow one anot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeutils.analysis import checks
+from tradeutils.analysis.stored import over_stored
 from tradeutils.errors import UnknownName, UsageError
 from tradeutils.indicators.candlesticks import PATTERNS, SCALES, Pattern, search
 from tradeutils.indicators.evaluate import check_tail
 from tradeutils.indicators.threads import thread_count
 from tradeutils.model import Candles, Panel
+from tradeutils.model.stored import Executors, Stored
 from tradeutils.timeframe import Times
 
 __all__ = ["NAMES", "PATTERNS", "Hit", "Pattern", "Patterns", "Values", "find"]
@@ -129,21 +131,31 @@ class Patterns(Mapping[str, Values]):
         return {name: int(np.count_nonzero(values)) for name, values in self._values.items()}
 
 
+def _joined(parts: Sequence[Patterns]) -> Patterns:
+    """Return what was found in panels of some symbols each as one."""
+    first = parts[0]
+    symbols = tuple(symbol for part in parts for symbol in part.symbols)
+    values = {name: np.concatenate([part[name] for part in parts], axis=-1) for name in first}
+    return Patterns(first.time, symbols, first.scale, values)
+
+
+@over_stored(join=_joined)
 def find(
-    data: Candles | Panel,
+    data: Candles | Panel | Stored,
     names: Iterable[str] | None = None,
     *,
     scale: str = "talib",
     penetration: float | Mapping[str, float] | None = None,
     tail: int | None = None,
     threads: int | None = None,
+    executor: Executors | None = None,
 ) -> Patterns:
     """
     Find candlestick patterns.
 
     Parameters
     ----------
-    data : Candles or Panel
+    data : Candles, Panel, or what ``history.select(...)`` returns
         Bars still forming are judged as they stand.
     names : iterable of str, optional
         TA-Lib's names in any case, with or without ``cdl``: ``["hammer", "cdlengulfing"]``. Default: all 61.
@@ -163,6 +175,9 @@ def find(
         Return only this many of the last rows; the values are the same.
     threads : int, optional
         Default: TRADEUTILS_THREADS, else all cores this process may run on. The values are the same on any number.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and searched there, on one thread each
+        unless ``threads`` says otherwise.
 
     Returns
     -------

@@ -11,10 +11,12 @@ from tradeutils.analysis.pivots import Flags
 from tradeutils.analysis.prices import Prices
 from tradeutils.analysis.series import matrix
 from tradeutils.analysis.sessions import Sessions, sessions_of
+from tradeutils.analysis.stored import over_stored
 from tradeutils.errors import UnknownName
 from tradeutils.indicators.arrays import Array
 from tradeutils.model import Candles, Panel
 from tradeutils.model.days import Day
+from tradeutils.model.stored import Executors
 
 __all__ = ["METHODS", "PivotPoints", "pivot_points"]
 
@@ -39,8 +41,14 @@ class PivotPoints(NamedTuple):
     delay: int
 
 
+@over_stored()
 def pivot_points(
-    data: Candles | Panel, session: str = "1d", *, method: str = "floor", day: Day | str | None = None
+    data: Candles | Panel,
+    session: str = "1d",
+    *,
+    method: str = "floor",
+    day: Day | str | None = None,
+    executor: Executors | None = None,
 ) -> PivotPoints:
     """
     Return the pivot points of each session, made of the high, low and close of the session before.
@@ -68,6 +76,8 @@ def pivot_points(
     day : Day or str, optional
         When a day begins, and for hours of trading when it ends, as for ``Candles.resample``:
         ``"17:00 America/New_York"``. Bars outside have no pivot points.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

@@ -15,14 +15,15 @@ from tradeutils.indicators.arrays import Array, as_prices, check_shapes
 from tradeutils.indicators.evaluate import Options, Request, evaluate
 from tradeutils.indicators.spec import parse
 from tradeutils.model import Candles, Panel
+from tradeutils.model.stored import Stored
 
 __all__ = ["Codes", "Data", "Prices", "before"]
 
 Codes: TypeAlias = npt.NDArray[np.int8]
 """What something is at each bar, as members of an IntEnum: int8 (T,) or (T, S)."""
 
-Data: TypeAlias = Candles | Panel | Mapping[str, Any] | npt.ArrayLike
-"""Candles, a Panel, arrays by name (``{"high": ..., "low": ..., "close": ...}``), or an array of closes."""
+Data: TypeAlias = Candles | Panel | Stored | Mapping[str, Any] | npt.ArrayLike
+"""Candles, a Panel, candles on disk, arrays by name (``{"high": ..., "low": ..., "close": ...}``), or closes."""
 
 _NAMES: Final = ("open", "high", "low", "close", "volume")
 

@@ -7,8 +7,8 @@ Candles, panels, DataFrames and plain rows are judged as they are. Nothing is ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -21,9 +21,11 @@ from tradeutils.analysis.quality_sources import compare_rows
 from tradeutils.analysis.quality_times import check_order, check_spacing, gaps_of_its_own
 from tradeutils.analysis.quality_values import Limits, check_runs, check_values
 from tradeutils.analysis.repairs import RULES, Change, Rule, check_rules, mend, refuse_what_is_left
+from tradeutils.analysis.stored import over_stored
 from tradeutils.errors import UsageError
 from tradeutils.model import Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
+from tradeutils.model.stored import Executors
 from tradeutils.timeframe import Timeframe, Times
 
 __all__ = [
@@ -47,6 +49,22 @@ _ORDER = {kind: place for place, kind in enumerate(KINDS)}
 Bars = TypeVar("Bars", Candles, Panel)
 
 
+def _joined(reports: Sequence[Report]) -> Report:
+    """Return one report of all symbols, each of which was judged by itself."""
+    symbols = tuple(symbol for report in reports for symbol in report.symbols)
+    since = [report.since for report in reports if report.since is not None]
+    until = [report.until for report in reports if report.until is not None]
+    return replace(
+        reports[0],
+        symbols=symbols,
+        rows=sum(report.rows for report in reports),
+        since=min(since, default=None),
+        until=max(until, default=None),
+        findings=_sorted((finding for report in reports for finding in report.findings), symbols),
+    )
+
+
+@over_stored(join=_joined, whole="candles")
 def check(
     data: Any,
     timeframe: str | Timeframe | None = None,
@@ -54,13 +72,14 @@ def check(
     exchange: str = "",
     symbol: str = "",
     limits: Limits | None = None,
+    executor: Executors | None = None,
 ) -> Report:
     """
     Find what is wrong with candles.
 
     Parameters
     ----------
-    data : Candles, Panel, DataFrame, or rows
+    data : Candles, Panel, DataFrame, rows, or what ``history.select(...)`` returns
         A DataFrame as for `Candles.from_frame`, but its times may be missing, doubled, unordered and in any unit; rows
         of ``[time, open, high, low, close, volume]``, as a list (``None`` is NaN) or an array (T, 6). Times as numbers
         are ms UTC, or what they are found to be.
@@ -70,6 +89,8 @@ def check(
         What the report is of. Default: what the candles say.
     limits : Limits, optional
         From where on a thing counts as found.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and checked there.
 
     Returns
     -------
@@ -91,6 +112,9 @@ def check(
 
     Of a panel, a bar that no symbol has is an ``outage`` of the venue, found once for all; one that others have is a
     ``gap`` of the symbol that lacks it. Bars before a symbol's first and after its last are not missed.
+
+    Of candles on disk each symbol is judged by itself, with rows counted from its own first: an outage of the venue is
+    then a ``gap`` of each symbol. ``check(selection.panel())`` sees them side by side.
 
     What is said of a bar does not change when later bars come, once a spike's next bar is there and 32 moves of the
     close to judge spikes by; runs grow. Spikes: see `Limits`, and the definition in `quality_values.spikes`: a close

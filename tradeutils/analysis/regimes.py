@@ -12,8 +12,10 @@ import numpy as np
 from tradeutils.analysis.checks import bars, number
 from tradeutils.analysis.pivots import Flags
 from tradeutils.analysis.prices import Codes, Data, Prices
+from tradeutils.analysis.stored import over_stored
 from tradeutils.errors import UsageError
 from tradeutils.indicators.arrays import Array
+from tradeutils.model.stored import Executors
 
 __all__ = ["Regimes", "Trend", "Volatility", "VolatilityRegimes", "regime", "volatility_regime"]
 
@@ -77,6 +79,7 @@ class VolatilityRegimes(NamedTuple):
     delay: int
 
 
+@over_stored()
 def regime(
     data: Data,
     *,
@@ -85,6 +88,7 @@ def regime(
     enter: float = 25.0,
     leave: float = 20.0,
     nan: str = "restart",
+    executor: Executors | None = None,
 ) -> Regimes:
     """
     Tell trends from ranges by ADX and a stack of exponential averages.
@@ -109,6 +113,8 @@ def regime(
     nan : str
         At a missing bar the averages and the regime begin anew (``"restart"``), stay unknown for good
         (``"propagate"``), or go on as if the bar were not there (``"hold"``); see :class:`tradeutils.Indicators`.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------
@@ -153,6 +159,7 @@ def regime(
     return Regimes(code, strength, 0)
 
 
+@over_stored()
 def volatility_regime(
     data: Data,
     measure: str | Array = "natr:14",
@@ -161,6 +168,7 @@ def volatility_regime(
     low: float = 20.0,
     high: float = 80.0,
     nan: str = "restart",
+    executor: Executors | None = None,
 ) -> VolatilityRegimes:
     """
     Tell quiet markets from wild ones by where volatility stands among its own last values.
@@ -180,6 +188,8 @@ def volatility_regime(
         Ranks in per cent up to which volatility is low, and from which it is high: 0 <= ``low`` < ``high`` <= 100.
     nan : str
         What averages do at a missing bar, as for :func:`regime`. The rank needs all of its values in any case.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

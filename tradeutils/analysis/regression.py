@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from tradeutils.analysis.checks import bars, number
 from tradeutils.analysis.prices import Data, Prices
+from tradeutils.analysis.stored import over_stored
 from tradeutils.indicators.arrays import Array
+from tradeutils.model.stored import Executors
 
 __all__ = ["Regression", "regression"]
 
@@ -55,7 +57,8 @@ class Regression(NamedTuple):
             return self.line - reach, self.line + reach
 
 
-def regression(data: Data, period: int = 20) -> Regression:
+@over_stored()
+def regression(data: Data, period: int = 20, *, executor: Executors | None = None) -> Regression:
     """
     Fit a line to the last ``period`` closes, at each bar.
 
@@ -67,6 +70,8 @@ def regression(data: Data, period: int = 20) -> Regression:
         Oldest first. NaN and infinity are missing values.
     period : int
         Bars the line goes through, 3 to 100,000.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

@@ -12,9 +12,11 @@ from tradeutils.analysis.checks import bars, number, whole
 from tradeutils.analysis.pivots import Places, pivots
 from tradeutils.analysis.prices import Data, Prices
 from tradeutils.analysis.series import Search, Shared, each_series
+from tradeutils.analysis.stored import over_stored
 from tradeutils.analysis.swings import distances
 from tradeutils.indicators.arrays import Array
 from tradeutils.model import Candles, Panel
+from tradeutils.model.stored import Executors
 
 __all__ = ["Level", "Levels", "support_resistance"]
 
@@ -79,6 +81,7 @@ class Levels(NamedTuple):
     delay: int
 
 
+@over_stored()
 def support_resistance(
     data: Data,
     *,
@@ -89,6 +92,7 @@ def support_resistance(
     atr: int = 14,
     lookback: int = 1000,
     flips: int = 1,
+    executor: Executors | None = None,
 ) -> Levels:
     """
     Find support and resistance: levels of prices at which the market has turned, by clustering pivots.
@@ -125,6 +129,8 @@ def support_resistance(
         Bars, >= ``right``.
     flips : int
         How often a level may change its kind, >= 0; with 0 it ends when it is first broken.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

@@ -12,8 +12,10 @@ from tradeutils.analysis.checks import bars, number
 from tradeutils.analysis.pivots import Flags, Places, pivots
 from tradeutils.analysis.prices import Codes, Data, Prices
 from tradeutils.analysis.series import Search, Shared, each_series, matrix
+from tradeutils.analysis.stored import over_stored
 from tradeutils.errors import UnknownName, UsageError
 from tradeutils.indicators.arrays import Array
+from tradeutils.model.stored import Executors
 
 __all__ = ["UNITS", "Swing", "Swings", "distances", "swings", "zigzag"]
 
@@ -85,7 +87,8 @@ class Swings(NamedTuple):
             yield from sorted(both, key=lambda swing: swing.at)
 
 
-def swings(data: Data, left: int = 5, right: int = 5) -> Swings:
+@over_stored()
+def swings(data: Data, left: int = 5, right: int = 5, *, executor: Executors | None = None) -> Swings:
     """
     Find swing highs and lows by the bars on both sides of them.
 
@@ -102,6 +105,8 @@ def swings(data: Data, left: int = 5, right: int = 5) -> Swings:
         Bars before, >= 1.
     right : int
         Bars after, >= 1.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------
@@ -131,7 +136,10 @@ def swings(data: Data, left: int = 5, right: int = 5) -> Swings:
     return Swings(taken(high, found.high_at), found.high_at, taken(low, found.low_at), found.low_at, found.delay)
 
 
-def zigzag(data: Data, threshold: float = 3.0, *, by: str = "atr", atr: int = 14) -> Swings:
+@over_stored()
+def zigzag(
+    data: Data, threshold: float = 3.0, *, by: str = "atr", atr: int = 14, executor: Executors | None = None
+) -> Swings:
     """
     Find the turns of a zig-zag: swings from which the price has turned by a threshold.
 
@@ -154,6 +162,8 @@ def zigzag(data: Data, threshold: float = 3.0, *, by: str = "atr", atr: int = 14
         ``"atr"`` or ``"percent"``.
     atr : int
         Period of the ATR, which is carried over missing bars. Bars before its first value are passed over.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

@@ -13,10 +13,12 @@ from tradeutils.analysis.pivots import Flags, Places
 from tradeutils.analysis.prices import Data, Prices
 from tradeutils.analysis.series import Search, Shared, each_series, matrix
 from tradeutils.analysis.sessions import sessions_of
+from tradeutils.analysis.stored import over_stored
 from tradeutils.errors import UsageError
 from tradeutils.indicators.arrays import Array
 from tradeutils.indicators.evaluate import check_tail
 from tradeutils.model.days import Day
+from tradeutils.model.stored import Executors
 
 __all__ = ["Node", "ValueAreas", "VolumeProfile", "value_areas", "volume_profile"]
 
@@ -95,7 +97,10 @@ class ValueAreas(NamedTuple):
     delay: int
 
 
-def volume_profile(data: Data, *, bins: int = 50, share: float = 0.7) -> VolumeProfile:
+@over_stored()
+def volume_profile(
+    data: Data, *, bins: int = 50, share: float = 0.7, executor: Executors | None = None
+) -> VolumeProfile:
     """
     Return the volume by price over all bars that are given.
 
@@ -120,6 +125,8 @@ def volume_profile(data: Data, *, bins: int = 50, share: float = 0.7) -> VolumeP
         1 to 10,000.
     share : float
         Of the volume in the value area, 0 to 1.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------
@@ -152,6 +159,7 @@ def volume_profile(data: Data, *, bins: int = 50, share: float = 0.7) -> VolumeP
     return VolumeProfile(edges, made, control, low, high, 0)
 
 
+@over_stored()
 def value_areas(
     data: Data,
     window: int | None = None,
@@ -161,6 +169,7 @@ def value_areas(
     bins: int = 50,
     share: float = 0.7,
     tail: int | None = None,
+    executor: Executors | None = None,
 ) -> ValueAreas:
     """
     Return at each bar the point of control and the value area of the bars up to it.
@@ -187,6 +196,8 @@ def value_areas(
         Of the volume in the value area, 0 to 1.
     tail : int, optional
         Return only this many of the last rows; the values are the same, and only these cost.
+    executor : Executor or Dask Client, optional
+        For what ``history.select(...)`` returns: groups of symbols are read and analysed there, then joined.
 
     Returns
     -------

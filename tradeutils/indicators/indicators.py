@@ -14,9 +14,11 @@ from tradeutils.indicators.arrays import Array
 from tradeutils.indicators.evaluate import Options, Request, check_backend, check_tail, evaluate
 from tradeutils.indicators.generated import Methods, pack
 from tradeutils.indicators.sources import source_of
-from tradeutils.indicators.spec import Indicator, parse_all
+from tradeutils.indicators.spec import Indicator, Spec, parse_all
+from tradeutils.indicators.stored import compute_source, compute_stored, refuse_executor, stored_of
 from tradeutils.indicators.threads import thread_count
 from tradeutils.model import Candles, Panel
+from tradeutils.model.stored import Executors, Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,7 @@ class Indicators(Methods[_Result]):
         - Any other DataFrame: each column is the closes of one symbol; results are DataFrames.
         - Series or array, (T,) or (T, S): closes.
         - Arrow table with OHLCV columns, or Arrow array of closes: Arrow arrays and tables, NaN where unknown.
+        - What ``history.select(...)`` returns: candles on disk, read when they are computed; arrays (T, S).
     backend : str
         ``"auto"`` or ``"cpu"``.
     threads : int, optional
@@ -75,7 +78,7 @@ class Indicators(Methods[_Result]):
     @overload
     def __init__(
         self: Indicators[Array],
-        data: Candles | Panel | Array,
+        data: Candles | Panel | Stored | Array,
         *,
         backend: str = "auto",
         threads: int | None = None,
@@ -111,7 +114,10 @@ class Indicators(Methods[_Result]):
         if threads is not None:
             thread_count(threads)
         self.threads = threads
-        self._source = source_of(data)
+        self._kind = type(data).__name__
+        self._stored = stored_of(data)
+        if self._stored is None:
+            self._source = source_of(data)
 
     @overload
     def compute(
@@ -121,6 +127,7 @@ class Indicators(Methods[_Result]):
         tail: int | None = None,
         out: Mapping[str, Array] | None = None,
         dtype: DTypeLike | None = None,
+        executor: Executors | None = None,
     ) -> dict[str, Array]: ...
 
     @overload
@@ -131,6 +138,7 @@ class Indicators(Methods[_Result]):
         tail: int | None = None,
         out: Mapping[str, Array] | None = None,
         dtype: DTypeLike | None = None,
+        executor: Executors | None = None,
     ) -> Any: ...
 
     def compute(
@@ -140,6 +148,7 @@ class Indicators(Methods[_Result]):
         tail: int | None = None,
         out: Mapping[str, Any] | None = None,
         dtype: DTypeLike | None = None,
+        executor: Executors | None = None,
     ) -> Any:
         """
         Compute many indicators.
@@ -154,6 +163,9 @@ class Indicators(Methods[_Result]):
             Results to fill, by key; of the shape and dtype of the result. For other keys memory is found.
         dtype : float64 or float32, optional
             Of the results, where it is to be another than that of this object.
+        executor : Executor or Dask Client, optional
+            For what ``history.select(...)`` returns: reads and computes groups of symbols there, one thread each
+            unless ``threads`` says otherwise. The values are the same to the last bit.
 
         Returns
         -------
@@ -165,31 +177,34 @@ class Indicators(Methods[_Result]):
         ------
         UnknownName : no such indicator, or a key of ``out`` that is not asked for.
         UsageError : a parameter out of its range, data without a column that an indicator needs, or an ``out`` that
-            does not fit.
+            does not fit; an ``executor`` for data in memory.
+        HistoryError : workers died again and again at the same symbols.
 
         Notes
         -----
         Everything is computed in one pass: each column is read once, and what several specs share (a true range, the
-        same average) is computed once.
+        same average) is computed once. Of candles on disk there is never more in memory than some groups of symbols,
+        and the results: with ``tail=1`` those of 10,000 symbols are small.
         """
-        check_tail(tail)
+        wanted = check_tail(tail)
         asked = parse_all(specs)
         options = self._options if dtype is None else replace(self._options, dtype=dtype)
-        requests = [
-            Request(spec.indicator, spec.values, self._source.columns(spec.indicator), spec.keys) for spec in asked
-        ]
         if out is not None:
             self._check_out(out, [key for spec in asked for key in spec.keys])
-        results = evaluate(requests, options, tail=tail, out=out or {}, threads=self.threads)
-        return self._source.many(
-            {
-                key: array
-                for spec, arrays in zip(asked, results, strict=True)
-                for key, array in zip(spec.keys, arrays, strict=True)
-            }
-        )
+        given, threads = out or {}, self.threads
+        if self._stored is not None:
+            return compute_stored(
+                self._stored, asked, options, tail=wanted, out=given, threads=threads, executor=executor
+            )
+        refuse_executor(executor, self._kind)
+        results = compute_source(self._source, asked, options, tail=wanted, out=given, threads=threads)
+        return self._source.many(results)
 
     def _result(self, indicator: Indicator, values: tuple[float, ...]) -> Any:
+        if self._stored is not None:
+            spec = Spec(indicator.label(values), indicator, values)
+            results = compute_stored(self._stored, [spec], self._options, threads=self.threads)
+            return pack(indicator, list(results.values()))
         request = Request(indicator, values, self._source.columns(indicator), indicator.outputs)
         (arrays,) = evaluate([request], self._options, threads=self.threads)
         label = indicator.label(values)
@@ -206,7 +221,7 @@ class Indicators(Methods[_Result]):
 
 @overload
 def compute(
-    data: Candles | Panel | Array,
+    data: Candles | Panel | Stored | Array,
     specs: Iterable[str],
     *,
     tail: int | None = None,
@@ -216,6 +231,7 @@ def compute(
     nan: str = "restart",
     compat: str = "talib",
     dtype: DTypeLike = np.float64,
+    executor: Executors | None = None,
 ) -> dict[str, Array]: ...
 
 
@@ -231,6 +247,7 @@ def compute(
     nan: str = "restart",
     compat: str = "talib",
     dtype: DTypeLike = np.float64,
+    executor: Executors | None = None,
 ) -> pd.DataFrame: ...
 
 
@@ -245,6 +262,7 @@ def compute(
     nan: str = "restart",
     compat: str = "talib",
     dtype: DTypeLike = np.float64,
+    executor: Executors | None = None,
 ) -> Any:
     """
     Compute many indicators of one set of data: ``Indicators(data).compute(specs)`` in one call.
@@ -253,12 +271,12 @@ def compute(
     ----------
     data, backend, threads, nan, compat, dtype
         As for :class:`Indicators`.
-    specs, tail, out
+    specs, tail, out, executor
         As for :meth:`Indicators.compute`.
 
     Returns
     -------
-    dict of float64 arrays for Candles, Panel and arrays, else a DataFrame on the same index.
+    dict of float64 arrays for Candles, Panel, arrays and candles on disk, else a DataFrame on the same index.
 
     Examples
     --------
@@ -267,4 +285,4 @@ def compute(
     {'sma:2': array([3.5]), 'ema:2': array([3.5])}
     """
     asked: Indicators[Any] = Indicators(data, backend=backend, threads=threads, nan=nan, compat=compat, dtype=dtype)
-    return asked.compute(specs, tail=tail, out=out)
+    return asked.compute(specs, tail=tail, out=out, executor=executor)

@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from operator import index
 from typing import Any, Final
 
 from tradeutils.errors import SettingsError, UsageError
 
-__all__ = ["building", "fork_lock", "run_all", "thread_count"]
+__all__ = ["building", "fork_lock", "run_all", "thread_count", "threads_at_most"]
 
 _VARIABLE: Final = "TRADEUTILS_THREADS"
+_at_most: Final[ContextVar[int | None]] = ContextVar("tradeutils_threads", default=None)
 
 
 def fork_lock() -> AbstractContextManager[Any]:
@@ -39,9 +41,21 @@ building: Final = fork_lock()
 """Held while kernels are imported and compiled: Python's and numba's own locks do not survive a fork either."""
 
 
+@contextmanager
+def threads_at_most(count: int) -> Iterator[None]:
+    """Use no more than so many threads for what does not say how many: others share the cores of this machine."""
+    token = _at_most.set(count)
+    try:
+        yield
+    finally:
+        _at_most.reset(token)
+
+
 def thread_count(threads: int | None) -> int:
     """
     Return how many threads to use: ``threads``, else TRADEUTILS_THREADS, else every core this process may run on.
+
+    Of the last two never more than :func:`threads_at_most` says.
 
     Raises
     ------
@@ -52,6 +66,11 @@ def thread_count(threads: int | None) -> int:
         if isinstance(threads, bool) or not hasattr(threads, "__index__") or threads < 1:
             raise UsageError(f"threads was {threads!r}; write a whole number from 1, or None for all cores")
         return index(threads)
+    most = _at_most.get()
+    return _usual_count() if most is None else min(most, _usual_count())
+
+
+def _usual_count() -> int:
     named = os.environ.get(_VARIABLE, "").strip()
     if named:
         if not named.isdecimal() or int(named[:9]) < 1:

@@ -1,4 +1,4 @@
-"""Bytes of a candle file to columns as they stand in it; CSV and JSON are read here, tables in `file_tables`."""
+"""Bytes of a candle file to columns as they stand in it; CSV and JSON are read here, tables in `tables`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tradeutils.errors import CandleFileError
+from tradeutils.history.candle_files.archives import ZIP, read_zip
 from tradeutils.history.candle_files.cells import RawColumn, RawTable, too_large, whole
 from tradeutils.history.candle_files.tables import Choose, read_feather, read_parquet
 
@@ -37,10 +38,10 @@ def read_table(path: pathlib.Path, max_bytes: int, choose: Choose) -> RawTable:
     ------
     CandleFileError : damaged, empty, of no known kind, or more than ``max_bytes`` once decompressed.
     """
-    data = _read_bytes(path, max_bytes).removeprefix(_BOM)
+    name, data = _read_bytes(path, max_bytes)
+    data = data.removeprefix(_BOM)
     if not data.strip():
         raise CandleFileError(str(path), "is empty")
-    name = path.name.lower().removesuffix(".gz")
     if data.startswith(b"PAR1") or name.endswith(".parquet"):
         return read_parquet(path, data, max_bytes, choose)
     if data.startswith((b"ARROW1", b"FEA1")) or name.endswith((".feather", ".arrow", ".ipc")):
@@ -52,13 +53,16 @@ def read_table(path: pathlib.Path, max_bytes: int, choose: Choose) -> RawTable:
     return _from_csv(path, data)
 
 
-def _read_bytes(path: pathlib.Path, max_bytes: int) -> bytes:
-    """Read and, where the bytes are gzip, decompress, never holding more than ``max_bytes``."""
+def _read_bytes(path: pathlib.Path, max_bytes: int) -> tuple[str, bytes]:
+    """Return the name that tells the kind, and the bytes, unpacked; more than ``max_bytes`` are never held."""
+    name = path.name.lower().removesuffix(".gz")
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == _GZIP
+            head = file.read(len(ZIP))
             file.seek(0)
-            return _read_capped(path, gzip.GzipFile(fileobj=file) if packed else file, max_bytes)
+            if head == ZIP:
+                return read_zip(path, file, max_bytes)
+            return name, _read_capped(path, gzip.GzipFile(fileobj=file) if head[:2] == _GZIP else file, max_bytes)
     except EOFError as error:
         raise CandleFileError(str(path), "the gzip data ends early: the file was cut; fetch it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:

@@ -13,7 +13,7 @@ from tradeutils.errors import CandleFileError, UsageError, nearest
 __all__ = ["SUFFIXES", "CandleSource", "discover", "symbol_of", "timeframe_of"]
 
 SUFFIXES: Final = (
-    ".csv", ".csv.gz", ".json", ".json.gz", ".feather", ".arrow", ".ipc", ".parquet",
+    ".csv", ".csv.gz", ".json", ".json.gz", ".feather", ".arrow", ".ipc", ".parquet", ".zip",
 )  # fmt: skip
 """The endings that candle files have."""
 

@@ -131,7 +131,7 @@ def read_candles(
     max_bytes: int = 1 << 29,
 ) -> CandleFile:
     """
-    Read a file of candles: CSV, JSON (rows as ccxt returns them, or objects), feather, Parquet; gzipped or not.
+    Read a file of candles: CSV, JSON (rows as ccxt returns them, or objects), feather, Parquet; gzipped, zipped or not.
 
     Parameters
     ----------

@@ -1,0 +1,381 @@
+"""
+The work of a backfill: series take turns, piece by piece, as fast as the exchange lets them.
+
+A piece is fetched, written, and only then marked as asked; the marks are what the next run goes by. So after a kill
+nothing is asked for again but the pieces that were under way, and what of those was written is there once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tradeutils import logs
+from tradeutils import timeframe as _timeframe
+from tradeutils.errors import (
+    BadSymbol,
+    HistoryCorrupt,
+    HistoryLocked,
+    RangeNotServed,
+    RateLimited,
+    TransientVenueError,
+    VenueError,
+)
+from tradeutils.history.backfill_derive import derive
+from tradeutils.history.backfill_disk import Disk
+from tradeutils.history.backfill_lane import Lane
+from tradeutils.history.backfill_plan import bars_in
+from tradeutils.history.backfill_report import Progress, Reason, SeriesBackfill, date
+from tradeutils.history.backfill_search import first_kept, first_traded
+from tradeutils.history.reports import Coverage
+from tradeutils.history.store.ranges import Range, Ranges
+from tradeutils.model import Candles, Market
+from tradeutils.timeframe import Instant, Timeframe
+
+if TYPE_CHECKING:
+    from tradeutils.history.writing import WritingHistory
+
+__all__ = ["CONCURRENCY", "CandleExchange", "Run"]
+
+_log = logs.get_logger("history")
+
+CONCURRENCY: Final = 16
+"""Pieces under way at most, each up to six pages at once: 50 requests a second at 300 ms a reply, and 5 MB."""
+
+_LONGEST_WAIT_S: Final = 600.0  # for a venue that wants silence; the exchange itself waits as long for its budget
+_PAUSE_S: Final = 5.0  # where it does not say for how long
+_WAITS: Final = 5  # how often a piece waits so
+_IN_A_ROW: Final = 2  # times the pieces under way: so many failures, and the venue is taken for gone
+
+
+class CandleExchange(Protocol):
+    """What a backfill asks of an exchange; `tradeutils.Exchange` is one."""
+
+    @property
+    def venue(self) -> str: ...
+    @property
+    def timeframes(self) -> Sequence[str]: ...
+    async def fetch_time(self) -> int: ...
+    async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]: ...
+    async def fetch_ohlcv(
+        self,
+        symbol: str,
+        timeframe: str = ...,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        limit: int | None = None,
+        closed_only: bool = True,
+        partial: bool = False,
+    ) -> Candles: ...
+
+
+class Run:
+    """
+    One backfill.
+
+    Parameters
+    ----------
+    history : History
+        Where to.
+    exchange : CandleExchange
+        Where from.
+    lanes : sequence of Lane
+        The series, in the order in which they are reported.
+    concurrency : int
+        Pieces under way at most.
+    progress : callable or None
+        What it raises ends the whole.
+    """
+
+    def __init__(
+        self,
+        history: WritingHistory,
+        exchange: CandleExchange,
+        lanes: Sequence[Lane],
+        *,
+        concurrency: int = CONCURRENCY,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> None:
+        self._history = history
+        self._exchange = exchange
+        self._lanes = lanes
+        self._turns = deque(lanes)
+        self._most = self._slots = concurrency
+        self._slow_until = 0.0
+        self._progress = progress
+        self._frames = [_timeframe.parse(name) for name in exchange.timeframes]
+        self._disk = Disk()
+        self._failures = 0  # in a row
+        self._calls = 0
+        self._done = 0
+        self._total = 0
+        self._stopped = False  # read on the disk's threads
+        self._began = time.monotonic()
+
+    async def work(self) -> list[SeriesBackfill]:
+        """Fill what is missing, and say what became of each series."""
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            await self._disk(self._look)
+            if self._lanes:
+                self._tell(self._lanes[0])
+            while True:
+                while len(under_way) < self._slots and (job := self._next()) is not None:
+                    under_way.add(asyncio.create_task(job))
+                if not under_way:
+                    return await self._disk(self._reports)
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            self._stopped = True
+            await _ended(under_way)
+            self._disk.close()
+
+    # What is to be done
+
+    def _look(self) -> None:
+        """Learn what each series lacks, for the totals."""
+        for lane in self._lanes:
+            missing = self._missing(lane)
+            lacking = bars_in(lane.frame, missing)
+            lane.known = lane.frame.count(lane.since, lane.until) - lacking
+            if lane.over:
+                continue
+            lane.asked = lane.todo = lacking
+            self._total += lacking
+            if not missing:
+                lane.over = True
+            elif not lane.finer and not lane.sources:
+                lane.plan(missing)
+
+    def _missing(self, lane: Lane) -> Ranges:
+        if lane.since >= lane.until:
+            return ()
+        try:
+            return self._history.coverage(*self._key(lane), lane.since, lane.until).missing
+        except HistoryCorrupt as error:
+            lane.end("failed", str(error))
+            return ()
+
+    def _key(self, lane: Lane) -> tuple[str, str, str]:
+        return self._exchange.venue, lane.symbol, lane.frame.name
+
+    def _next(self) -> Coroutine[None, None, None] | None:
+        """Return the next job: of the series whose turn it is, and of those that failed once after all others."""
+        waiting = any(not lane.over and not lane.resting for lane in self._lanes)
+        for _ in range(len(self._turns)):
+            lane = self._turns[0]
+            self._turns.rotate(-1)
+            if lane.over or (lane.resting and waiting):
+                continue
+            if (work := self._job(lane)) is not None:
+                lane.flying += 1
+                return self._guarded(lane, *work)
+        return None
+
+    def _job(self, lane: Lane) -> tuple[Range | None, Callable[[], Awaitable[None]]] | None:
+        if not lane.planned:
+            ready = not lane.flying and all(one.over for one in lane.finer)
+            return (None, lambda: self._prepare(lane)) if ready else None
+        if lane.search:
+            return None if lane.flying else (None, lambda: self._search(lane))
+        piece = lane.take()
+        return None if piece is None else (piece, lambda: self._fetch(lane, piece))
+
+    async def _guarded(self, lane: Lane, piece: Range | None, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a job; what fails is noted with its series, and the others go on."""
+        try:
+            await work()
+        except TransientVenueError as error:
+            self._set_back(lane, piece, error)
+        except BadSymbol as error:
+            self._give_up(lane, "not listed", str(error))
+        except (VenueError, HistoryLocked, HistoryCorrupt) as error:
+            self._give_up(lane, "failed", f"{type(error).__name__}: {error}")
+        finally:
+            lane.flying -= 1
+        lane.check()
+        if lane.over:
+            self._settle(lane, lane.todo)
+        self._tell(lane)
+
+    def _set_back(self, lane: Lane, piece: Range | None, error: TransientVenueError) -> None:
+        """Have a job done again after the others; the second time, go on without the piece."""
+        self._failures += 1
+        words = f"{type(error).__name__}: {error}"
+        _log.warning("%s failed: %s", lane.name, words)
+        if self._failures >= max(_IN_A_ROW * self._most, _IN_A_ROW):
+            for one in self._lanes:
+                if not one.over:
+                    self._give_up(one, "failed", f"given up after {self._failures} failures in a row; {words}")
+        elif lane.resting:
+            lane.abandoned += 1
+            lane.reason, lane.words = "failed", words
+            if piece is None or lane.abandoned > 1:
+                self._give_up(lane, "failed", words)
+        elif piece is not None:
+            lane.ranges.appendleft(piece)
+        lane.resting, lane.width = True, 1
+
+    def _give_up(self, lane: Lane, reason: Reason, words: str) -> None:
+        lane.end(reason, words)
+        self._settle(lane, lane.todo)
+
+    def _settle(self, lane: Lane, bars: int) -> None:
+        self._done += lane.settle(bars)
+
+    def _tell(self, lane: Lane) -> None:
+        if self._progress is not None:
+            seconds = time.monotonic() - self._began
+            self._progress(Progress.at(lane.symbol, lane.frame.name, self._done, self._total, self._calls, seconds))
+
+    # What is fetched
+
+    async def _fetch(self, lane: Lane, piece: Range) -> None:
+        """Fetch a piece, write it, and mark it as asked."""
+        try:
+            # Once bars have come, whatever is older than what the venue keeps lies behind: it need not be checked.
+            candles = await self._ask(lane, lane.frame, piece, partial=lane.reached)
+        except RangeNotServed as error:
+            self._lose(lane, piece, error.first)
+            return
+        added, quarantined = await self._disk(self._put, lane, candles, piece)
+        lane.added += added
+        lane.quarantined += quarantined
+        self._succeeded(lane)
+        self._settle(lane, lane.frame.count(*piece))
+        if len(candles):
+            lane.reached, lane.width = True, lane.width + 1
+            return
+        lane.width = 1
+        if lane.ranges:
+            lane.search = "traded"
+
+    def _succeeded(self, lane: Lane) -> None:
+        self._failures = lane.abandoned = 0
+        lane.resting = False
+        self._slots = min(self._slots + 1, self._most)
+
+    async def _ask(
+        self, lane: Lane, frame: Timeframe, span: Range, *, partial: bool, closed_only: bool = True
+    ) -> Candles:
+        """Fetch candles; a venue that wants silence gets it, where that ends soon."""
+        waits = 0
+        while True:
+            lane.calls += 1
+            self._calls += 1
+            try:
+                return await self._exchange.fetch_ohlcv(
+                    lane.symbol, frame.name, since=span[0], until=span[1], closed_only=closed_only, partial=partial
+                )
+            except RateLimited as error:
+                pause = _PAUSE_S if error.retry_after is None else error.retry_after
+                if waits == _WAITS or pause > _LONGEST_WAIT_S:
+                    raise
+            waits += 1
+            now = time.monotonic()
+            if now >= self._slow_until:  # once for all that are told so together
+                self._slots, self._slow_until = max(1, self._slots // 2), now + pause
+                _log.warning("%s wants silence for %.3g s", self._exchange.venue, pause)
+            await asyncio.sleep(pause)
+
+    def _put(self, lane: Lane, candles: Candles | None, piece: Range) -> tuple[int, int]:
+        """Write a piece, then mark it; return how many candles are new, and how many were put aside."""
+        added = quarantined = 0
+        since, until = piece
+        known = lane.settled
+        if candles is not None and len(candles):
+            if len(fresh := lane.lacking(candles)):
+                written = self._history.write(fresh)
+                added, quarantined = written.added + written.changed, written.quarantined
+            known = max(known, lane.frame.next(int(candles.time[-1])))
+        if since < min(until, known):
+            self._history.asked(*self._key(lane), since, min(until, known))
+        return added, quarantined
+
+    # Where there is nothing
+
+    def _lose(self, lane: Lane, piece: Range, first: int | None) -> None:
+        """Note what the venue no longer has of a piece."""
+        since, until = piece
+        if first is not None and since < first < until:
+            lane.ranges.appendleft((first, until))
+            self._note_lost(lane, since, first, until)
+        else:
+            self._note_lost(lane, since, until, until)
+            lane.search = "kept" if lane.ranges else None
+
+    def _note_lost(self, lane: Lane, since: int, first: int, until: int) -> None:
+        lane.lost.append((since, first))
+        lane.reached = first < until
+        lane.lost_words = f"the venue keeps them only since {date(first)}" if lane.reached else "the venue has none"
+        self._settle(lane, lane.frame.count(since, first))
+
+    async def _search(self, lane: Lane) -> None:
+        """Find where what the venue has begins, in few requests, and pass over what lies before."""
+
+        async def ask(frame: Timeframe, span: Range, *, partial: bool, closed_only: bool = True) -> Candles:
+            return await self._ask(lane, frame, span, partial=partial, closed_only=closed_only)
+
+        while lane.ranges:
+            since, until = lane.ranges[0]
+            if lane.search == "traded":
+                found = await first_traded(ask, lane.frame, self._frames, since, until)
+            else:
+                found = await first_kept(ask, lane.frame, since, until)
+            stop = until if found is None else max(since, lane.frame.floor(found))
+            if lane.search == "kept":
+                self._note_lost(lane, since, stop, until)
+            elif since < stop:
+                await self._disk(self._put, lane, None, (since, stop))
+                self._settle(lane, lane.frame.count(since, stop))
+            lane.ranges.popleft()
+            if stop < until:
+                lane.ranges.appendleft((stop, until))
+                break
+        lane.search = None
+        self._succeeded(lane)
+
+    # What is made of finer candles
+
+    async def _prepare(self, lane: Lane) -> None:
+        """Make what can be made of a finer timeframe; what remains is asked for."""
+        missing = await self._disk(self._missing, lane)
+        venue = self._exchange.venue
+        lane.derived, missing = await self._disk(
+            derive, self._history, venue, lane, missing, stopped=lambda: self._stopped
+        )
+        if lane.over:
+            return
+        self._settle(lane, max(0, lane.todo - bars_in(lane.frame, missing)))
+        if lane.offered:
+            lane.plan(missing)
+        else:
+            lane.end("not offered", f"{venue} has no candles of {lane.frame}")
+
+    # What is said of it
+
+    def _reports(self) -> list[SeriesBackfill]:
+        return [lane.report(self._covered(lane)) for lane in self._lanes]
+
+    def _covered(self, lane: Lane) -> Coverage | None:
+        if lane.since >= lane.until:
+            return None
+        try:
+            return self._history.coverage(*self._key(lane), lane.since, lane.until)
+        except HistoryCorrupt as error:
+            lane.end("failed", str(error))
+            return None
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel what still runs, and wait for the end of all."""
+    waiting = list(tasks)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

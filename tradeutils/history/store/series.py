@@ -1,0 +1,184 @@
+"""
+One series as it is read: its partitions, and over them its journal. No lock is taken and nothing is written.
+
+A reader looks at the journal first and at the files after it. Whoever seals puts the candles into the files before the
+journal that held them is replaced, so whatever was acknowledged when the reader began is in the journal it saw or in
+the files it finds later, or in both, as the same candle. Files are replaced whole, by renaming, and one that is open
+stays what it was. So nothing is missing and nothing is there twice, whatever a writer does meanwhile.
+
+The journal is looked at once more at the end: if it is another one by then, the reader begins anew, as it may have the
+candles of two moments. After several such rounds it takes what it has, which is right by the above. A file that is gone
+(retention took it) makes it begin anew too.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+from tradeutils.errors import HistoryCorrupt, HistoryError
+from tradeutils.history.store.asked import ASKED
+from tradeutils.history.store.journal import JOURNAL, View, identify, read_journal
+from tradeutils.history.store.layout import Partition, SeriesKey, partitions_in
+from tradeutils.history.store.partitions import read_partition
+from tradeutils.history.store.ranges import Ranges, intersect, of_times, union
+from tradeutils.history.store.rows import Rows, joined, merged
+
+__all__ = ["PartitionReader", "Series"]
+
+_ROUNDS: Final = 5
+
+_Found = TypeVar("_Found")
+
+
+class PartitionReader(Protocol):
+    """How a partition is read: from its file, or from what is kept decoded of it."""
+
+    def __call__(
+        self, path: pathlib.Path, *, since: int | None = None, until: int | None = None, last: int | None = None
+    ) -> Rows: ...
+
+
+class Series:
+    """
+    One series of a history, for reading; any number may read, in any process.
+
+    Parameters
+    ----------
+    key : SeriesKey
+    folder : Path
+        Its folder; it need not be there.
+    read : PartitionReader
+    """
+
+    __slots__ = ("_read", "folder", "frame", "key")
+
+    def __init__(self, key: SeriesKey, folder: pathlib.Path, read: PartitionReader = read_partition) -> None:
+        self.key = key
+        self.folder = folder
+        self.frame = key.frame
+        self._read = read
+
+    @property
+    def journal(self) -> pathlib.Path:
+        """The file of the journal."""
+        return self.folder / JOURNAL
+
+    def exists(self) -> bool:
+        """Tell whether anything was ever written here, or the venue asked."""
+        return any((self.folder / name).exists() for name in (JOURNAL, ASKED)) or bool(self.partitions())
+
+    def partitions(self, since: int | None = None, until: int | None = None) -> list[Partition]:
+        """Return the partitions that can hold candles of ``[since, until)``, oldest first."""
+        return partitions_in(self.folder, self.frame, since, until)
+
+    def rows(self, since: int | None = None, until: int | None = None, last: int | None = None) -> Rows:
+        """
+        Return the candles that open in ``[since, until)``, or the newest ``last`` of those.
+
+        Raises
+        ------
+        HistoryCorrupt : a file is damaged; it is named.
+        HistoryError : the folder cannot be read.
+        """
+        if last is not None:
+            return self._steady(lambda view: self._newest(view.rows, since, until, last))
+        return self._steady(lambda view: _one(self._parts(view.rows, since, until)))
+
+    def parts(self, since: int | None = None, until: int | None = None) -> Sequence[Rows]:
+        """Return the same candles in parts that follow each other, for who copies them elsewhere anyway."""
+        return self._steady(lambda view: self._parts(view.rows, since, until))
+
+    def span(
+        self, since: int | None = None, until: int | None = None, *, newest: bool = False
+    ) -> tuple[int, int] | None:
+        """
+        Return the opens of the first and the last candle in ``[since, until)``, None where there is none.
+
+        With ``newest`` the first is not looked for, and the last stands for it.
+        """
+        return self._steady(lambda view: self._span(view.rows, since, until, newest))
+
+    def stored(self, since: int, until: int) -> Ranges:
+        """Return what the candles that open in ``[since, until)`` cover, bars that follow each other as one range."""
+        found = self._steady(
+            lambda view: union(*(of_times(part.time, self.frame) for part in self._parts(view.rows, since, until)))
+        )
+        return intersect(found, ((since, until),)) if since < until else ()
+
+    def _steady(self, look: Callable[[View], _Found]) -> _Found:
+        """Return what ``look`` finds in the journal and then the files, while the journal stays the same one."""
+        found: list[_Found] = []
+        for _ in range(_ROUNDS):
+            view = read_journal(self.journal)
+            try:
+                found = [look(view)]
+            except FileNotFoundError:  # retention took it after we had listed it
+                continue
+            if identify(self.journal) == view.identity:
+                break
+        if not found:
+            raise HistoryError(f"{self.folder}: files went away while they were read, {_ROUNDS} times; try again")
+        return found[0]
+
+    def _parts(self, tail: Rows, since: int | None, until: int | None) -> list[Rows]:
+        """Return the candles partition by partition, those of the journal in their places."""
+        tail = tail.between(since, until)
+        found: list[Rows] = []
+        done = 0
+        for part in self.partitions(since, until):
+            first, last = (int(at) for at in tail.time.searchsorted((part.since, part.until)))
+            before, inside, done = tail.slice(done, first), tail.slice(first, last), last
+            found += [before, merged(self._partition(part, since, until), inside)]
+        found.append(tail.slice(done, len(tail)))
+        return [rows for rows in found if len(rows)]
+
+    def _partition(self, part: Partition, since: int | None, until: int | None, last: int | None = None) -> Rows:
+        # Whole ones are asked for without bounds: no statistics are looked at for them.
+        since = None if since is None or since <= part.since else since
+        until = None if until is None or until >= part.until else until
+        rows = self._read(self.folder / part.name, since=since, until=until, last=last)
+        if len(rows) and (rows.time[0] < part.since or rows.time[-1] >= part.until):
+            raise HistoryCorrupt(
+                f"{self.folder / part.name} holds candles from {rows.time[0]} to {rows.time[-1]}, and by its name "
+                f"[{part.since}, {part.until}); give it back its own name"
+            )
+        return rows
+
+    def _newest(self, tail: Rows, since: int | None, until: int | None, last: int) -> Rows:
+        tail = tail.between(since, until)
+        held: list[Rows] = []
+        count = 0
+        parts = self.partitions(since, until)
+        for part in reversed(parts):
+            beyond = len(tail) - int(tail.time.searchsorted(part.until))
+            if count + beyond >= last:
+                break
+            # The newest of the file and all of the journal: the newest of both are among them.
+            rows = self._partition(part, since, until, last)
+            held.append(rows)
+            count += len(rows)
+        return merged(joined(held[::-1]), tail).last(last)
+
+    def _span(self, tail: Rows, since: int | None, until: int | None, newest: bool) -> tuple[int, int] | None:
+        tail = tail.between(since, until)
+        times = [int(tail.time[0]), int(tail.time[-1])] if len(tail) else []
+        parts = self.partitions(since, until)
+        for part in reversed(parts):
+            rows = self._partition(part, since, until, 1)
+            times += [int(rows.time[-1])] if len(rows) else []
+            if len(rows):
+                break
+        if newest:
+            return (max(times), max(times)) if times else None
+        for part in parts:
+            rows = self._partition(part, since, until)
+            times += [int(rows.time[0])] if len(rows) else []
+            if len(rows):
+                break
+        return (min(times), max(times)) if times else None
+
+
+def _one(parts: Sequence[Rows]) -> Rows:
+    return parts[0] if len(parts) == 1 else joined(parts)
