@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,11 +70,17 @@ def commands() -> str:
 
     group = typer.main.get_command(app)
     root = click.Context(group, info_name="tradeutils", terminal_width=88)
-    texts = [("tradeutils", group.get_help(root))]
-    for name, command in group.commands.items():
-        context = click.Context(command, info_name=name, parent=root, terminal_width=88)
-        texts.append((f"tradeutils {name}", command.get_help(context)))
+    texts = [("tradeutils", group.get_help(root)), *_helps(group, root)]
     return "\n\n".join(f"## {title}\n\n```text\n{text.rstrip()}\n```" for title, text in texts)
+
+
+def _helps(group: Any, above: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield the commands of a group, and of the groups in it, with their help."""
+    for name, command in group.commands.items():
+        context = click.Context(command, info_name=name, parent=above, terminal_width=88)
+        yield context.command_path, command.get_help(context)
+        if hasattr(command, "commands"):
+            yield from _helps(command, context)
 
 
 def windows() -> str:

@@ -57,8 +57,11 @@ def _same_in_order(one: Any, other: Any) -> bool:
 def _same_atoms(one: Any, other: Any) -> bool:
     if isinstance(one, Balance):
         return same(
-            (one.venue, one.account, one.time, dict(one.assets)),
-            (other.venue, other.account, other.time, dict(other.assets)),
+            (one.venue, one.account, one.time, dict(one.assets), one.wallet, dict(one.wallets), one.age, one.stale),
+            (
+                *(other.venue, other.account, other.time, dict(other.assets)),
+                *(other.wallet, dict(other.wallets), other.age, other.stale),
+            ),
         )
     if dataclasses.is_dataclass(one):
         return all(same(getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tradeutils.budget import LocalBudget, RedisBudget, Window
     from tradeutils.cache import Cache
     from tradeutils.exchange import Exchange, Exchanges
+    from tradeutils.history import History
     from tradeutils.indicators import Indicators
     from tradeutils.model import (
         AssetBalance,
@@ -73,6 +74,7 @@ _HOMES = {
     "Fill": "model",
     "FundingRate": "model",
     "Gap": "model",
+    "History": "history",
     "Indicators": "indicators",
     "Info": "model",
     "LocalBudget": "budget",
@@ -113,6 +115,7 @@ __all__ = [
     "Fill",
     "FundingRate",
     "Gap",
+    "History",
     "Indicators",
     "Info",
     "LocalBudget",

@@ -23,18 +23,21 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Protocol, Self, TypeVar
 
 from tradeutils import balances as _balances
 from tradeutils import cache as _cache
 from tradeutils import exchange as _exchange
+from tradeutils.balances.blocking import BlockingBalances
 from tradeutils.budget import Budget
 from tradeutils.errors import Closed, UsageError
+from tradeutils.exchange.blocking import BlockingExchange
+from tradeutils.history.blocking import BlockingHistory
 from tradeutils.settings import Account, ExchangeSettings, Settings
 
-__all__ = ["Balances", "Cache", "Exchange", "Exchanges", "HeldLock"]
+__all__ = ["Balances", "Cache", "Exchange", "Exchanges", "HeldLock", "History"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -186,7 +189,7 @@ def _blocking(
     return call
 
 
-class Exchange(_Blocking[_exchange.Exchange]):
+class Exchange(_Blocking[_exchange.Exchange], BlockingExchange):
     """
     A venue, blocking; see `tradeutils.Exchange`.
 
@@ -234,31 +237,6 @@ class Exchange(_Blocking[_exchange.Exchange]):
                 close_grace=close_grace,
             )
         )
-
-    @property
-    def venue(self) -> str:
-        """ccxt's id of the venue."""
-        return self._twin.venue
-
-    @property
-    def origin(self) -> str:
-        """Where answers come from: the venue, and host, sandbox and options that change them."""
-        return self._twin.origin
-
-    @property
-    def account(self) -> Account | None:
-        """Whose keys sign private requests."""
-        return self._twin.account
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was closed."""
-        return self._twin.is_closed
-
-    @property
-    def timeframes(self) -> Sequence[str]:
-        """What `fetch_ohlcv` can be asked for here."""
-        return self._twin.timeframes
 
     fetch_time = _blocking(_exchange.Exchange.fetch_time)
     load_markets = _blocking(_exchange.Exchange.load_markets)
@@ -448,14 +426,7 @@ class HeldLock:
         self._run(self._lock.extend(ttl))
 
 
-class _OpenBalances(_balances.Balances):
-    """Balances own no connection; closing them closes nothing."""
-
-    async def aclose(self) -> None:
-        """Do nothing: the exchanges are closed by who opened them."""
-
-
-class Balances(_Blocking[_OpenBalances]):
+class Balances(_Blocking[_balances.Balances], BlockingBalances):
     """
     Balances of accounts, blocking; see `tradeutils.Balances`.
 
@@ -465,21 +436,50 @@ class Balances(_Blocking[_OpenBalances]):
         All accounts of the settings, or exchanges that were each opened with ``account=``.
     cache : sync.Cache or None
         A blocking cache, shared with other blocking objects.
+    wallets, ttl, priority, snapshots
+        As for `tradeutils.Balances`.
     """
 
-    def __init__(self, exchanges: Exchanges | Exchange | Iterable[Exchange], *, cache: Cache | None = None) -> None:
-        if isinstance(exchanges, Exchanges):
-            exchanges = [exchanges.account(name) for name in exchanges.accounts]
-        given = [exchanges] if isinstance(exchanges, Exchange) else list(exchanges)
-        twins = [exchange._twin for exchange in given]
+    def __init__(
+        self,
+        exchanges: Exchanges | Exchange | Iterable[Exchange],
+        *,
+        cache: Cache | None = None,
+        wallets: Literal["all"] | Iterable[str] | None = None,
+        ttl: float = 2.0,
+        priority: Iterable[str] = (),
+        snapshots: int = 100,
+    ) -> None:
+        given: Any = exchanges
+        if isinstance(exchanges, Exchange | Exchanges):
+            given = exchanges._twin
+        elif isinstance(exchanges, Iterable) and not isinstance(exchanges, str):
+            given = [getattr(one, "_twin", one) for one in exchanges]
         shared = None if cache is None else cache._twin
-        self._live(lambda: _OpenBalances(twins, cache=shared))
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
-        """The names of the accounts."""
-        return self._twin.accounts
+        self._live(
+            lambda: _balances.Balances(
+                given, cache=shared, wallets=wallets, ttl=ttl, priority=priority, snapshots=snapshots
+            )
+        )
 
     fetch = _blocking(_balances.Balances.fetch)
+    fetch_all = _blocking(_balances.Balances.fetch_all)
     total = _blocking(_balances.Balances.total)
     totals = _blocking(_balances.Balances.totals)
+    history = _blocking(_balances.Balances.history)
+    suspensions = _blocking(_balances.Balances.suspensions)
+
+
+class History(BlockingHistory):
+    """Candles on disk, filled through a blocking exchange; see `tradeutils.History`."""
+
+    def _waited(self, work: Coroutine[Any, Any, R]) -> R:
+        return _loop.run(work)
+
+    def _elsewhere(self, function: Callable[[], R]) -> Coroutine[Any, Any, R]:
+        return _on_own_thread(function)
+
+    def _awaited(self, exchange: Any) -> _exchange.Exchange:
+        if not isinstance(exchange, Exchange):
+            raise UsageError(f"exchange was a {type(exchange).__name__}; give a tradeutils.sync.Exchange")
+        return exchange._twin

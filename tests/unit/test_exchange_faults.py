@@ -147,3 +147,34 @@ def test_an_error_that_makes_its_own_text_is_redacted_in_the_chain() -> None:
         text = "".join(traceback.format_exception(error))
     assert "deadbeefdeadbeef" not in text
     assert "Own: GET https://x/account" in text
+
+
+@pytest.mark.parametrize(
+    ("venue", "raised", "expected"),
+    [
+        ("kraken", ccxt.ExchangeError('kraken {"error":["EAPI:Invalid signature"]}'), errors.AuthenticationFailed),
+        ("kraken", ccxt.ExchangeError('kraken {"error":["EOrder:Unknown position"]}'), errors.RequestRefused),
+        ("okx", ccxt.ExchangeError('okx {"code":"50100","data":[],"msg":"API frozen"}'), errors.AccountSuspended),
+        ("myokx", ccxt.AuthenticationError('myokx {"code":"50112","msg":"Invalid timestamp"}'), errors.ClockSkew),
+        ("okx", ccxt.ExchangeError('okx {"code":"50119","msg":"API key doesn\'t exist"}'), errors.AuthenticationFailed),
+        ("okx", ccxt.ExchangeError('okx {"code":"50120","msg":"no permission"}'), errors.PermissionDenied),
+        ("okx", ccxt.ExchangeError('okx {"code":"501190","msg":"another code"}'), errors.RequestRefused),
+        ("bybit", ccxt.AuthenticationError('bybit {"retCode":10009,"retMsg":"IP banned"}'), errors.RateLimited),
+        ("bybit", ccxt.AuthenticationError('bybit {"retCode":10003,"retMsg":"bad"}'), errors.AuthenticationFailed),
+        ("gate", ccxt.ExchangeError('gate {"code":"50100"}'), errors.RequestRefused),
+    ],
+    ids=lambda given: str(given)[:40],
+)
+def test_words_about_a_key_that_ccxt_does_not_know(
+    venue: str, raised: ccxt.BaseError, expected: type[errors.VenueError]
+) -> None:
+    """Who suspends accounts by class must not take a ban of an address, or a clock that is off, for a bad key."""
+    ours = translate(raised, venue=venue, operation="fetch_balance", symbol=None, status=200)
+    assert type(ours) is expected
+
+
+def test_trouble_of_a_venue_stays_trouble_whatever_it_says() -> None:
+    """Words about keys in an answer that ccxt takes for an outage say nothing of a key."""
+    down = ccxt.ExchangeNotAvailable('kraken {"error":["EAPI:Invalid signature","EService:Unavailable"]}')
+    ours = translate(down, venue="kraken", operation="fetch_balance", symbol=None, status=503)
+    assert type(ours) is errors.VenueUnavailable

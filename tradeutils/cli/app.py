@@ -16,11 +16,14 @@ import typer.main
 from tradeutils._version import __version__
 from tradeutils.cli import endings
 from tradeutils.cli.arguments import Verbose
+from tradeutils.cli.backfill import backfill
 from tradeutils.cli.balances import balances
 from tradeutils.cli.chart import chart
 from tradeutils.cli.demo import demo
 from tradeutils.cli.doctor import doctor
 from tradeutils.cli.fetch import fetch
+from tradeutils.cli.history import COMMANDS as HISTORY_COMMANDS
+from tradeutils.cli.history import history
 from tradeutils.cli.indicators import indicators
 from tradeutils.cli.quality import quality
 from tradeutils.cli.screen import screen
@@ -38,7 +41,7 @@ class _Commands(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         known = not args or args[0].startswith("-") or args[0] in self.commands
         if not known and not ctx.resilient_parsing:  # a shell that completes a line asks with unfinished ones
-            raise UnknownName("command", args[0], self.commands, where="tradeutils")
+            raise UnknownName("command", args[0], self.commands, where=ctx.command_path)
         return super().resolve_command(ctx, args)
 
 
@@ -61,6 +64,7 @@ app = typer.Typer(
 for _command, _purpose in (
     (demo, "Do everything once, on a simulated venue."),
     (fetch, "Candles of a venue."),
+    (backfill, "Years of candles into a folder; goes on where it was."),
     (screen, "Which markets fit."),
     (indicators, "Indicators over candles."),
     (chart, "Candles and indicators as an HTML file."),
@@ -70,6 +74,12 @@ for _command, _purpose in (
     (doctor, "What this machine has, and what is missing."),
 ):
     app.command(_command.__name__, short_help=_purpose, help=_help(_command))(_command)
+
+_stored = typer.Typer(cls=_Commands, rich_markup_mode=None)
+_stored.callback(invoke_without_command=True, help=_help(history))(history)
+for _name, _subcommand, _purpose in HISTORY_COMMANDS:
+    _stored.command(_name, short_help=_purpose, help=_help(_subcommand))(_subcommand)
+app.add_typer(_stored, name="history", short_help="Candles on disk: stats, verify, import, export ...")
 
 
 def _show_version(wanted: bool) -> None:  # typer calls it with the flag

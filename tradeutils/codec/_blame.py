@@ -55,6 +55,7 @@ def _reason(error: Exception) -> str:
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Balance):
         yield ".assets", dict(value.assets)
+        yield ".wallets", dict(value.wallets)
     elif isinstance(value, Mapping):
         for key, one in value.items():
             yield f" key {_quoted(key)}", key

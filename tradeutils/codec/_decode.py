@@ -11,11 +11,12 @@ from typing import Any, Final
 import numpy as np
 
 from tradeutils.codec import _arrays, _moments
-from tradeutils.codec._records import build, build_one, misfit_of_balance
+from tradeutils.codec._records import BALANCE_FIELDS, build, build_one, misfit_of_balance
 from tradeutils.errors import CodecError
 from tradeutils.model import Balance, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
 from tradeutils.model.info import Info
+from tradeutils.model.readonly import ReadOnlyDict
 
 __all__ = ["Decoder"]
 
@@ -187,10 +188,10 @@ def _name(value: Any) -> str:
 
 
 def _balance(source: Decoder, *forms: Any) -> Balance:
-    venue, account, time, assets, *told = map(source.decode, forms)
-    if (wrong := misfit_of_balance(venue, account, time, assets, *told)) is not None:
+    parts = [source.decode(form) for form in forms]
+    if (wrong := misfit_of_balance(*parts)) is not None:
         raise CodecError(wrong)
-    return Balance(venue=venue, account=account, time=time, assets=assets, info=told[0] if told else None)
+    return Balance(**dict(zip(BALANCE_FIELDS, parts, strict=False)))
 
 
 def _info(source: Decoder, form: Any) -> Info:
@@ -198,6 +199,13 @@ def _info(source: Decoder, form: Any) -> Info:
     if content.__class__ is not dict:
         raise CodecError(f"what a venue sent is a {type(content).__name__}, not a dict")
     return Info(content)
+
+
+def _readonly(source: Decoder, form: Any) -> ReadOnlyDict[Any, Any]:
+    content = source.decode(form)
+    if content.__class__ is not dict:
+        raise CodecError(f"a read-only dict holds a {type(content).__name__}, not a dict")
+    return ReadOnlyDict(content)
 
 
 def _pandas(source: Decoder, recipe: list[Any], ingredients: Any) -> Any:
@@ -238,5 +246,6 @@ _READERS: Final[dict[Any, Callable[..., Any]]] = {
     "panel": _panel,
     "balance": _balance,
     "info": _info,
+    "readonly": _readonly,
     "pandas": _pandas,
 }

@@ -26,6 +26,7 @@ from tradeutils.errors import DataError
 from tradeutils.model import Balance, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
 from tradeutils.model.info import Info
+from tradeutils.model.readonly import ReadOnlyDict
 
 __all__ = ["MAX_DEPTH", "Encoder", "Refused", "encoded"]
 
@@ -36,6 +37,7 @@ _NOT_KEPT: Final = "values of this type are not kept; store what it is made of"
 _SHORT: Final = 128  # bytes up to this length go into the text
 _NONE: Final = type(None)
 _NUMBERS_AND_TEXT: Final = ATOMS | {float}
+_UNSAID: Final[tuple[Any, ...]] = (None, None, {}, 0.0, False)  # info, wallet, wallets, age and stale of most balances
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**64 - 1
 
 
@@ -211,8 +213,11 @@ def _panel(to: Encoder, value: Panel, depth: int) -> list[Any]:
 
 
 def _balance(to: Encoder, value: Balance, depth: int) -> list[Any]:
-    parts: tuple[Any, ...] = (value.venue, value.account, value.time, dict(value.assets))
-    parts += () if value.info is None else (value.info,)
+    parts: list[Any] = [value.venue, value.account, value.time, dict(value.assets)]
+    told = [value.info, value.wallet, dict(value.wallets), value.age, value.stale]
+    while told and type(told[-1]) is type(_UNSAID[len(told) - 1]) and told[-1] == _UNSAID[len(told) - 1]:
+        told.pop()
+    parts += told
     if (wrong := misfit_of_balance(*parts)) is not None:
         raise Refused(wrong)
     return ["balance", *[to.encode(part, depth + 1) for part in parts]]
@@ -298,5 +303,6 @@ _WRITERS: Final[dict[type, Writer]] = {
     Panel: _panel,
     Balance: _balance,
     Info: lambda to, value, depth: ["info", to.encode(value.to_dict(), depth + 1)],
+    ReadOnlyDict: lambda to, value, depth: ["readonly", to.mapping(dict(value), depth + 1)],
     **dict.fromkeys(RECORDS, _record),
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final, get_args
 
 from tradeutils.cache import Cache
 from tradeutils.errors import OrderNotFound, UsageError
+from tradeutils.exchange.activity import Activity
 from tradeutils.exchange.base import Venue
 from tradeutils.exchange.checks import check_limit, several
 from tradeutils.exchange.open_orders import fetch_open_orders
@@ -45,23 +46,70 @@ class AccountData(Screening):
         super().__init__(venue, cache)
         self._account = account
         self._patience = patience
+        self._activity = Activity()
 
     @property
     def account(self) -> Account | None:
         """Whose keys sign private requests."""
         return self._account
 
-    async def fetch_balance(self) -> Balance:
+    @property
+    def wallets(self) -> tuple[str, ...]:
+        """
+        The wallets that an account has on this venue, the one that `fetch_balance` asks for by default first.
+
+        A unified account is one wallet, whatever is traded from it. Of venues of which nobody told us, the default
+        alone.
+        """
+        return self._venue.wallets.names
+
+    def wallet_named(self, wallet: str) -> str:
+        """
+        Return the one name of a wallet, which may have others: ``"swap"`` of a unified account. No request.
+
+        Raises
+        ------
+        NotSupportedByVenue : the venue has no such wallet; some that have are named.
+        """
+        return self._venue.wallets.named(wallet)
+
+    @property
+    def has_open_orders(self) -> bool:
+        """Whether orders that were placed or seen through this object are open, as far as it knows; no request."""
+        return self._activity.has_open_orders
+
+    def subscribe(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """
+        Have a function called whenever what the account holds may have changed; return what ends that.
+
+        That is when an order was placed or cancelled through this object, whatever came of it, and when one that was
+        asked for turns out to have been filled, or ended, since. It is called on the event loop, at once, and must not
+        block; what it raises goes to the log.
+        """
+        return self._activity.subscribe(callback)
+
+    async def fetch_balance(self, wallet: str | None = None) -> Balance:
         """
         Return what the account holds, exact. One request; never cached here (`Balances` does).
+
+        Parameters
+        ----------
+        wallet : str, optional
+            One of `wallets`, or another name of it (``"swap"`` of a unified account); by default the first of them.
 
         Raises
         ------
         UsageError : this exchange was opened without ``account=``.
+        NotSupportedByVenue : the venue has no such wallet; some that have are named.
         AuthenticationFailed : the venue refused the key, the secret or the address.
+
+        Notes
+        -----
+        Amounts are the venue's own digits, and sums of them exact. On bybit the first call of an object asks what kind
+        of account it is, which costs two requests more.
         """
         self._need_account("fetch_balance")
-        return await self._venue.fetch_balance()
+        return await self._venue.fetch_balance(None if wallet is None else self._venue.wallets.named(wallet))
 
     async def fetch_open_orders(
         self,
@@ -134,13 +182,13 @@ class AccountData(Screening):
         if (id is None) == (client_order_id is None):
             raise UsageError("give either the venue's id, or None and client_order_id=")
         if client_order_id is None:
-            return await orders.fetch_order(check_id(id), symbol, trigger=trigger)
+            return self._activity.saw(await orders.fetch_order(check_id(id), symbol, trigger=trigger))
         wanted = orders.check_client_id(client_order_id)
         found = await again(lambda: orders.find_order(wanted, market, conditional=trigger), self._patience)
         if found is None:
             text = f"no order bears client_order_id {wanted!r}"
             raise OrderNotFound(text, venue=self.venue, operation="fetch_order", symbol=symbol)
-        return found
+        return self._activity.saw(found)
 
     async def fetch_orders(self, symbol: str, *, since: Instant | None = None, limit: int | None = None) -> list[Order]:
         """
@@ -151,14 +199,14 @@ class AccountData(Screening):
         NotSupportedByVenue : the venue lists open and closed orders apart (kraken).
         """
         start, limit = await self._range("fetch_orders", symbol, since, limit)
-        return _by_time(await self._venue.orders.fetch_orders(symbol, start, limit))
+        return self._activity.saw_all(_by_time(await self._venue.orders.fetch_orders(symbol, start, limit)))
 
     async def fetch_closed_orders(
         self, symbol: str, *, since: Instant | None = None, limit: int | None = None
     ) -> list[Order]:
         """Return the account's filled orders in one market, oldest first. One request, one page."""
         start, limit = await self._range("fetch_closed_orders", symbol, since, limit)
-        return _by_time(await self._venue.orders.fetch_closed_orders(symbol, start, limit))
+        return self._activity.saw_all(_by_time(await self._venue.orders.fetch_closed_orders(symbol, start, limit)))
 
     async def fetch_my_trades(
         self, symbol: str, *, since: Instant | None = None, limit: int | None = None
@@ -229,11 +277,10 @@ class AccountData(Screening):
         else:
             every = (await self._venue.load_markets()).values()
             markets = [market for market in every if kind is None or market.type == kind]
-        return _by_time(
-            await fetch_open_orders(
-                self._venue.orders, markets, named=wanted is not None, trigger=trigger, urgent=urgent
-            )
+        found = await fetch_open_orders(
+            self._venue.orders, markets, named=wanted is not None, trigger=trigger, urgent=urgent
         )
+        return self._activity.saw_all(_by_time(found))
 
     async def _range(
         self, operation: str, symbol: str, since: Instant | None, limit: int | None

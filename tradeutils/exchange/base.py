@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tradeutils.budget.base import Charge
 from tradeutils.exchange.doubts import Doubts
 from tradeutils.exchange.order_checks import NewOrder
+from tradeutils.exchange.wallets import Wallets
 from tradeutils.model import (
     Balance,
     Fill,
@@ -221,7 +222,15 @@ class Venue(DerivativesVenue, Protocol):
 
     async def fetch_order_book(self, symbol: str, limit: int | None) -> OrderBook: ...
     async def fetch_trades(self, symbol: str, *, since: int | None, limit: int | None) -> list[Trade]: ...
-    async def fetch_balance(self) -> Balance: ...
+    @property
+    def wallets(self) -> Wallets:
+        """The wallets that an account has here."""
+        ...
+
+    async def fetch_balance(self, wallet: str | None = None) -> Balance:
+        """Return what a wallet holds, by its one name; ``None``: the one that is asked for by default."""
+        ...
+
     @property
     def orders(self) -> OrderVenue:
         """The orders of the account."""

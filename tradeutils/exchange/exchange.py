@@ -130,6 +130,7 @@ class Exchange(Trading):
         )
         super().__init__(opened, cache, account, patience)
         self._grace = grace
+        self._budget = paying[0] if budget is None else budget
         self._borrowed = paying[0] if budget is None else None  # it ends with the last who closes it
         self._closed = False
 
@@ -141,6 +142,11 @@ class Exchange(Trading):
     def origin(self) -> str:
         """Where answers come from: the venue, and host, sandbox and options that change them."""
         return self._venue.origin
+
+    @property
+    def budget(self) -> Budget:
+        """What pays for its requests."""
+        return self._budget
 
     @property
     def is_closed(self) -> bool:

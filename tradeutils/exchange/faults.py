@@ -70,6 +70,20 @@ _BAD_KEY = re.compile(r'"code":\s*-2015\b')
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)  # float() also reads "nan", "inf" and "1_0"
 _MESSAGE_CAP = 500  # an HTML error page is no message
+# What these venues say of a key or an account and ccxt has no class for, or another one: bybit's 10009 bans an address,
+# whichever keys it used, and okx's 50112 and 60004 are about a timestamp.
+_WORDS: Final[Mapping[str, Mapping[str, type[errors.VenueError]]]] = {
+    "bybit": {"10009": errors.RateLimited},
+    "kraken": {"EAPI:Invalid signature": errors.AuthenticationFailed},
+    "okx": {
+        "50100": errors.AccountSuspended,
+        "50112": errors.ClockSkew,
+        "50119": errors.AuthenticationFailed,
+        "50120": errors.PermissionDenied,
+        "60004": errors.ClockSkew,
+    },
+}
+_SAID: Final = re.compile(r'"(?:code|retCode|ret_code)"\s*:\s*"?(\d{4,6})(?!\d)|"(E[A-Za-z]{1,16}:[A-Za-z ]{1,40})')
 # ccxt turns these into ExchangeNotAvailable, its "try again": the same request would be refused again.
 _REFUSALS: Final[Mapping[int, type[errors.PermanentVenueError]]] = {
     400: errors.RequestRefused,
@@ -122,6 +136,8 @@ def translate(
         and _BAD_KEY.search(str(error))
     ):
         cls = errors.AuthenticationFailed
+    if issubclass(cls, errors.PermanentVenueError):
+        cls = _of_words(venue, str(error)) or cls
     if cls is errors.VenueUnavailable and status is not None and status in _REFUSALS:
         cls = _REFUSALS[status]
     if cls in (errors.TransientVenueError, errors.RequestRefused) and status is not None and status >= 500:
@@ -157,6 +173,13 @@ def _took_none(error: BaseException) -> bool:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
     return bool(rows) and len(codes) == len(rows) and not any(code == "0" or code[:2] == "50" for code in codes)
+
+
+def _of_words(venue: str, text: str) -> type[errors.VenueError] | None:
+    """Return the class of what a venue says, where it is one of those that ccxt does not know."""
+    known = _WORDS.get("okx" if venue in ("myokx", "okxus") else venue)
+    said = None if known is None else _SAID.search(text)
+    return None if said is None or known is None else known.get(said[1] or said[2])
 
 
 def _class_of(error: BaseException) -> type[errors.TradeutilsError]:

@@ -312,7 +312,15 @@ def fill(raw: Mapping[str, Any], symbol: str, *, info: bool = False) -> Fill:
     )
 
 
-def balance(raw: Mapping[str, Any], venue: str, account: str | None, time: int, *, info: bool = False) -> Balance:
+def balance(
+    raw: Mapping[str, Any],
+    venue: str,
+    account: str | None,
+    time: int,
+    *,
+    wallet: str | None = None,
+    info: bool = False,
+) -> Balance:
     """Return what ccxt's balance structure says at ``time``, ms UTC, without assets that are neither held nor owed."""
     assets: dict[str, AssetBalance] = {}
     debts = raw.get("debt") or {}
@@ -320,7 +328,7 @@ def balance(raw: Mapping[str, Any], venue: str, account: str | None, time: int, 
         held = _asset(raw.get(asset) or {}, debts.get(asset), asset, venue)
         if held.free or held.used or held.total or held.debt:
             assets[asset] = held
-    return Balance(venue=venue, account=account, time=time, assets=assets, info=_info(raw, info))
+    return Balance(venue=venue, account=account, time=time, assets=assets, wallet=wallet, info=_info(raw, info))
 
 
 def _asset(entry: Mapping[str, Any], debt: Any, asset: str, venue: str) -> AssetBalance:

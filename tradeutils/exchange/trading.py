@@ -129,8 +129,9 @@ class Trading(AccountData):
         )
         order = self._order(market, asked, client_order_id)
         whose = f"{self._venue.origin}:{account_digest(self._account)}"
-        async with alone(self._cache, whose, self._venue.orders, order, self._patience):
-            return await place(self._venue.orders, order, self._patience)
+        with self._activity.changing():
+            async with alone(self._cache, whose, self._venue.orders, order, self._patience):
+                return self._activity.saw(await place(self._venue.orders, order, self._patience))
 
     def _order(self, market: Market, asked: Asked, client_order_id: str | None) -> NewOrder:
         """Return the order that is to be sent, checked."""
@@ -196,7 +197,12 @@ class Trading(AccountData):
         self._need_account("cancel_order")
         await self._market(symbol, "cancel_order")
         given = check_cancel_params(params)
-        return await cancel(self._venue.orders, check_id(id), symbol, self._patience, trigger=trigger, params=given)
+        with self._activity.changing():
+            found = await cancel(
+                self._venue.orders, check_id(id), symbol, self._patience, trigger=trigger, params=given
+            )
+            self._activity.ended(id)
+            return found
 
     async def cancel_all(self, symbol: str | None = None, *, trigger: bool = False) -> list[Order]:
         """
@@ -237,4 +243,7 @@ class Trading(AccountData):
             return []
         markets = await self._venue.load_markets()
         traded = [markets[one] for one in {order.symbol for order in listed} if one in markets]
-        return await cancel_each(self._venue.orders, traded, listed, self._patience, trigger=trigger)
+        with self._activity.changing():
+            gone = await cancel_each(self._venue.orders, traded, listed, self._patience, trigger=trigger)
+            self._activity.ended(*(order.id for order in gone))
+            return gone

@@ -34,9 +34,9 @@ from tradeutils.exchange.retry import Patience
 from tradeutils.exchange.sessions import Session
 from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.exchange.together import Together
-from tradeutils.exchange.venue_derivatives import CcxtDerivatives
+from tradeutils.exchange.venue_balances import CcxtBalances
 from tradeutils.exchange.venue_orders import CcxtOrders
-from tradeutils.model import Balance, Market
+from tradeutils.model import Market
 from tradeutils.settings import Account, ExchangeSettings
 from tradeutils.timeframe import Timeframe
 
@@ -202,7 +202,7 @@ class _CcxtLister:
             await self._connection.aclose()
 
 
-class CcxtVenue(CcxtDerivatives):
+class CcxtVenue(CcxtBalances):
     """
     One exchange through ccxt's own class, unmodified: its routes, signatures and parsers.
 
@@ -285,7 +285,7 @@ class CcxtVenue(CcxtDerivatives):
         self._listing: Listing | None = None
         self._private = MarketTable(key, lambda: _CcxtLister(connection, info=info, owns=False), None)
         keeper = Timekeeper(connection, signs=signs, asking=shared_origin.asking)
-        super().__init__(connection, keeper, _timeframes(opened.timeframes or {}))
+        super().__init__(connection, keeper, _timeframes(opened.timeframes or {}), account.name if account else None)
         self._orders = CcxtOrders(connection, keeper)
 
     @property
@@ -326,16 +326,6 @@ class CcxtVenue(CcxtDerivatives):
             found.give(self._ccxt)
             self._listing = found
         return found.markets
-
-    async def fetch_balance(self) -> Balance:
-        async def work(call: Call) -> Balance:
-            raw = await self._ccxt.fetch_balance()
-            # Not ccxt's timestamp: on some venues that is when the account last changed.
-            return parse.balance(
-                raw, self.name, self._account.name if self._account else None, self._clock.at(call.received)
-            )
-
-        return await self._connection.read("fetch_balance", work, before=self._keeper.settle)
 
     async def aclose(self) -> None:
         """End what is under way, and close the connections but for those that are shared. Safe to call twice."""

@@ -8,9 +8,11 @@ from tradeutils.model.info import Info
 from tradeutils.model.markets import Market
 from tradeutils.model.panel import Bars, Panel
 from tradeutils.model.records import FundingRate, OpenInterest, OrderBook, Ticker, Trade
+from tradeutils.model.valuations import AssetValue, Leg, Valuation
 
 __all__ = [
     "AssetBalance",
+    "AssetValue",
     "Balance",
     "Bars",
     "Candles",
@@ -20,6 +22,7 @@ __all__ = [
     "FundingRate",
     "Gap",
     "Info",
+    "Leg",
     "Market",
     "OpenInterest",
     "Order",
@@ -28,4 +31,5 @@ __all__ = [
     "Ticker",
     "Trade",
     "TradingFee",
+    "Valuation",
 ]

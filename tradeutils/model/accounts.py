@@ -9,14 +9,15 @@ no part in comparisons and is not shown.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
+from tradeutils.errors import UsageError
 from tradeutils.model.info import Raw, freeze_info
+from tradeutils.model.readonly import ReadOnlyDict
 from tradeutils.model.records import Side
+from tradeutils.model.rounding import EXACT
 
 __all__ = ["AssetBalance", "Balance", "Fill", "Order"]
 
@@ -111,12 +112,33 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetBalance:
-    """What an account holds of one asset; ``debt`` is borrowed and owed."""
+    """
+    What an account holds of one asset.
+
+    Attributes
+    ----------
+    free, used, total : Decimal
+        What may be spent, what is held for orders and positions, and all of it as the venue counts it: on contracts
+        gains and losses that are not realised are in it.
+    debt : Decimal
+        Borrowed and owed, interest with it; what was borrowed is in ``total`` as well.
+    """
 
     free: Decimal = _ZERO
     used: Decimal = _ZERO
     total: Decimal = _ZERO
     debt: Decimal = _ZERO
+
+    def __add__(self, other: AssetBalance) -> AssetBalance:
+        """Return both together, to the last digit."""
+        if not isinstance(other, AssetBalance):
+            return NotImplemented
+        return AssetBalance(
+            free=EXACT.add(self.free, other.free),
+            used=EXACT.add(self.used, other.used),
+            total=EXACT.add(self.total, other.total),
+            debt=EXACT.add(self.debt, other.debt),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +146,19 @@ class Balance(Mapping[str, AssetBalance]):
     """
     What an account holds: a mapping from asset to `AssetBalance`; assets that it does not hold are absent.
 
-    ``time`` is milliseconds UTC at which the venue said so.
+    Attributes
+    ----------
+    time : int or None
+        Milliseconds UTC at which the venue said so; of several wallets the oldest.
+    wallet : str or None
+        Which of the account's wallets this is; ``None``: several together, or nobody said.
+    wallets : mapping from wallet to Balance
+        The parts of several together; empty for a single one.
+    age : float
+        Seconds since the venue said so, when this was handed out: 0 for what was just asked for.
+    stale : bool
+        Whether it is older than it should be, as the venue could not be asked. Neither this nor ``age`` takes part in
+        comparisons.
 
     Examples
     --------
@@ -138,10 +172,43 @@ class Balance(Mapping[str, AssetBalance]):
     time: int | None
     assets: Mapping[str, AssetBalance] = field(default_factory=dict)
     info: Raw | None = field(default=None, compare=False, repr=False)
+    wallet: str | None = None
+    wallets: Mapping[str, Balance] = field(default_factory=dict)
+    age: float = field(default=0.0, compare=False)
+    stale: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         freeze_info(self)
-        object.__setattr__(self, "assets", types.MappingProxyType(dict(self.assets)))
+        object.__setattr__(self, "assets", ReadOnlyDict(self.assets))
+        object.__setattr__(self, "wallets", ReadOnlyDict(self.wallets))
+
+    @classmethod
+    def combined(cls, wallets: Mapping[str, Balance]) -> Balance:
+        """
+        Return wallets of one account as one balance, which keeps them as its parts; every sum is exact.
+
+        Raises
+        ------
+        UsageError : no wallet, or wallets of several accounts or venues.
+        """
+        parts = list(wallets.values())
+        whose = {(part.venue, part.account) for part in parts}
+        if len(whose) != 1:
+            raise UsageError(f"wallets were those of {len(whose)} accounts; give those of one")
+        assets: dict[str, AssetBalance] = {}
+        for part in parts:
+            for asset, held in part.assets.items():
+                assets[asset] = assets[asset] + held if asset in assets else held
+        times = [part.time for part in parts]
+        return cls(
+            venue=parts[0].venue,
+            account=parts[0].account,
+            time=None if None in times else min(time for time in times if time is not None),
+            assets=assets,
+            wallets=wallets,
+            age=max(part.age for part in parts),
+            stale=any(part.stale for part in parts),
+        )
 
     def __getitem__(self, asset: str) -> AssetBalance:
         return self.assets[asset]
@@ -153,14 +220,5 @@ class Balance(Mapping[str, AssetBalance]):
         return len(self.assets)
 
     def __hash__(self) -> int:
-        return hash((self.venue, self.account, self.time, frozenset(self.assets.items())))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A mapping proxy cannot be pickled, and balances must cross process pools.
-        return _rebuild_balance, (self.venue, self.account, self.time, dict(self.assets), self.info)
-
-
-def _rebuild_balance(
-    venue: str, account: str | None, time: int | None, assets: dict[str, AssetBalance], info: Raw | None = None
-) -> Balance:
-    return Balance(venue=venue, account=account, time=time, assets=assets, info=info)
+        parts = frozenset(self.assets.items()), self.wallet, frozenset(self.wallets.items())
+        return hash((self.venue, self.account, self.time, *parts))

@@ -31,7 +31,13 @@ class SimulatedAccount:
     key, secret : str
         What signed requests are made with.
     balances : mapping of asset to amount
-        What it holds: Decimal, int, or decimal text. Swaps are paid from the same, as in a unified account.
+        What it holds: Decimal, int, or decimal text. Swaps are paid from the same, as in a unified account, unless
+        ``wallets`` has ``"swap"``.
+    wallets : mapping of wallet to mapping of asset to amount
+        What of it was moved to other wallets before the venue opened: ``{"funding": {"USDT": 500}}``. Binance has
+        ``"funding"``, ``"margin"`` and ``"swap"``, bybit and okx have ``"funding"``.
+    borrowed : mapping of asset to amount
+        What it owes in its margin wallet, and holds there beside its own.
     maker, taker : Decimal
         Fees on spot as a fraction of what is received.
     futures_maker, futures_taker : Decimal
@@ -44,6 +50,8 @@ class SimulatedAccount:
     key: str
     secret: str = field(repr=False)
     balances: Mapping[str, Decimal | int | str] = field(default_factory=dict)
+    wallets: Mapping[str, Mapping[str, Decimal | int | str]] = field(default_factory=dict)
+    borrowed: Mapping[str, Decimal | int | str] = field(default_factory=dict)
     maker: Decimal = Decimal("0.001")
     taker: Decimal = Decimal("0.001")
     futures_maker: Decimal = Decimal("0.0002")
@@ -157,11 +165,32 @@ class Margin:
 
 
 class Book:
-    """The holdings, positions and orders of one account; of orders, fills and funding, the newest `_MAX_KEPT`."""
+    """
+    The holdings, positions and orders of one account; of orders, fills and funding, the newest `_MAX_KEPT`.
+
+    Attributes
+    ----------
+    wallets : dict of str to dict of str to Holding
+        What lies elsewhere; ``holdings`` is the wallet that spot is traded from.
+    swap_holdings : dict of str to Holding
+        What swaps are paid from: a wallet of their own, or the same as spot.
+    debts : dict of str to Decimal
+        What is owed in the margin wallet.
+    """
 
     def __init__(self, account: SimulatedAccount) -> None:
         self.account = account
         self.holdings = {asset: Holding(_amount(account.name, asset, held)) for asset, held in account.balances.items()}
+        self.wallets: dict[str, dict[str, Holding]] = {name: {} for name in account.wallets}
+        self.swap_holdings = self.wallets.get("swap", self.holdings)
+        for name, moved in account.wallets.items():
+            for asset, amount in moved.items():
+                self.transfer(asset, _amount(account.name, asset, amount), "spot", name)
+        self.debts = {asset: _amount(account.name, asset, owed) for asset, owed in account.borrowed.items()}
+        if any(self.debts.values()):
+            margin = self.wallets.setdefault("margin", {})
+            for asset, owed in self.debts.items():
+                margin.setdefault(asset, Holding()).free += owed
         self.positions: dict[str, Position] = {}
         self.leverage: dict[str, int] = {}
         self.orders: dict[int, PlacedOrder] = {}
@@ -175,6 +204,31 @@ class Book:
     def holding(self, asset: str) -> Holding:
         """Return what is held of an asset, to be changed."""
         return self.holdings.setdefault(asset, Holding())
+
+    def swap_holding(self, asset: str) -> Holding:
+        """Return what is held of an asset that swaps are settled in, to be changed."""
+        return self.swap_holdings.setdefault(asset, Holding())
+
+    def transfer(self, asset: str, amount: Decimal, source: str, target: str) -> None:
+        """
+        Move an amount between wallets; that of spot is ``"spot"``.
+
+        Raises
+        ------
+        UsageError : the account has no such wallet, or not so much in it.
+        """
+        places = {"spot": self.holdings, **self.wallets}
+        for place in (source, target):
+            if place not in places:
+                raise UsageError(f"wallet was {place!r}; account {self.account.name!r} has {', '.join(places)}")
+        held = places[source].setdefault(asset, Holding())
+        if not 0 <= amount <= held.free:
+            raise UsageError(
+                f"account {self.account.name!r} was to move {amount} {asset} to {target!r} and has {held.free} free in "
+                f"{source!r}; a part of what it holds may lie in another wallet"
+            )
+        held.free -= amount
+        places[target].setdefault(asset, Holding()).free += amount
 
     def position(self, market: str) -> Position:
         """Return the position in a swap, to be changed."""
@@ -199,7 +253,10 @@ def account_of(given: SimulatedAccount) -> SimulatedAccount:
             raise UsageError(f"account {getattr(given, 'name', given)!r} has no {name}; give it as text")
     if isinstance(given, SimulatedAccount):
         return given
-    return SimulatedAccount(name=str(given.name), key=given.key, secret=given.secret, balances=given.balances)
+    optional = {name: getattr(given, name) for name in ("wallets", "borrowed") if hasattr(given, name)}
+    return SimulatedAccount(
+        name=str(given.name), key=given.key, secret=given.secret, balances=given.balances, **optional
+    )
 
 
 def _amount(account: str, asset: str, held: Decimal | int | str) -> Decimal:

@@ -99,7 +99,8 @@ class Control:
             raise UsageError(f"the query was {query[:64]!r}; write last=100, or nothing")
         log = self._log
         last = [dataclasses.asdict(one) for one in log.last(int(text))]
-        return {"total": log.total, "weight": log.weight, "errors": log.errors, "paths": log.paths, "last": last}
+        counts = {"total": log.total, "weight": log.weight, "errors": log.errors}
+        return {**counts, "rejected": log.rejected, "banned": log.banned, "paths": log.paths, "last": last}
 
     def _clear_log(self, *_: object) -> dict[str, Any]:
         self._log.clear()

@@ -76,9 +76,12 @@ class Dialect(Protocol):
     ----------
     linear : bool
         Whether it trades linear swaps; where it does not, a venue has none unless it is told to.
+    wallets : tuple of str
+        What wallets an account has beside the one that spot is traded from.
     """
 
     linear: ClassVar[bool]
+    wallets: ClassVar[tuple[str, ...]]
 
     def __init__(self, venue: Venue) -> None: ...
 

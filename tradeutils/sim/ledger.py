@@ -76,9 +76,24 @@ class Ledger(Matching):
         return self._market.instruments[market]
 
     def holdings(self, key: str, now: int) -> tuple[dict[str, Holding], int]:
-        """Return what an account holds at ``now``, and when that last changed."""
+        """Return what an account holds for spot at ``now``, and when that last changed."""
         book = self._settled(key, now)
         return book.holdings, book.updated
+
+    def wallet(self, key: str, now: int, name: str) -> dict[str, Holding]:
+        """Return what lies in a wallet of an account at ``now``; nothing where it has no such wallet."""
+        book = self._settled(key, now)
+        return book.swap_holdings if name == "swap" else book.wallets.get(name, {})
+
+    def debts(self, key: str) -> dict[str, Decimal]:
+        """Return what an account owes in its margin wallet."""
+        return self._books[key].debts
+
+    def transfer(self, key: str, asset: str, amount: Decimal, source: str, target: str, now: int) -> None:
+        """Move an amount between wallets of an account; `UsageError` where it cannot be."""
+        book = self._settled(key, now)
+        book.transfer(asset, amount, source, target)
+        book.updated = now
 
     def orders(
         self, key: str, now: int, *, market: str | None = None, kind: Kind | None = None, only_open: bool = False

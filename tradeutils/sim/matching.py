@@ -97,7 +97,7 @@ class Matching:
             if instruments[request.market].settle == asset and not request.reduce_only and not order.waiting:
                 value = order.remaining * (request.price or _ZERO)
                 wanted += money(value / self.leverage(key, request.market), ROUND_UP)
-        holding = book.holdings.get(asset, Holding())
+        holding = book.swap_holdings.get(asset, Holding())
         return Margin(
             wallet=holding.free + holding.locked,
             unrealised=unrealised,
@@ -127,7 +127,9 @@ class Matching:
         """Return what of an asset spot may spend: all that is free, less what holds up positions."""
         asset = instrument.quote if request.side == "buy" else instrument.base
         free = book.holding(asset).free
-        return min(free, self._margin(book, now, asset).available) if book.positions else free
+        if not book.positions or book.swap_holdings is not book.holdings:
+            return free
+        return min(free, self._margin(book, now, asset).available)
 
     def _check_margin(
         self, book: Book, request: OrderRequest, instrument: Instrument, amount: Decimal, taken: Levels, now: int
@@ -269,7 +271,7 @@ class Matching:
         account, asset = book.account, instrument.settle or instrument.quote
         fee = money(cost * (account.futures_maker if maker else account.futures_taker))
         realised = book.position(order.request.market).trade(order.request.side, size, cost, time)
-        book.holding(asset).free += realised - fee
+        book.swap_holding(asset).free += realised - fee
         return fee, asset, realised
 
     def _close(self, book: Book, order: PlacedOrder, instrument: Instrument, status: Status, time: int) -> None:
@@ -359,7 +361,7 @@ class Matching:
                 continue
             rate, asset = Decimal(f"{settled[-1][1]:.8f}"), self._market.instruments[position.market].settle or ""
             amount = -money(position.amount * self.mark(position.market, time) * rate)
-            book.holding(asset).free += amount
+            book.swap_holding(asset).free += amount
             book.updated = time
             self._payments += 1
             book.payments.append(

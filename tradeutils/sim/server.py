@@ -173,6 +173,7 @@ class SimulatedVenue:
                 raise UsageError(f"skew was {skew!r}, with now, speed or strict_time; a skewed clock has none of these")
             self.clock = VirtualClock.skewed(skew)
         self.accounts = tuple(accounts)
+        _check_wallets(venue, self.accounts)
         self.ledger = Ledger(self.market, self.accounts)
         self.requests = RequestLog()
         self.faults = Faults()
@@ -323,6 +324,14 @@ def _checked_address(host: str, port: int) -> tuple[str, int]:
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
         raise UsageError(f"port was {port!r}; give one from 1 to 65535, or 0 for a free one")
     return ("127.0.0.1" if host == "localhost" else host), port
+
+
+def _check_wallets(venue: str, accounts: Iterable[SimulatedAccount]) -> None:
+    offered = _DIALECTS[venue].wallets
+    for account in accounts:
+        named = {*getattr(account, "wallets", ()), *(["margin"] if getattr(account, "borrowed", ()) else [])}
+        for wallet in sorted(named.difference(offered)):
+            raise UnknownName("wallet", wallet, offered, where=venue)
 
 
 def _market(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tradeutils.sim.binance.errors import BinanceError
 from tradeutils.sim.binance.listing import fixed
 from tradeutils.sim.binance.market_data import MarketData
 from tradeutils.sim.dialect import Venue
@@ -74,6 +75,44 @@ class AccountData:
         """Return the fees of an account in every market, or in one."""
         fees = {"makerCommission": f"{account.maker}", "takerCommission": f"{account.taker}"}
         return [{"symbol": instrument.id, **fees} for instrument in self._data.chosen(values)]
+
+    def funding(self, account: SimulatedAccount, _values: dict[str, Any]) -> Any:
+        """Return what lies in the funding wallet."""
+        held = self._ledger.wallet(account.key, self._clock.now(), "funding")
+        nothing = dict.fromkeys(("freeze", "withdrawing", "btcValuation"), "0")
+        return [
+            {"asset": asset, "free": fixed(one.free), "locked": fixed(one.locked), **nothing}
+            for asset, one in held.items()
+            if one.free or one.locked
+        ]
+
+    def margin(self, account: SimulatedAccount, _values: dict[str, Any]) -> Any:
+        """Return what is held and owed in the cross margin wallet."""
+        held = self._ledger.wallet(account.key, self._clock.now(), "margin")
+        if not held and "margin" not in account.wallets:
+            raise BinanceError(-3003)
+        debts = self._ledger.debts(account.key)
+        not_told = ("marginLevel", "totalAssetOfBtc", "totalLiabilityOfBtc", "totalNetAssetOfBtc")
+        return {
+            **dict.fromkeys(("borrowEnabled", "tradeEnabled", "transferInEnabled", "transferOutEnabled"), True),
+            **dict.fromkeys(not_told, "0.00000000"),
+            "accountType": "MARGIN_1",
+            "userAssets": [
+                {
+                    "asset": asset,
+                    "borrowed": fixed(debts.get(asset, Decimal(0))),
+                    "free": fixed(one.free),
+                    "interest": fixed(Decimal(0)),
+                    "locked": fixed(one.locked),
+                    "netAsset": fixed(one.free + one.locked - debts.get(asset, Decimal(0))),
+                }
+                for asset, one in held.items()
+            ],
+        }
+
+    def isolated(self, _account: SimulatedAccount, _values: dict[str, Any]) -> Any:
+        """Return that there are no isolated margin accounts."""
+        return {"assets": []}
 
     def coins(self, account: SimulatedAccount, _values: dict[str, Any]) -> Any:
         """Return every asset that is traded or held, with one made-up network each."""

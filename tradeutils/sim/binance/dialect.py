@@ -57,12 +57,13 @@ class BinanceDialect:
     Notes
     -----
     Not spoken: iceberg, trailing and list orders, cancel-replace, self-trade prevention, user data streams, time zones
-    of klines; of the futures batch orders, hedge mode, isolated margin and liquidation. Nothing is finer than a minute,
-    so klines of ``1s`` are an empty list, as are the ``dapi`` markets. Spot and futures pay from one wallet, which both
-    tell of.
+    of klines; of the futures batch orders, hedge mode, isolated margin and liquidation; of margin all but what is held.
+    Nothing is finer than a minute, so klines of ``1s`` are an empty list, as are the ``dapi`` markets. Spot and futures
+    pay from one wallet, which both tell of, unless the account has one for ``"swap"``.
     """
 
     linear: ClassVar = True
+    wallets: ClassVar[tuple[str, ...]] = ("funding", "margin", "swap")
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
@@ -137,6 +138,9 @@ class BinanceDialect:
             ("GET", "/sapi/v1/capital/config/getall"): signed(account.coins, 10),
             ("GET", "/sapi/v1/margin/allPairs"): signed(account.margin_pairs, 1, p.symbol()),
             ("GET", "/sapi/v1/margin/isolated/allPairs"): signed(account.margin_pairs, 10, p.symbol()),
+            ("POST", "/sapi/v1/asset/get-funding-asset"): signed(account.funding, 1),
+            ("GET", "/sapi/v1/margin/account"): signed(account.margin, 10),
+            ("GET", "/sapi/v1/margin/isolated/account"): signed(account.isolated, 10),
             ("GET", "/sapi/v1/asset/tradeFee"): signed(account.trade_fee, 1, p.symbol()),
         }
 
@@ -147,6 +151,7 @@ class BinanceDialect:
             **futures.public_endpoints(data),
             **futures.account_endpoints(FuturesAccount(self._venue, data)),
             **futures.order_endpoints(FuturesOrders(self._venue, data)),
+            ("GET", "/dapi/v1/account"): signed(lambda *_: {"assets": [], "positions": []}, 5),
             ("GET", "/dapi/v1/ping"): public(self._data.ping, 1),
             ("GET", "/dapi/v1/time"): public(self._data.time, 1),
             ("GET", "/dapi/v1/exchangeInfo"): public(lambda values: {**empty, **self._data.time(values)}, 1),

@@ -37,6 +37,7 @@ _MESSAGES: Final = {
     -2013: "Order does not exist.",
     -2014: "API-key format invalid.",
     -2015: "Invalid API-key, IP, or permissions for action.",
+    -3003: "Margin account does not exist.",
     -4021: "Invalid depth limit: {}; valid limits are {}.",
     -4028: "Leverage {} is not valid",
     -4045: "Reach max stop order limit.",

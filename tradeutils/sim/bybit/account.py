@@ -40,6 +40,7 @@ class AccountData:
             "/v5/account/fee-rate": self.fees,
             "/v5/user/query-api": self.key,
             "/v5/asset/coin/query-info": self.coins,
+            "/v5/asset/transfer/query-account-coins-balance": self.funding,
         }
 
     def wallet(self, account: SimulatedAccount, fields: Fields) -> Any:
@@ -72,6 +73,23 @@ class AccountData:
             "",
         )
         return {"list": [{"accountType": "UNIFIED", **totals, **nothing, "coin": coins}]}
+
+    def funding(self, account: SimulatedAccount, fields: Fields) -> Any:
+        """Tell what lies in the funding wallet: the coins that are named, or all."""
+        if fields.text("accountType") != "FUND":
+            raise BybitError(10001, "params error: accountType only support FUND.")
+        held, named = self._ledger.wallet(account.key, self._clock.now(), "funding"), fields.text("coin")
+        coins = [
+            {
+                "coin": coin,
+                "walletBalance": f"{one.free + one.locked:f}",
+                "transferBalance": f"{one.free:f}",
+                "bonus": "",
+            }
+            for coin, one in held.items()
+            if named is None or coin in named.split(",")
+        ]
+        return {"memberId": str(salt("uid", account.key) % 10**8), "accountType": "FUND", "balance": coins}
 
     def info(self, _account: SimulatedAccount, _fields: Fields) -> Any:
         """Tell what kind an account is."""

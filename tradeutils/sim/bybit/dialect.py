@@ -51,6 +51,7 @@ class BybitDialect:
     """
 
     linear: ClassVar = True
+    wallets: ClassVar[tuple[str, ...]] = ("funding",)
 
     def __init__(self, venue: Venue) -> None:
         names = Names(venue.market)

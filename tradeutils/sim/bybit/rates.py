@@ -26,6 +26,7 @@ _PER_SECOND: Final = {
     "/v5/account/info": (50, 50),
     "/v5/user/query-api": (10, 10),
     "/v5/asset/coin/query-info": (5, 5),
+    "/v5/asset/transfer/query-account-coins-balance": (5, 5),
 }
 _SECOND: Final = 1.0
 

@@ -55,6 +55,7 @@ class KrakenDialect:
     """
 
     linear: ClassVar = False
+    wallets: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, venue: Venue) -> None:
         names = Names(venue.market)

@@ -55,7 +55,7 @@ class AccountData:
             "account/positions": self.positions,
             "account/leverage-info": self.leverage,
             "asset/currencies": self.currencies,
-            "asset/balances": lambda _account, _fields: [],  # the funding account is empty
+            "asset/balances": self.funding,
         }
         self.commands: dict[str, Callable[[SimulatedAccount, Fields], Any]] = {
             "account/set-leverage": self.set_leverage
@@ -74,6 +74,20 @@ class AccountData:
                 margin = self._ledger.margin(account.key, now, currency) if currency in settled else None
                 details.append(_detail(currency, held, margin, updated))
         return [{"details": details, "uTime": str(updated), **dict.fromkeys(_NOT_TOLD_OF_ALL, "")}]
+
+    def funding(self, account: SimulatedAccount, fields: Fields) -> Any:
+        """Tell what lies in the funding account: the currencies that are named, or those of which there is any."""
+        held, named = self._ledger.wallet(account.key, self._clock.now(), "funding"), fields.several("ccy")
+        return [
+            {
+                "ccy": currency,
+                "bal": f"{one.free + one.locked:f}",
+                "availBal": f"{one.free:f}",
+                "frozenBal": f"{one.locked:f}",
+            }
+            for currency, one in held.items()
+            if (currency in named if named else one.free or one.locked)
+        ]
 
     def configuration(self, account: SimulatedAccount, _fields: Fields) -> Any:
         """Tell what kind an account is: one with margin in many currencies, positions one way."""

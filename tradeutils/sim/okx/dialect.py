@@ -61,6 +61,7 @@ class OkxDialect:
     """
 
     linear: ClassVar = True
+    wallets: ClassVar[tuple[str, ...]] = ("funding",)
 
     def __init__(self, venue: Venue) -> None:
         names = Names(venue.market)

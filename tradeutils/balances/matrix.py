@@ -1,0 +1,366 @@
+"""
+The valuation of many accounts as one product of a matrix of amounts and a vector of prices, in float64.
+
+`value` is what it is held to: the totals differ from the exact ones by less than 1e-9 of an account's gross value, the
+sum of what it holds and owes by amount (debts are subtracted in decimals, asset by asset, before anything is a float;
+what cancels between two assets cannot be told more exactly than their size allows).
+
+Where the time goes, 10,000 accounts with 300 assets each: to read 3,000,000 decimals takes 1 s, 0.1 µs of each 0.3 to
+make it a float, which goes through its text; the product takes 1 ms. (``numpy.array`` of decimals takes 0.15 µs each,
+pyarrow's ``decimal128`` 0.22, by way of an array of texts 0.3.) So amounts are read once, by `Holdings`, and again only
+those of a balance that is another object than the last: prices change more often than balances do.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeutils.balances.routes import EXACT, Routes
+from tradeutils.balances.valuation import Locked, amounts_of, check_terms, priced, value
+from tradeutils.errors import UnknownName, UsageError
+from tradeutils.model import Balance
+from tradeutils.model.readonly import ReadOnlyDict
+from tradeutils.model.valuations import Valuation
+
+__all__ = ["Holdings", "ValuationTable", "value_many"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Places: TypeAlias = npt.NDArray[np.integer[Any]]
+
+# From this filling on all cells are kept, and looked up no more: 3,000,000 of them take 1 ms instead of 9.
+_DENSE: Final = 0.25
+_LARGEST, _SMALLEST = 1e150, 1e-150  # of an amount; beyond, an account is valued in decimals
+
+
+class _Row(NamedTuple):
+    """One account: its balance, and the column and amount of each asset; ``odd``: floats cannot hold them."""
+
+    balance: Balance
+    columns: Places
+    amounts: Floats
+    odd: bool
+
+
+class _Filled(NamedTuple):
+    """All cells of the matrix."""
+
+    cells: Floats
+
+    @classmethod
+    def of(cls, rows: Sequence[_Row], width: int) -> _Filled:
+        cells = np.zeros((len(rows), width))
+        for at, row in enumerate(rows):
+            cells[at, row.columns] = row.amounts
+        return cls(cells)
+
+    def replaced(self, rows: Mapping[int, _Row]) -> _Filled:
+        """Return it with other rows in some places; tables that were made of it keep what they have."""
+        cells = self.cells.copy()
+        for at, row in rows.items():
+            cells[at] = 0.0
+            cells[at, row.columns] = row.amounts
+        return _Filled(cells)
+
+    def product(self, prices: Floats, *, gross: bool = False) -> Floats:
+        """
+        Return the sum of amounts times prices of each row; ``gross``: of their sizes.
+
+        Not by BLAS: its threads wait for one another, 8 ms for 2000 rows on two busy cores instead of 0.2.
+        """
+        found: Floats = np.einsum("ij,j->i", np.abs(self.cells) if gross else self.cells, prices)
+        return found
+
+
+class _Sparse(NamedTuple):
+    """The cells that hold something, row by row, and where each row begins."""
+
+    columns: Places
+    amounts: Floats
+    starts: Places
+
+    @classmethod
+    def of(cls, rows: Sequence[_Row]) -> _Sparse:
+        return cls(
+            np.concatenate([np.empty(0, np.int32), *[row.columns for row in rows]]),
+            np.concatenate([np.empty(0), *[row.amounts for row in rows]]),
+            np.cumsum([0, *[len(row.columns) for row in rows]], dtype=np.int64),
+        )
+
+    def product(self, prices: Floats, *, gross: bool = False) -> Floats:
+        """Return the sum of amounts times prices of each row; ``gross``: of their sizes."""
+        worth = self.amounts * prices[self.columns]
+        sums: Floats = self.sums(np.abs(worth) if gross else worth)
+        return sums
+
+    def sums(self, cells: npt.NDArray[Any]) -> Any:
+        """Return the sum of each row's cells; 0 of a row without."""
+        filled = np.flatnonzero(np.diff(self.starts))
+        sums = np.zeros(len(self.starts) - 1, dtype=cells.dtype)
+        if len(filled):
+            sums[filled] = np.add.reduceat(cells, self.starts[:-1][filled])
+        return sums
+
+
+class _Block(NamedTuple):
+    """All accounts at one time, in order."""
+
+    rows: Mapping[str, _Row]
+    width: int
+    matrix: _Filled | _Sparse
+    odd: tuple[tuple[int, str], ...] = ()  # places and names of accounts that floats cannot hold
+
+    @classmethod
+    def of(cls, rows: Mapping[str, _Row], width: int) -> _Block:
+        listed = list(rows.values())
+        filled = sum(len(row.columns) for row in listed)
+        dense = filled and filled >= _DENSE * len(listed) * width
+        return cls(rows, width, _Filled.of(listed, width) if dense else _Sparse.of(listed), _odd(rows))
+
+    def replaced(self, rows: Mapping[str, _Row], width: int) -> _Block:
+        """Return the block of ``rows``, the least of it made anew."""
+        if not isinstance(self.matrix, _Filled) or width != self.width or rows.keys() != self.rows.keys():
+            return _Block.of(rows, width)
+        pairs = enumerate(zip(self.rows.values(), rows.values(), strict=True))
+        changed = {at: new for at, (old, new) in pairs if new is not old}
+        return _Block(rows, width, self.matrix.replaced(changed), _odd(rows))
+
+
+def _odd(rows: Mapping[str, _Row]) -> tuple[tuple[int, str], ...]:
+    return tuple((at, name) for at, (name, row) in enumerate(rows.items()) if row.odd)
+
+
+class Holdings:
+    """
+    What many accounts hold, as columns: read once, valued as often as prices change.
+
+    Parameters
+    ----------
+    balances : mapping from account to Balance
+        As for `update`.
+
+    Examples
+    --------
+    >>> holdings = Holdings(balances)  # doctest: +SKIP
+    >>> value_many(holdings, "USDT", prices.routes("USDT"), prices.time).totals  # doctest: +SKIP
+    array([1234.56, ...])
+    """
+
+    __slots__ = ("_block", "_columns", "_rows", "_stale")
+
+    def __init__(self, balances: Mapping[str, Balance] | None = None) -> None:
+        self._rows: dict[str, _Row] = {}
+        self._columns: dict[str, int] = {}
+        self._block = _Block.of({}, 0)
+        self._stale = False
+        if balances is not None:
+            self.update(balances)
+
+    def __repr__(self) -> str:
+        return f"<Holdings of {len(self._rows)} accounts in {len(self._columns)} assets>"
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The names of the accounts, in the order in which they came."""
+        return tuple(self._rows)
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Every asset that an account holds, or has held since."""
+        return tuple(self._columns)
+
+    @property
+    def balances(self) -> dict[str, Balance]:
+        """The balances, by account."""
+        return {account: row.balance for account, row in self._rows.items()}
+
+    def update(self, balances: Mapping[str, Balance]) -> int:
+        """
+        Take balances in; return how many were read: those that are the same object as before are not.
+
+        Costs some 0.3 µs an asset that is read, and a copy of all amounts at the next valuation. Where one of
+        ``balances`` is refused, those before it have been taken in.
+        """
+        read = 0
+        for account, balance in balances.items():
+            known = self._rows.get(account)
+            if known is not None and known.balance is balance:
+                continue
+            if not isinstance(balance, Balance):
+                raise UsageError(f"balances held a {type(balance).__name__} for {account!r}; give Balance objects")
+            self._rows[account] = self._read(balance)
+            self._stale = True
+            read += 1
+        return read
+
+    def remove(self, accounts: Iterable[str]) -> None:
+        """Forget accounts; those that are not there are no error."""
+        for account in [accounts] if isinstance(accounts, str) else accounts:
+            if self._rows.pop(account, None) is not None:
+                self._stale = True
+
+    def _read(self, balance: Balance) -> _Row:
+        columns = self._columns
+        for asset in balance.assets:
+            if asset not in columns:
+                columns[asset] = len(columns)
+        places = np.fromiter(map(columns.__getitem__, balance.assets), np.int32, len(balance.assets))
+        decimals = amounts_of(balance.assets.values())
+        try:
+            amounts = np.fromiter(map(float, decimals), np.float64, len(decimals))
+        except ValueError:  # a signalling NaN
+            return _Row(balance, places, np.zeros(len(decimals)), True)
+        sizes = np.abs(amounts)
+        inside = (sizes <= _LARGEST) & (sizes >= _SMALLEST)
+        if inside.all() or not any(decimals[at] for at in np.flatnonzero(~inside)):
+            return _Row(balance, places, amounts, False)
+        return _Row(balance, places, np.zeros(len(decimals)), True)
+
+    def _assembled(self) -> _Block:
+        """Return all rows in one; made anew after a change."""
+        if self._stale:
+            self._block = self._block.replaced(dict(self._rows), len(self._columns))
+            self._stale = False
+        return self._block
+
+    def valued(self, quote: str, routes: Routes, now: int, locked: Locked) -> ValuationTable:
+        """Return what `value_many` does."""
+        check_terms(routes, quote, locked)
+        found = routes.of(self._columns)
+        if None in found:
+            how = [priced(routes, asset, locked) for asset in self._columns]
+            found = [None if one is None else one.route for one in how]
+        prices = np.array([0.0 if route is None else float(route.price) for route in found])
+        lacking = frozenset(asset for asset, route in zip(self._columns, found, strict=True) if route is None)
+        return ValuationTable(self._assembled(), prices, lacking, _Terms(quote, routes, now, locked))
+
+
+class _Terms(NamedTuple):
+    """In what and over which routes accounts were valued."""
+
+    quote: str
+    routes: Routes
+    time: int
+    locked: Locked
+
+
+class ValuationTable:
+    """
+    What many accounts are worth.
+
+    Attributes
+    ----------
+    totals : float64 array, shape (N,), read-only
+        What each account is worth, within 1e-9 of its gross value. `exact` tells it to the last digit.
+    """
+
+    __slots__ = ("_block", "_gross", "_lacking", "_prices", "_terms", "_unpriced", "totals")
+
+    def __init__(self, block: _Block, prices: Floats, lacking: frozenset[str], terms: _Terms) -> None:
+        self._block = block
+        self._prices = prices
+        self._lacking = lacking
+        self._terms = terms
+        self._gross: Floats | None = None
+        self._unpriced: Mapping[str, Mapping[str, Decimal]] | None = None
+        self.totals = block.matrix.product(prices)
+        for at, account in self._block.odd:
+            self.totals[at] = float(self.exact(account).total)
+        self.totals.flags.writeable = False
+
+    def __repr__(self) -> str:
+        return f"<ValuationTable of {len(self)} accounts in {self.quote}>"
+
+    def __len__(self) -> int:
+        return len(self._block.rows)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The names of the accounts, (N,)."""
+        return tuple(self._block.rows)
+
+    @property
+    def quote(self) -> str:
+        """The currency."""
+        return self._terms.quote
+
+    @property
+    def time(self) -> int:
+        """Milliseconds UTC, by the venue's clock."""
+        return self._terms.time
+
+    @property
+    def gross(self) -> Floats:
+        """Float64 array, shape (N,), read-only: the sum of what is held and owed by amount, without the unpriced."""
+        if self._gross is None:
+            gross = self._block.matrix.product(self._prices, gross=True)
+            for at, account in self._block.odd:
+                values = (one.value.copy_abs() for one in self.exact(account).assets.values())
+                gross[at] = float(functools.reduce(EXACT.add, values, Decimal(0)))
+            gross.flags.writeable = False
+            self._gross = gross
+        return self._gross
+
+    @property
+    def unpriced(self) -> Mapping[str, Mapping[str, Decimal]]:
+        """By account the assets that are not counted and their amounts; accounts without any are absent."""
+        if self._unpriced is None:
+            odd = {account for _, account in self._block.odd}
+            found = {
+                account: self.exact(account).unpriced if account in odd else self._lacking_of(row.balance)
+                for account, row in self._block.rows.items()
+                if account in odd or self._lacking
+            }
+            self._unpriced = ReadOnlyDict({name: assets for name, assets in found.items() if assets})
+        return self._unpriced
+
+    def _lacking_of(self, balance: Balance) -> Mapping[str, Decimal]:
+        held = {asset: one for asset, one in balance.assets.items() if asset in self._lacking}
+        return ReadOnlyDict(zip(held, amounts_of(held.values()), strict=True))
+
+    def exact(self, account: str) -> Valuation:
+        """
+        Return what one account is worth to the last digit, by asset, with routes and ages.
+
+        Raises
+        ------
+        UnknownName : no account of this name.
+        """
+        if account not in self._block.rows:
+            raise UnknownName("account", account, self._block.rows)
+        terms = self._terms
+        return value(self._block.rows[account].balance, terms.quote, terms.routes, terms.time, locked=terms.locked)
+
+
+def value_many(
+    balances: Mapping[str, Balance] | Holdings,
+    quote: str,
+    routes: Routes,
+    now: int,
+    *,
+    locked: Locked = "unpriced",
+) -> ValuationTable:
+    """
+    Return what many accounts of one venue are worth.
+
+    Parameters
+    ----------
+    balances : mapping from account to Balance, or Holdings
+        `Holdings` where they are valued more than once: a mapping is read anew each time.
+    quote, routes, now, locked
+        As for `value`.
+
+    Raises
+    ------
+    UsageError : the routes lead to another currency, or ``locked`` is no such word.
+    """
+    holdings = balances if isinstance(balances, Holdings) else Holdings(balances)
+    return holdings.valued(quote, routes, now, locked)

@@ -1,0 +1,125 @@
+"""What one venue's tickers say at one time, and the routes over them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from tradeutils.balances.pegs import PEGGED, Pegs, frozen_pegs, parity
+from tradeutils.balances.routes import MAX_AGE, Routes
+from tradeutils.cache import Cache
+from tradeutils.errors import UnknownName
+from tradeutils.exchange import Exchange, all_or_first_error
+from tradeutils.model import Market, Ticker
+
+__all__ = ["PRICES_TTL", "Prices", "fetch_prices"]
+
+PRICES_TTL: Final = 1.0
+"""Seconds for which tickers serve whoever asks again, as they do in an `Exchange` with a cache."""
+
+
+class Prices:
+    """
+    What one venue's tickers say at one time.
+
+    Parameters
+    ----------
+    venue : str
+        ccxt's id.
+    markets, tickers : mapping from symbol
+        Of the venue, inactive markets too.
+    time : int
+        The venue's, ms UTC, when they were asked for.
+    """
+
+    __slots__ = ("_routes", "markets", "tickers", "time", "venue")
+
+    def __init__(self, venue: str, markets: Mapping[str, Market], tickers: Mapping[str, Ticker], time: int) -> None:
+        self.venue = venue
+        self.markets = markets
+        self.tickers = tickers
+        self.time = time
+        self._routes: dict[tuple[str, frozenset[tuple[str, str]], float], Routes] = {}
+
+    def __repr__(self) -> str:
+        return f"<Prices of {len(self.tickers)} markets of {self.venue} at {self.time}>"
+
+    def routes(self, quote: str = "USDT", *, pegs: Pegs = (), max_age: float = MAX_AGE) -> Routes:
+        """
+        Return how every asset is priced in ``quote``; worked out once and kept.
+
+        Parameters
+        ----------
+        quote : str
+            Any currency that the venue lists a market of, or that is pegged to one.
+        pegs : mapping, str or ()
+            What is taken for equal: ``{"USDC": "USDT"}``, or ``"USD"`` for the dollar and all coins redeemed in it.
+            By default nothing is: a stablecoin has the price that its markets give it.
+        max_age : float
+            Seconds after which a ticker is no price.
+
+        Raises
+        ------
+        UnknownName : no market of the venue trades ``quote``; the nearest currencies are named.
+        UsageError : ``pegs`` or ``max_age`` is none.
+        """
+        pairs = frozen_pegs(pegs)
+        key = (quote, pairs, max_age)
+        if key not in self._routes:
+            self._check(quote, pairs)
+            self._routes[key] = Routes(
+                quote, self.markets, self.tickers, venue=self.venue, now=self.time, max_age=max_age, pegs=pegs
+            )
+        return self._routes[key]
+
+    def _check(self, quote: str, pairs: frozenset[tuple[str, str]]) -> None:
+        currencies = {
+            name
+            for market in self.markets.values()
+            for name in (market.base, market.quote, market.settle)
+            if name is not None
+        }
+        equal = parity(pairs, quote)
+        if quote in currencies or any(equal.get(name) == quote for name in currencies):
+            return
+        error = UnknownName("quote", quote, sorted(currencies), where=self.venue)
+        if quote in PEGGED and currencies & PEGGED[quote]:
+            error.add_note(f'no market there is in {quote}; pegs="{quote}" takes coins redeemed in it for equal to it')
+        raise error
+
+
+async def fetch_prices(exchange: Exchange, cache: Cache | None = None) -> Prices:
+    """
+    Return what a venue's spot tickers say now.
+
+    Parameters
+    ----------
+    exchange : Exchange
+        Whose venue; accounts of one venue share what they ask for at once.
+    cache : Cache or None
+        Through which the tickers are shared for `PRICES_TTL` seconds, as they are through an exchange's own. An outage of
+        it costs a request and fails nothing.
+
+    Notes
+    -----
+    One request for all tickers, however many assets are priced over them, or none within a second of the last where
+    there is a cache; markets and the clock cost what they cost the `Exchange`. A venue that has only contracts is not
+    asked: they are no way to sell a coin.
+    """
+    markets = await exchange.load_markets()
+    tickers = asyncio.ensure_future(_tickers(exchange, markets, cache))
+    now = asyncio.ensure_future(exchange.fetch_time())
+    await all_or_first_error([tickers, now])
+    return Prices(exchange.venue, markets, tickers.result(), now.result())
+
+
+async def _tickers(exchange: Exchange, markets: Mapping[str, Market], cache: Cache | None) -> dict[str, Ticker]:
+    if not any(market.type == "spot" for market in markets.values()):
+        return {}
+    if cache is None:
+        return await exchange.fetch_tickers(type="spot")
+    found: dict[str, Ticker] = await cache.get_or_fetch(
+        f"prices:{exchange.origin}", lambda: exchange.fetch_tickers(type="spot"), ttl=PRICES_TTL
+    )
+    return found

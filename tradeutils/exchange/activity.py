@@ -1,0 +1,89 @@
+"""
+What this process did to an account, and saw happen to its orders.
+
+Who keeps what the account holds is told when to ask anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Final
+
+from tradeutils import logs
+from tradeutils.model import Order
+
+__all__ = ["Activity"]
+
+_log = logs.get_logger("exchange")
+
+_KEPT: Final = 10_000  # open orders that are remembered; venues allow some hundreds
+_ENDED: Final = ("closed", "canceled", "expired", "rejected")
+
+
+class Activity:
+    """The open orders of one account that were placed or seen here, and who wants to know when it changes."""
+
+    def __init__(self) -> None:
+        self._filled: dict[str, Decimal | None] = {}  # by the id of an open order, how much of it
+        self._callbacks: dict[object, Callable[[], object]] = {}
+
+    @property
+    def has_open_orders(self) -> bool:
+        """Whether an order that was placed or seen here is open, as far as is known."""
+        return bool(self._filled)
+
+    def subscribe(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call ``callback`` at each change from now on; return what ends that."""
+        mark = object()
+        self._callbacks[mark] = callback
+
+        def leave() -> None:
+            self._callbacks.pop(mark, None)
+
+        return leave
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Tell of a change at the end of a block, however it ends: a request whose answer is lost may have worked."""
+        try:
+            yield
+        finally:
+            self._tell()
+
+    def saw(self, order: Order) -> Order:
+        """Take note of an order as the venue tells it, and return it."""
+        self.saw_all([order])
+        return order
+
+    def saw_all(self, orders: list[Order]) -> list[Order]:
+        """Take note of orders, and return them; what was filled or ended since they were last seen is a change."""
+        changed = [self._note(order) for order in orders]
+        if any(changed):
+            self._tell()
+        return orders
+
+    def ended(self, *ids: str | None) -> None:
+        """Take note of orders that are no longer open."""
+        for one in ids:
+            self._filled.pop(one or "", None)
+
+    def _note(self, order: Order) -> bool:
+        if order.id is None:
+            return False
+        known = order.id in self._filled
+        before = self._filled.pop(order.id, None)
+        if order.status in _ENDED:
+            return known
+        self._filled[order.id] = order.filled
+        if len(self._filled) > _KEPT:
+            del self._filled[next(iter(self._filled))]
+        return known and order.filled != before
+
+    def _tell(self) -> None:
+        for callback in list(self._callbacks.values()):
+            try:
+                callback()
+            except Exception:  # noqa: BLE001  # of whoever listens; the order stands all the same
+                _log.exception("a function that was told of a change of an account failed")
