@@ -182,7 +182,7 @@ class Killed:
                     report = history.verify()
                 if not report.ok:
                     self.wrong.append(str(report))
-        except Exception as error:  # whatever it is, no reader may meet it
+        except Exception as error:  # noqa: BLE001  # whatever it is, no reader may meet it
             self.wrong.append(f"a reader met {error!r}")
 
     def _compare(self, at_least: dict[int, int]) -> None:

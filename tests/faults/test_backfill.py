@@ -37,7 +37,7 @@ async def main(url, path, since, until, *symbols):
         with tu.History(path) as history:
             print("begun", flush=True)
             report = await history.backfill(
-                exchange, symbols, ["1m", "1h"], since=int(since), until=int(until), concurrency=2
+                exchange, symbols, ["1m", "1h"], since=int(since), until=int(until), concurrency=12
             )
             print("done" if report.complete else report, flush=True)
 

@@ -45,7 +45,7 @@ def in_child(work: Callable[[], Any], *, expected: str = "") -> None:
         told = b""
         try:
             work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the parent is told
             told = f"{type(error).__name__}: {error}".encode()
         os.write(write_end, told)
         os._exit(0)
@@ -137,7 +137,7 @@ def test_seal_without_room_leaves_the_candles_in_the_journal(tmp_path: Path) -> 
     def write() -> None:
         with tu.History(tmp_path, min_free=0, seal_rows=20) as history:
             assert history.write(bars(3_000, 20)).added == 20
-            with pytest.raises(HistoryFull, match="2024-01.parquet"):
+            with pytest.raises(HistoryFull, match=r"2024-01\.parquet"):
                 history.seal()
             with pytest.raises(HistoryFull):
                 history.write(bars(3_020, 30))
@@ -183,7 +183,7 @@ def read_only_folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_folder_that_may_not_be_written_can_be_read(read_only_folder: Path) -> None:
-    """Reading, coverage and verifying need no right to write; writing is refused by name, and a read-only mode helps."""
+    """Reading, coverage and verifying need no right to write; writing is refused by name."""
 
     def use() -> None:
         with tu.History(read_only_folder, min_free=0) as history:
@@ -287,7 +287,9 @@ def test_salvage_keeps_what_is_sound_and_has_the_rest_fetched_again(tmp_path: Pa
         assert history.verify().ok
         assert history.verify().notes == ()
         seen = history.coverage(*NAME, START * MINUTE, (START + 3_004) * MINUTE)
-        assert {(START + 3_001) * MINUTE, 1_704_067_200_000} <= {t for span in seen.missing for t in range(*span, MINUTE)}
+        assert {(START + 3_001) * MINUTE, 1_704_067_200_000} <= {
+            t for span in seen.missing for t in range(*span, MINUTE)
+        }
         assert seen.asked == ()
         for since, until in seen.missing:
             history.write(bars(since // MINUTE - START, (until - since) // MINUTE))
@@ -402,7 +404,7 @@ def test_many_threads_share_one_history(tmp_path: Path) -> None:
                         history.seal()
                     if not len(history.read(*NAME, limit=3)):
                         raise AssertionError("nothing is stored")
-            except BaseException as error:  # whatever it is must reach the test
+            except BaseException as error:  # noqa: BLE001  # whatever it is must reach the test
                 wrong.append(error)
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]

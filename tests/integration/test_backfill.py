@@ -217,7 +217,7 @@ async def test_processes_that_would_each_spend_the_limit_are_refused(history: tu
     with ProcessPoolExecutor(1) as pool:
         async with open_alone() as exchange:
             ask = functools.partial(history.backfill, exchange, ["BTC/USDT"], "1m", since=HISTORY_START, executor=pool)
-            with pytest.raises(errors.UsageError, match="ban them.*Redis"):
+            with pytest.raises(errors.UsageError, match=r"ban them.*Redis"):
                 await ask(open_exchange=open_shared)
             with pytest.raises(errors.UsageError, match="executor was given without open_exchange"):
                 await ask()
@@ -241,7 +241,7 @@ async def test_cancelled_workers_end_with_what_they_have_begun(exchange: tu.Exch
         working = asyncio.create_task(
             history.backfill(exchange, symbols, "1m", since=since, executor=pool, open_exchange=open_alone)
         )
-        while not history.series():
+        while not history.series():  # noqa: ASYNC110  # another thread writes it
             await asyncio.sleep(0.01)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""`Balances` against the simulated venue, through unmodified ccxt: many accounts, the cache, changes, failures, order."""
+"""`Balances` against the simulated venue, through unmodified ccxt: fleets, the cache, changes, failures, order."""
 
 from __future__ import annotations
 
@@ -78,24 +78,26 @@ def asked(venue: SimulatedVenue, path: str = ACCOUNT) -> int:
 
 async def test_every_account_is_told_exactly_and_a_failure_reaches_no_other(venue: SimulatedVenue) -> None:
     """Two have bad keys: they are named with the error, the rest are there, in the order of the settings."""
-    async with tu.Exchanges(settings_of(venue, bad=(3, 7)), budget=LocalBudget()) as exchanges:
-        async with tu.Balances(exchanges) as balances:
-            found = await balances.fetch_all()
-            assert list(found) == [f"a{number}" for number in range(10) if number not in (3, 7)]
-            assert {name: one["USDT"].total for name, one in found.items()} == {
-                one.name: D(str(one.balances["USDT"])) for one in venue.accounts if one.name in found
-            }
-            assert {name: type(error) for name, error in found.failures.items()} == dict.fromkeys(
-                ("a3", "a7"), errors.AuthenticationFailed
-            )
-            count = asked(venue)
-            again = await balances.fetch_all()
-            assert {type(error) for error in again.failures.values()} == {errors.Suspended}
-            assert asked(venue) - count == 8
-            assert set(await balances.suspensions()) == {"a3", "a7"}
-            assert balances.suspension("a3") is not None
-            assert balances.suspension("a0") is None
-            assert balances.stats()["a3"].attempts == 1
+    async with (
+        tu.Exchanges(settings_of(venue, bad=(3, 7)), budget=LocalBudget()) as exchanges,
+        tu.Balances(exchanges) as balances,
+    ):
+        found = await balances.fetch_all()
+        assert list(found) == [f"a{number}" for number in range(10) if number not in (3, 7)]
+        assert {name: one["USDT"].total for name, one in found.items()} == {
+            one.name: D(str(one.balances["USDT"])) for one in venue.accounts if one.name in found
+        }
+        assert {name: type(error) for name, error in found.failures.items()} == dict.fromkeys(
+            ("a3", "a7"), errors.AuthenticationFailed
+        )
+        count = asked(venue)
+        again = await balances.fetch_all()
+        assert {type(error) for error in again.failures.values()} == {errors.Suspended}
+        assert asked(venue) - count == 8
+        assert set(await balances.suspensions()) == {"a3", "a7"}
+        assert balances.suspension("a3") is not None
+        assert balances.suspension("a0") is None
+        assert balances.stats()["a3"].attempts == 1
 
 
 async def test_totals_add_up_over_accounts_and_name_who_is_missing(venue: SimulatedVenue) -> None:
@@ -149,8 +151,8 @@ async def test_accounts_with_open_orders_and_those_named_come_first(venue: Simul
         await balances.fetch("a0")
         trader = exchanges.account("a5")
         await balances.fetch("a5")
-        order = await trader.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("50000"))
-        assert balances._in_order()[:2] == ["a5", "a8"]  # type: ignore[attr-defined]
+        order = await trader.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("20000"))
+        assert balances._in_order()[:2] == ["a8", "a5"]  # type: ignore[attr-defined]
         assert balances._in_order()[-1] == "a0"  # type: ignore[attr-defined]
         await trader.cancel_order(str(order.id), "BTC/USDT")
         assert balances._in_order()[0] == "a8"  # type: ignore[attr-defined]
@@ -161,7 +163,8 @@ async def test_a_fleet_shares_few_connections_and_leaves_no_task_behind() -> Non
     """A hundred accounts, thrice: at most 32 at once, one list of markets, and nothing under way at the end."""
     async with SimulatedVenue("binance", symbols=2, accounts=holders(100), limits=Limits.none()) as venue:
         venue.faults.add("latency", seconds=0.02, path=ACCOUNT)
-        async with tu.Exchanges(settings_of(venue), budget=LocalBudget()) as exchanges:
+        windows = [{"name": "weight", "limit": 1e6, "seconds": 60.0, "scope": "ip"}]
+        async with tu.Exchanges(settings_of(venue, windows=windows), budget=LocalBudget()) as exchanges:
             before = len(asyncio.all_tasks())
             balances = tu.Balances(exchanges)
             for _ in range(3):
@@ -217,17 +220,17 @@ async def test_an_order_and_its_cancel_drop_what_was_known(venue: SimulatedVenue
     async with tu.Cache() as cache, alone(venue, cache=cache, ttl=600) as (exchange, balances):
         async with alone(venue, cache=cache, ttl=600) as (_, other):
             assert (await balances.fetch("a0"))["USDT"].used == 0
-            order = await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("50000"))
-            assert (await balances.fetch("a0"))["USDT"].used == 50
-            assert (await other.fetch("a0"))["USDT"].used == 50
+            order = await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("20000"))
+            assert (await balances.fetch("a0"))["USDT"].used == 20
+            assert (await other.fetch("a0"))["USDT"].used == 20
             await exchange.cancel_order(str(order.id), "BTC/USDT")
             assert (await balances.fetch("a0"))["USDT"].used == 0
-            await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("50000"))
+            await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("20000"))
             await exchange.cancel_all()
             assert (await balances.fetch("a0"))["USDT"].used == 0
             assert asked(venue) == 4
         with pytest.raises(errors.InsufficientFunds):
-            await exchange.create_order("BTC/USDT", "limit", "buy", D("1"), D("50000"))
+            await exchange.create_order("BTC/USDT", "limit", "buy", D("1"), D("20000"))
         await balances.fetch("a0")
         assert asked(venue) == 5  # it may have been placed for all we know
 
@@ -240,7 +243,7 @@ async def test_a_fill_that_is_seen_drops_what_was_known(venue: SimulatedVenue) -
         order = await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), near.quantize(D("0.01")))
         before = await balances.fetch("a0")
         for _ in range(200):
-            venue.clock.advance(3_600)
+            venue.clock.step(3_600_000)
             seen = await exchange.fetch_order(str(order.id), "BTC/USDT")
             if seen.status == "closed":
                 break
@@ -262,18 +265,19 @@ async def test_what_changed_elsewhere_is_dropped_on_request(venue: SimulatedVenu
 
 async def test_processes_on_one_server_share_answers_and_changes(venue: SimulatedVenue, valkey: ValkeyServer) -> None:
     """Over a real server: one request for both, and an order of one is seen by the other at once."""
-    async with tu.Cache(valkey.url) as first, tu.Cache(valkey.url) as second:
-        async with (
-            alone(venue, cache=first, ttl=600) as (exchange, here),
-            alone(venue, cache=second, ttl=600) as (_, there),
-        ):
-            await asyncio.gather(*(one.fetch("a0") for one in (here, there) for _ in range(10)))
-            assert asked(venue) == 1
-            await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("50000"))
-            await here.aclose()  # waits until the cache was told
-            assert (await there.fetch("a0"))["USDT"].used == 50
-            assert [one["USDT"].used for one in await there.history("a0")] == [0, 50]
-            assert [one["USDT"].used for one in await here.history("a0", limit=1)] == [50]
+    async with (
+        tu.Cache(valkey.url) as first,
+        tu.Cache(valkey.url) as second,
+        alone(venue, cache=first, ttl=600) as (exchange, here),
+        alone(venue, cache=second, ttl=600) as (_, there),
+    ):
+        await asyncio.gather(*(one.fetch("a0") for one in (here, there) for _ in range(10)))
+        assert asked(venue) == 1
+        await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("20000"))
+        await here.aclose()  # waits until the cache was told
+        assert (await there.fetch("a0"))["USDT"].used == 20
+        assert [one["USDT"].used for one in await there.history("a0")] == [0, 20]
+        assert [one["USDT"].used for one in await here.history("a0", limit=1)] == [20]
 
 
 # When the venue is down
@@ -303,7 +307,7 @@ async def test_after_a_restart_the_newest_snapshot_is_the_last_that_is_known(ven
         async with alone(venue, cache=cache, ttl=0.01) as (_, balances):
             known = await balances.fetch("a0")
         await asyncio.sleep(0.05)
-        venue.faults.add("status", status=503, path=ACCOUNT)
+        venue.faults.add("status", status=503)
         async with alone(venue, cache=cache) as (_, balances):
             assert await balances.fetch("a0", stale=60) == known
             with pytest.raises(errors.VenueUnavailable):
@@ -346,15 +350,17 @@ async def test_history_has_a_snapshot_for_each_change_that_was_seen(venue: Simul
 async def test_history_of_several_wallets_is_that_of_their_sum(venue: SimulatedVenue) -> None:
     """A transfer between two of them is a snapshot whose sum did not move."""
     holder = SimulatedAccount(name="w", key="w" * 64, secret="s" * 64, balances={"USDT": 10}, wallets={"funding": {}})
-    async with SimulatedVenue("binance", symbols=2, accounts=[holder], limits=Limits.none()) as own:
-        async with alone(own, wallets=["spot", "funding"]) as (_, balances):
-            await balances.fetch("w")
-            own.ledger.transfer("w" * 64, "USDT", D(4), "spot", "funding", own.clock.now())
-            await balances.fetch("w")
-            found = await balances.history("w")
-            assert [one["USDT"].total for one in found][-1] == 10
-            assert found[-1].wallets["funding"]["USDT"].total == 4
-            assert len(await balances.history("w", wallet="funding")) == 2
+    async with (
+        SimulatedVenue("binance", symbols=2, accounts=[holder], limits=Limits.none()) as own,
+        alone(own, wallets=["spot", "funding"]) as (_, balances),
+    ):
+        await balances.fetch("w")
+        own.ledger.transfer("w" * 64, "USDT", D(4), "spot", "funding", own.clock.now())
+        await balances.fetch("w")
+        found = await balances.history("w")
+        assert [one["USDT"].total for one in found][-1] == 10
+        assert found[-1].wallets["funding"]["USDT"].total == 4
+        assert len(await balances.history("w", wallet="funding")) == 2
 
 
 async def test_a_total_that_moves_is_told(venue: SimulatedVenue) -> None:
@@ -377,36 +383,39 @@ async def test_a_total_that_moves_is_told(venue: SimulatedVenue) -> None:
 
 def test_the_blocking_twin_does_the_same() -> None:
     """From settings, for all accounts, with the same results."""
-    with serve("binance", symbols=3, accounts=holders(3), limits=Limits.none()) as venue:
-        with sync.Cache() as cache, sync.Exchanges(settings_of(venue, bad=(2,)), cache=cache) as exchanges:
-            with sync.Balances(exchanges, cache=cache, wallets=["spot", "funding"], priority=["a1"]) as balances:
-                found = balances.fetch_all()
-                assert (list(found), list(found.failures)) == (["a0", "a1"], ["a2"])
-                assert found["a0"].wallets["spot"]["BTC"].total == D("0.1")
-                assert balances.totals().total > 0
-                assert balances.diff(found, balances.fetch_all()) == {}
-                suspension = balances.suspension("a2")
-                assert suspension is not None
-                assert suspension.reason == "bad key"
-                assert set(balances.suspensions()) == {"a2"}
-                heard: list[Any] = []
-                leave = balances.subscribe(heard.append)
-                balances.resume("a2")
-                assert [one.kind for one in heard] == ["resumed"]
-                leave()
-                assert balances.stats()["a0"].attempts >= 1
-                balances.invalidate()
-                assert len(balances.history("a0")) == 1
-                exchange = exchanges.account("a0")
-                assert exchange.wallets[:2] == ("spot", "funding")
-                assert exchange.wallet_named("future") == "swap"
-                assert not exchange.has_open_orders
-                changes: list[int] = []
-                stop = exchange.subscribe(lambda: changes.append(1))
-                exchange.create_order("BTC/USDT", "market", "buy", D("0.001"))
-                assert changes
-                stop()
-                alerts = balances.watch_totals(threshold=D("0.01"), interval=0.01)
-                with pytest.raises(errors.UsageError):
-                    next(balances.watch_totals(threshold="x"))
-                alerts.close()  # type: ignore[attr-defined]
+    with (
+        serve("binance", symbols=3, accounts=holders(3), limits=Limits.none()) as venue,
+        sync.Cache() as cache,
+        sync.Exchanges(settings_of(venue, bad=(2,)), cache=cache) as exchanges,
+        sync.Balances(exchanges, cache=cache, wallets=["spot", "funding"], priority=["a1"]) as balances,
+    ):
+        found = balances.fetch_all()
+        assert (list(found), list(found.failures)) == (["a0", "a1"], ["a2"])
+        assert found["a0"].wallets["spot"]["BTC"].total == D("0.1")
+        assert balances.totals().total > 0
+        assert balances.diff(found, balances.fetch_all()) == {}
+        suspension = balances.suspension("a2")
+        assert suspension is not None
+        assert suspension.reason == "bad key"
+        assert set(balances.suspensions()) == {"a2"}
+        heard: list[Any] = []
+        leave = balances.subscribe(heard.append)
+        balances.resume("a2")
+        assert [one.kind for one in heard] == ["resumed"]
+        leave()
+        assert balances.stats()["a0"].attempts >= 1
+        balances.invalidate()
+        assert len(balances.history("a0")) == 1
+        exchange = exchanges.account("a0")
+        assert exchange.wallets[:2] == ("spot", "funding")
+        assert exchange.wallet_named("future") == "swap"
+        assert not exchange.has_open_orders
+        changes: list[int] = []
+        stop = exchange.subscribe(lambda: changes.append(1))
+        exchange.create_order("BTC/USDT", "market", "buy", D("0.001"))
+        assert changes
+        stop()
+        alerts = balances.watch_totals(threshold=D("0.01"), interval=0.01)
+        with pytest.raises(errors.UsageError):
+            next(balances.watch_totals(threshold="x"))
+        alerts.close()  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -90,6 +91,27 @@ async def test_what_was_borrowed_is_held_and_owed() -> None:
         assert whole["USDT"].total - whole["USDT"].debt == D(HELD["USDT"])
         plain = tu.Balances(exchange, wallets=["spot", "funding", "swap", "margin"])
         assert (await plain.total("alice")).total == (await balances.total("alice")).total
+
+
+@pytest.mark.parametrize(
+    ("coin", "total", "debt"),
+    [
+        ({"walletBalance": "-50", "borrowAmount": "50", "spotBorrow": "0"}, "-50", "0"),  # a loss on contracts
+        ({"walletBalance": "120", "borrowAmount": "20", "spotBorrow": "20", "accruedInterest": "0.5"}, "120", "20.5"),
+        ({"walletBalance": "100", "borrowAmount": "30", "spotBorrow": "0"}, "100", "0"),  # reserved by an open order
+        ({"walletBalance": "100", "borrowAmount": "30", "accruedInterest": "0"}, "100", "30"),  # before it was told
+    ],
+    ids=["negative", "borrowed", "reserved", "older"],
+)
+async def test_a_debt_of_a_unified_account_is_told_once(coin: dict[str, str], total: str, debt: str) -> None:
+    """Bybit's ``borrowAmount`` holds what the wallet is below zero by: less that it would be owed twice."""
+    row = {"coin": "USDT", "accruedInterest": "0", "locked": "0", "totalPositionIM": "0", "totalOrderIM": "0", **coin}
+    told = {"retCode": 0, "retMsg": "OK", "result": {"list": [{"accountType": "UNIFIED", "coin": [row]}]}, "time": 1}
+    async with opened("bybit") as (running, exchange):
+        await exchange.fetch_balance()
+        running.faults.add("status", status=200, body=json.dumps(told), path="/v5/account/wallet-balance")
+        found = (await exchange.fetch_balance())["USDT"]
+        assert (found.total, found.debt) == (D(total), D(debt))
 
 
 async def test_an_account_without_a_margin_wallet_has_nothing_there() -> None:

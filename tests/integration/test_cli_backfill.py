@@ -65,9 +65,7 @@ def test_a_quote_is_backfilled_into_the_folder(
     assert venue.requests.paths["/api/v3/klines"] == asked
 
 
-def test_what_is_missing_is_a_table_and_json(
-    venue: SimulatedVenue, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_missing_is_a_table_and_json(venue: SimulatedVenue, capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its reason; --json has the whole report and nothing else on stdout."""
     words = ("binance", "--symbols", "BTC/USDT, GONE/USDT", "-t", "1d", "--since", "2021-01-01", "--url", venue.url)
     assert run(*words, "--path", "elsewhere") == 0
@@ -82,11 +80,11 @@ def test_what_is_missing_is_a_table_and_json(
     assert run(*words[:2], "BTC/USDT", *words[3:], "--path", "fetched", "--fetch-all") == 0
 
 
-def test_a_venue_that_fails_is_told_and_ends_with_1(
-    venue: SimulatedVenue, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_venue_that_fails_is_told_and_ends_with_1(venue: SimulatedVenue, capsys: pytest.CaptureFixture[str]) -> None:
     """What came is kept; the line says to run it again."""
-    fault = Fault(kind="status", status=400, body='{"code": -1100, "msg": "Illegal characters."}', path="/api/v3/klines")
+    fault = Fault(
+        kind="status", status=400, body='{"code": -1100, "msg": "Illegal characters."}', path="/api/v3/klines"
+    )
     (number,) = venue.faults.add_all([fault])
     try:
         code = run("binance", "--symbols", "BTC/USDT", "--since", SINCE, "--url", venue.url)

@@ -626,7 +626,7 @@ async def test_keys_of_a_vault_are_fetched_whenever_an_account_is_opened(venue: 
 
     settings = tu.Settings(
         exchanges={"binance": ExchangeSettings(url=venue.url)},
-        accounts={"a0": tu.Account(name="a0", exchange="binance", credentials=vault)},
+        accounts={"a0": tu.Account(name="a0", exchange="binance", vault=vault)},
     )
     async with tu.Exchanges(settings) as exchanges:
         assert asked == []

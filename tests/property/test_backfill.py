@@ -1,8 +1,9 @@
-"""Laws of a backfill: whatever was stored, whoever traded when, and wherever it was stopped, the store ends up whole."""
+"""Laws of a backfill: whatever was stored, whoever traded when, wherever it was stopped, the store ends up whole."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_pieces_cover_their_range_once(frame: Any, spans: list[tuple[int, int]],
     for since, until in union(spans):
         cut = list(pieces(frame, since, until, bars))
         assert (cut[0][0], cut[-1][1]) == (since, until)
-        assert all(before[1] == after[0] for before, after in zip(cut, cut[1:], strict=False))
+        assert all(before[1] == after[0] for before, after in itertools.pairwise(cut))
         assert all(start < stop and frame.count(start, stop) <= bars for start, stop in cut)
 
 
@@ -104,9 +105,7 @@ def test_stopped_anywhere_and_resumed_the_store_is_the_venues(
         assert asyncio.run(_run(history, exchange, concurrency, None, derive=derive)).calls == 0
 
 
-async def _run(
-    history: tu.History, exchange: MadeExchange, concurrency: int, stop: int | None, *, derive: bool
-) -> Any:
+async def _run(history: tu.History, exchange: MadeExchange, concurrency: int, stop: int | None, *, derive: bool) -> Any:
     told = 0
 
     def progress(_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ def members(ranges: list[Range] | Ranges) -> set[int]:
 
 def is_normal(ranges: Ranges) -> bool:
     edges = [edge for span in ranges for edge in span]
-    return all(before < after for before, after in zip(edges, edges[1:], strict=False))
+    return all(before < after for before, after in itertools.pairwise(edges))
 
 
 @given(loose, loose)
@@ -128,9 +129,7 @@ def test_history_is_a_mapping_of_time_to_candle(
         for number, (step, which) in enumerate(steps, 1):
             times = [frame.shift(start, day * (17 if timeframe == "1h" else 1)) for day in which]
             if step in {"write", "panel"}:
-                expected = WriteReport(
-                    added=sum(t not in model for t in times), changed=sum(t in model for t in times)
-                )
+                expected = WriteReport(added=sum(t not in model for t in times), changed=sum(t in model for t in times))
                 assert history.write(candles(key, times, float(number), panel=step == "panel")) == expected
                 model.update(dict.fromkeys(times, float(number)))
             elif step == "open anew":

@@ -55,7 +55,9 @@ async def money(exchange: tu.Exchange, order: tu.Order) -> None:
     assert_type(valuation, tu.Valuation)
     assert_type(valuation.total, Decimal)
     assert_type(valuation.unpriced, Mapping[str, Decimal])
-    assert_type(await balances.totals("USDT"), dict[str, tu.Valuation])
+    totals = await balances.totals("USDT")
+    assert_type(totals["alice"], tu.Valuation)
+    assert_type(totals.total, Decimal)
     _ = balance["BTC"].free * 0.5  # type: ignore[operator]
 
 

@@ -205,9 +205,9 @@ def test_what_is_no_candles_of_a_series_is_refused(
 def test_unknown_symbol_is_answered_with_the_nearest(history: tu.History) -> None:
     """A series that is not there is an error and not an empty answer."""
     history.write(bars(0, 1))
-    with pytest.raises(UnknownName, match="did you mean BTC/USDT|has BTC/USDT"):
+    with pytest.raises(UnknownName, match=r"did you mean BTC/USDT|has BTC/USDT"):
         history.read("binance", "BTC/USDC", "1m")
-    with pytest.raises(UnknownName, match="timeframe was '5m'; .* has 1m"):
+    with pytest.raises(UnknownName, match=r"timeframe was '5m'; .* has 1m"):
         history.read("binance", "BTC/USDT", "5m")
     with pytest.raises(UnknownName, match="has none"):
         history.read("kraken", "BTC/USDT", "1m")
@@ -577,7 +577,8 @@ def test_many_series_need_few_open_files(tmp_path: Path) -> None:
                 history.write(bar(f"C{symbol}/USDT", minute))
         print(sum(len(history.read("binance", key.symbol, "1m")) for key in history.series()))
     """
-    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path / "h")], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", program, str(tmp_path / "h")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.stdout.strip(), ran.stderr) == ("180", "")
 
 

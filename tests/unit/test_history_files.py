@@ -211,7 +211,7 @@ def test_freqtrades_folder_is_imported(history: History, tmp_path: pathlib.Path)
     report = history.import_files(folder, exchange="binance")
     assert len(report.imported) == 3
     assert {file.why for file in report.passed_over} == {
-        "holds mark prices, not candles of trades", "holds funding rates, not candles of trades"
+        "holds mark prices, not candles of trades", "holds funding rates, not candles"
     }  # fmt: skip
     assert [key.symbol for key in history.series()] == ["BTC/USDT", "BTC/USDT:USDT", "ETH/BTC"]
     for read in all_of(history):

@@ -66,7 +66,7 @@ def test_journal_without_a_byte_holds_nothing(path: Path, content: bytes | None)
 
 
 def test_tail_that_is_cut_anywhere_is_left_out(path: Path) -> None:
-    """However many bytes of the last write a kill left, readers see all writes before, and the whole write or nothing."""
+    """However many bytes of the last write a kill left, readers see all writes before, and of it all or nothing."""
     data = filled(path, rows(0, 2), rows(2, 3))
     before = HEADER + 2 * RECORD_BYTES
     for end in range(before, len(data)):

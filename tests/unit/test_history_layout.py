@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +186,7 @@ def test_links_to_other_disks_are_followed(tmp_path: Path) -> None:
         history.write(candle("BTC/USDT"))
     here = folder_of(tmp_path / "h", SeriesKey("binance", "BTC/USDT", "1m"))
     here.rename(tmp_path / "elsewhere")
-    os.symlink(tmp_path / "elsewhere", here)
+    here.symlink_to(tmp_path / "elsewhere")
     with tu.History(tmp_path / "h", min_free=0) as history:
         assert len(history.read("binance", "BTC/USDT", "1m")) == 1
         assert [key.symbol for key in history.series()] == ["BTC/USDT"]

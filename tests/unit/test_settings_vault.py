@@ -20,7 +20,6 @@ def keys_of(name: str) -> Credentials:
 
 
 def revealed(account: Account) -> str:
-    assert isinstance(account.credentials, Credentials)
     assert account.credentials.key is not None
     return account.credentials.key.reveal()
 
@@ -70,7 +69,7 @@ def test_vault_that_fails_is_told_with_the_account() -> None:
     def vault(name: str) -> Credentials:
         raise ConnectionError(f"no vault for {name}")
 
-    account = Account(name="alice", exchange="binance", credentials=vault)
+    account = Account(name="alice", exchange="binance", vault=vault)
     with pytest.raises(
         SettingsError, match="credentials of account 'alice' could not be fetched: ConnectionError"
     ) as told:
@@ -83,7 +82,7 @@ def test_vault_that_fails_is_told_with_the_account() -> None:
 )
 def test_vault_that_returns_anything_else_is_refused_without_showing_it(given: Any) -> None:
     """It may be the secret itself."""
-    account = Account(name="alice", exchange="binance", credentials=lambda _: given)
+    account = Account(name="alice", exchange="binance", vault=lambda _: given)
     with pytest.raises(SettingsError, match="the vault of account 'alice' returned no Credentials") as told:
         account.unlocked()
     shown = traceback.TracebackException.from_exception(told.value, capture_locals=True)
@@ -98,17 +97,23 @@ async def test_vault_must_answer_at_once() -> None:
     async def vault(name: str) -> Credentials:
         return keys_of(name)
 
-    with pytest.raises(SettingsError, match="were a coroutine function"):
-        Account(name="alice", exchange="binance", credentials=vault)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="was not a function"):
+        Account(name="alice", exchange="binance", vault=vault)  # type: ignore[arg-type]
     hidden: Any = lambda name: vault(name)  # noqa: E731
     with pytest.raises(SettingsError, match="returned no Credentials"):
-        Account(name="alice", exchange="binance", credentials=hidden).unlocked()
+        Account(name="alice", exchange="binance", vault=hidden).unlocked()
 
 
 def test_credentials_that_are_neither_are_refused() -> None:
-    """With both ways to give them."""
-    with pytest.raises(SettingsError, match=r"were none; give Credentials\(key=\.\.\., secret=\.\.\.\), or a function"):
+    """So are none at all, and two kinds of them."""
+    with pytest.raises(SettingsError, match=r"were not Credentials\(key"):
         Account(name="alice", exchange="binance", credentials=PLANTED)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=r"had neither credentials nor a vault; give credentials="):
+        Account(name="alice", exchange="binance")
+    with pytest.raises(SettingsError, match=r"had credentials and a vault"):
+        Account(name="alice", exchange="binance", credentials=keys_of("alice"), vault=keys_of)
+    with pytest.raises(SettingsError, match=r"was not a function"):
+        Account(name="alice", exchange="binance", vault=PLANTED)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

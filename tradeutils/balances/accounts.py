@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -56,7 +57,7 @@ class Accounts:
     ----------
     source : Exchanges, Exchange or iterable of Exchange
         Of the first, all accounts of the settings.
-    changed : callable
+    on_change : callable
         Called with an `OpenAccount` whenever what it holds may have changed.
     opened : callable
         Called with each that is opened.
@@ -69,10 +70,10 @@ class Accounts:
     def __init__(
         self,
         source: Source,
-        changed: Callable[[OpenAccount], None],
+        on_change: Callable[[OpenAccount], None],
         opened: Callable[[OpenAccount], None],
     ) -> None:
-        self._changed, self._opened = changed, opened
+        self._changed, self._opened = on_change, opened
         self._of_settings = source if isinstance(source, Exchanges) else None
         self._given = {} if isinstance(source, Exchanges) else _by_name(source)
         self._open: dict[str, OpenAccount] = {}
@@ -111,6 +112,11 @@ class Accounts:
         known = self._open.get(name)
         return known is not None and known.exchange.has_open_orders
 
+    def changed(self, name: str) -> None:
+        """Take note that what an account holds may have changed."""
+        if name in self._open:
+            self._changed(self._open[name])
+
     def leave(self) -> None:
         """Hear of no more changes."""
         for one in self._open.values():
@@ -123,16 +129,21 @@ class Accounts:
             before.leave()
         account = cast(Account, exchange.account)
         digest = key_of(account, exchange.origin).rpartition(":")[2]
+        ours = weakref.ref(self)  # an exchange may outlive many of us
 
         def changed() -> None:
-            self._changed(found)
+            accounts = ours()
+            if accounts is not None:
+                accounts.changed(name)
 
+        leave = exchange.subscribe(changed)
+        weakref.finalize(self, leave).atexit = False
         found = OpenAccount(
             name=name,
             exchange=exchange,
             account=account,
             key=f"balance:{exchange.origin}:{name}:{digest}",
-            leave=exchange.subscribe(changed),
+            leave=leave,
         )
         self._open[name] = found
         self._opened(found)

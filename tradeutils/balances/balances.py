@@ -172,6 +172,8 @@ class Balances:
             return await self._fetching.fetch(self._accounts.get(name), wallet, limits)
 
         done, failed = await each(self._in_order(), self._origin, work)
+        if failed and not done and all(isinstance(error, UnknownName) for error in failed.values()):
+            raise next(iter(failed.values()))  # of a wallet that no venue has
         names = self.accounts
         return AllBalances(
             balances={name: done[name] for name in names if name in done},

@@ -83,7 +83,7 @@ def key_of(account: Account, origin: str) -> str:
 
 def _parts(account: Account, origin: str) -> Iterator[bytes]:
     yield from (text.encode("utf-8", "surrogatepass") for text in (origin, account.name, account.exchange))
-    credentials = cast(Credentials, account.unlocked().credentials)
+    credentials = account.unlocked().credentials
     for one in fields(Credentials):
         secret = getattr(credentials, one.name)
         yield one.name.encode()

@@ -226,7 +226,7 @@ class Suspensions:
 
         async def share() -> None:
             for known in chosen:
-                await self._share(known)
+                await self._learn(known)
 
         return Resumption(share, self._sharing)
 
@@ -245,12 +245,12 @@ class Suspensions:
                 raise self._held_back(known, suspension, suspension.until / 1000 - self._clock(), _told(suspension))
             turn = await self._turns.take(known.key)
             if turn is not None:
-                if await self._still(known, standing, turn):
-                    if suspension is not None:
-                        known.counts.probes += 1
-                        self._tell("probing", known, suspension, here=True)
-                    return self._later_than(known), turn
-                continue
+                if not await self._still(known, standing, turn):
+                    continue
+                if suspension is not None:
+                    known.counts.probes += 1
+                    self._tell("probing", known, suspension, here=True)
+                return self._later_than(known), turn
             if suspension is not None:
                 text = f"{suspension.account} on {suspension.venue}: one try is being made; ask again in a second"
                 raise self._held_back(known, suspension, _PROBED_S, text)
@@ -319,7 +319,11 @@ class Suspensions:
         if isinstance(shared, str):
             _log.warning("what the cache tells of account %s is not used: %s", known.account.name, shared)
             shared = None
-        if shared is not None and (shared.at > known.at or (shared.at == known.at and shared != known.standing)):
+        if known.unshared and known.standing is not None and known.standing.kind == "fresh":
+            if shared is not None and shared.at >= known.at:  # it need not have been read before, and clocks differ
+                known.standing = Standing("fresh", shared.at + 1)
+            await self._share(known)
+        elif shared is not None and (shared.at > known.at or (shared.at == known.at and shared != known.standing)):
             self._adopt(known, shared, here=False)
             known.unshared = False
         elif known.unshared or (known.suspension is not None and (shared is None or shared.at < known.at)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import shutil
 import textwrap
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ State: TypeAlias = Literal["ok", "warning", "missing", "failed"]
 
 _CLOCK_TOLERANCE_MS: Final = 500.0  # venues refuse signed requests that are 1 to 5 s off
 _FEW_MEMORY: Final = 2 * 2**30
+_FEW_DISK: Final = 2 * 2**30
 _LINE: Final = 88
 _REDIS_SECONDS: Final = 2.0
 _NO_REDIS: Final = "check the URL and that the server runs: apt install redis-server, or docker run -p 6379:6379 redis"
@@ -108,7 +110,8 @@ def doctor(
 
         show_budget(settings, redis, as_json=as_json)
         return
-    findings = [*_look_at_software(), *_look_at_hardware(), *asyncio.run(_look_at_servers(settings, redis, venue, url))]
+    findings = [*_look_at_software(), *_look_at_hardware(), _look_at_history(settings)]
+    findings += asyncio.run(_look_at_servers(settings, redis, venue, url))
     if warm:
         findings.append(_compile_indicators())
     if as_json:
@@ -202,6 +205,27 @@ def _look_at_gpu() -> Finding:
     found = f"{named}, driver {cards[0].driver}, CUDA up to {cards[0].cuda or 'unknown'}"
     # Nothing to install: this version has no use for it yet.
     return Finding("gpu", "ok", f"{found}; indicators use the processor in this version", details=details)
+
+
+def _look_at_history(settings: Settings) -> Finding:
+    """Look at the folder of candles that the settings name, without reading any."""
+    from tradeutils.errors import HistoryError
+    from tradeutils.history import History
+
+    path = settings.history.path
+    details: dict[str, Any] = {"path": str(path)}
+    if not path.is_dir():
+        remedy = "to keep candles on disk: tradeutils backfill, or tradeutils history import"
+        return Finding("history", "missing", f"no folder {path}", remedy, details)
+    try:
+        with History(path, read_only=True) as history:
+            details |= {"series": len(history.series()), "free_bytes": shutil.disk_usage(path).free}
+    except (HistoryError, OSError) as error:
+        return Finding("history", "warning", one_line(str(error)), "see [history] path in tradeutils.toml", details)
+    tight = details["free_bytes"] < _FEW_DISK
+    found = f"{details['series']:,} series in {path}, {_gib(details['free_bytes'])} free"
+    remedy = "make room, or: tradeutils history prune --max-bytes SIZE" if tight else ""
+    return Finding("history", "warning" if tight else "ok", found, remedy, details)
 
 
 async def _look_at_servers(settings: Settings, redis: str | None, venue: str | None, url: str | None) -> list[Finding]:

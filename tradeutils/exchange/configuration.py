@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from tradeutils import errors
-from tradeutils.settings import Account, Credentials
+from tradeutils.settings import Account
 
 __all__ = ["account_digest", "credentials_of", "defaults_of", "origin_of", "own_options_of"]
 
@@ -51,7 +51,7 @@ def account_digest(account: Account | None) -> str | None:
     """Return a name for the key of an account, from which the key cannot be told; ``None``: nobody signs."""
     if account is None:
         return None
-    given = _given(account)
+    given = account.unlocked().credentials
     key = given.key or given.wallet_address or given.uid or given.private_key or given.token or given.secret
     text = "" if key is None else key.reveal()
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
@@ -68,11 +68,6 @@ def credentials_of(account: Account) -> dict[str, Any]:
         "private_key": "privateKey",
         "token": "token",
     }
-    given = _given(account)
+    given = account.unlocked().credentials
     found = {theirs: getattr(given, ours, None) for ours, theirs in names.items()}
     return {name: secret.reveal() for name, secret in found.items() if secret is not None}
-
-
-def _given(account: Account) -> Credentials:
-    """Return an account's credentials; `Exchange` has fetched those that were in a vault."""
-    return cast(Credentials, account.unlocked().credentials)

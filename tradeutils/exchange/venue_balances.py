@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
-from tradeutils.errors import AuthenticationFailed, PermanentVenueError
+from tradeutils.errors import AuthenticationFailed, BadReply, PermanentVenueError
 from tradeutils.exchange import parse
 from tradeutils.exchange.calls import Call
 from tradeutils.exchange.connection import Connection
@@ -14,12 +15,31 @@ from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.exchange.venue_derivatives import CcxtDerivatives
 from tradeutils.exchange.wallets import Wallets, wallets_of
 from tradeutils.model import Balance
+from tradeutils.model.rounding import EXACT
 from tradeutils.timeframe import Timeframe
 
 __all__ = ["CcxtBalances"]
 
 # Binance's refusals of an account that has no margin wallet yet: there is nothing in it.
 _NO_WALLET: Final = re.compile(r'"code":\s*(-3003|-11001)\b')
+
+
+# Where a reply holds the rows of a wallet. ccxt takes one that has none (a gateway's page, say) for an empty account.
+_ROWS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("binance", "spot"): ("balances",),
+    ("binance", "funding"): (),
+    ("binance", "margin"): ("userAssets",),
+    **dict.fromkeys((("binance", name) for name in ("isolated", "swap", "inverse")), ("assets",)),
+    ("binanceus", "spot"): ("balances",),
+    ("binanceusdm", "swap"): ("assets",),
+    ("binancecoinm", "inverse"): ("assets",),
+    ("bybit", "unified"): ("result", "list"),
+    ("bybit", "funding"): ("result", "balance"),
+    ("kraken", "spot"): ("result",),
+    **dict.fromkeys(
+        ((venue, name) for venue in ("okx", "okxus", "myokx") for name in ("trading", "funding")), ("data",)
+    ),
+}
 
 
 class CcxtBalances(CcxtDerivatives):
@@ -52,6 +72,8 @@ class CcxtBalances(CcxtDerivatives):
 
         async def work(call: Call) -> Balance:
             raw = await self._ccxt.fetch_balance(params)
+            _check_rows(raw.get("info"), _ROWS.get((self.name, wallet or self._wallets.default)))
+            _owe_once(self._ccxt, raw)
             # Not ccxt's timestamp: on some venues that is when the account last changed.
             time = self._clock.at(call.received)
             return parse.balance(
@@ -72,3 +94,33 @@ class CcxtBalances(CcxtDerivatives):
         kinds = [self._ccxt.options.get(name) for name in ("enableUnifiedMargin", "enableUnifiedAccount")]
         # An account of bybit's former kind has others, of which ccxt asks for one.
         return None if self._wallets.default == "unified" and kinds == [False, False] else self._wallets.default
+
+
+def _owe_once(ccxt: Any, raw: dict[str, Any]) -> None:
+    """
+    Put right what a unified account of bybit owes.
+
+    ccxt takes ``borrowAmount``, in which is what losses on contracts made the wallet negative by, and what open orders
+    would borrow. Only ``spotBorrow`` was added to ``walletBalance`` ("Old walletBalance = New walletBalance -
+    spotBorrow", https://bybit-exchange.github.io/docs/v5/account/wallet-balance): a debt of 50 was told twice.
+    """
+    if ccxt.id != "bybit":
+        return
+    for account in raw["info"]["result"].get("list") or ():
+        for coin in account.get("coin") or ():
+            code = ccxt.safe_currency_code(coin.get("coin"))
+            spot, interest = (Decimal(coin.get(name) or "0") for name in ("spotBorrow", "accruedInterest"))
+            if "spotBorrow" in coin and code in raw.get("debt", {}):
+                raw["debt"][code] = EXACT.add(spot, interest)
+
+
+def _check_rows(told: Any, path: tuple[str, ...] | None) -> None:
+    """Raise `BadReply` unless a reply holds rows, each of which can be read: what is skipped would be money lost."""
+    for key in path or ():
+        told = told.get(key) if isinstance(told, Mapping) else None
+    by_name = path in (None, ("result",))  # kraken's are an object; of other venues nobody told us
+    if not isinstance(told, list) and not (by_name and isinstance(told, Mapping)):
+        raise BadReply("the reply names no assets")
+    rows = told if isinstance(told, list) else told.values() if path else ()
+    if path is not None and not all(isinstance(row, Mapping) for row in rows):
+        raise BadReply("the reply has a row that is no object")

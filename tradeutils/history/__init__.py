@@ -8,15 +8,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tradeutils.history.backfill_report import BackfillReport, Missing, Progress, SeriesBackfill
     from tradeutils.history.candle_files import CandleFile, CandleSource, FileReport, discover, read_candles
     from tradeutils.history.exports import ExportedFile, ExportReport
     from tradeutils.history.history import History
     from tradeutils.history.imports import ImportedFile, ImportReport
+    from tradeutils.history.live import Followed
     from tradeutils.history.reports import (
         CompactReport,
         Coverage,
         Damage,
         Quarantined,
+        SalvageReport,
         SeriesKey,
         VerifyReport,
         WriteReport,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from tradeutils.history.stats import HistoryStats, SeriesStats
 
 _HOMES = {
+    "BackfillReport": "backfill_report",
     "CandleFile": "candle_files",
     "CandleSource": "candle_files",
     "CompactReport": "reports",
@@ -34,14 +38,19 @@ _HOMES = {
     "ExportReport": "exports",
     "ExportedFile": "exports",
     "FileReport": "candle_files",
+    "Followed": "live",
     "History": "history",
     "HistoryStats": "stats",
     "ImportReport": "imports",
     "ImportedFile": "imports",
+    "Missing": "backfill_report",
+    "Progress": "backfill_report",
     "PruneReport": "retention",
     "PrunedFile": "retention",
     "Quarantined": "reports",
+    "SalvageReport": "reports",
     "Selection": "selection",
+    "SeriesBackfill": "backfill_report",
     "SeriesKey": "reports",
     "SeriesStats": "stats",
     "VerifyReport": "reports",
@@ -51,6 +60,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BackfillReport",
     "CandleFile",
     "CandleSource",
     "CompactReport",
@@ -59,14 +69,19 @@ __all__ = [
     "ExportReport",
     "ExportedFile",
     "FileReport",
+    "Followed",
     "History",
     "HistoryStats",
     "ImportReport",
     "ImportedFile",
+    "Missing",
+    "Progress",
     "PruneReport",
     "PrunedFile",
     "Quarantined",
+    "SalvageReport",
     "Selection",
+    "SeriesBackfill",
     "SeriesKey",
     "SeriesStats",
     "VerifyReport",

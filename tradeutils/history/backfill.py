@@ -113,7 +113,7 @@ def _concurrency(given: int | None) -> int:
     if given is None:
         return CONCURRENCY
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise UsageError(f"concurrency was {given!r}; write how many pieces are under way at most, from 1")
+        raise UsageError(f"concurrency was {given!r}; write how many requests are under way at most, from 1")
     return given
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from tradeutils.history.store.ranges import Range
 from tradeutils.timeframe import Timeframe
 
-__all__ = ["PIECE_BARS", "bars_in", "gathered", "pieces", "probe_frame", "sources_of", "whole_buckets"]
+__all__ = ["PAGE_BARS", "PIECE_BARS", "bars_in", "gathered", "pieces", "probe_frame", "sources_of", "whole_buckets"]
 
 PIECE_BARS: Final = 6_000
 """
@@ -22,7 +22,9 @@ Whole pages wherever a reply holds 100, 200, 300, 500, 1000 or 1500 bars (binanc
 4000 would leave okx and coinbase a third of a page with every piece, 5 % more requests than the range needs.
 """
 
-_PAGE_BARS: Final = 1_000  # of most venues: what lies within one is asked for at once, known bars between included
+PAGE_BARS: Final = 1_000
+"""Bars of one reply on most venues: what lies within is asked for at once, known bars between included."""
+
 _PROBE_BARS: Final = 1_000  # of a coarser timeframe: one request
 _LONGEST_PROBE_MS: Final = 86_400_000  # venues open weeks and months on days of their own
 _NEAR_BARS: Final = 100  # so few bars that nobody may have traded are asked for rather than narrowed down further
@@ -33,7 +35,7 @@ def bars_in(frame: Timeframe, ranges: Iterable[Range]) -> int:
     return sum(frame.count(since, until) for since, until in ranges)
 
 
-def gathered(frame: Timeframe, ranges: Sequence[Range], page: int = _PAGE_BARS) -> list[Range]:
+def gathered(frame: Timeframe, ranges: Sequence[Range], page: int = PAGE_BARS) -> list[Range]:
     """
     Return ranges, rising, with neighbours joined where one page covers them together.
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tradeutils import logs
@@ -27,7 +28,7 @@ from tradeutils.errors import (
 from tradeutils.history.backfill_derive import derive
 from tradeutils.history.backfill_disk import Disk
 from tradeutils.history.backfill_lane import Lane
-from tradeutils.history.backfill_plan import bars_in
+from tradeutils.history.backfill_plan import PAGE_BARS, bars_in
 from tradeutils.history.backfill_report import Progress, Reason, SeriesBackfill, date
 from tradeutils.history.backfill_search import first_kept, first_traded
 from tradeutils.history.reports import Coverage
@@ -42,13 +43,18 @@ __all__ = ["CONCURRENCY", "CandleExchange", "Run"]
 
 _log = logs.get_logger("history")
 
-CONCURRENCY: Final = 16
-"""Pieces under way at most, each up to six pages at once: 50 requests a second at 300 ms a reply, and 5 MB."""
+CONCURRENCY: Final = 48
+"""
+Requests under way at most, a piece counted with all its pages.
+
+An `Exchange` asks for the pages of a piece one, two and three at once, so of 48 some 16 are under way on average: 50 a
+second at 300 ms a reply, which is what binance allows. More would only be lost with a kill.
+"""
 
 _LONGEST_WAIT_S: Final = 600.0  # for a venue that wants silence; the exchange itself waits as long for its budget
 _PAUSE_S: Final = 5.0  # where it does not say for how long
 _WAITS: Final = 5  # how often a piece waits so
-_IN_A_ROW: Final = 2  # times the pieces under way: so many failures, and the venue is taken for gone
+_IN_A_ROW: Final = 16  # failures without a success between, and the venue is taken for gone
 
 
 class CandleExchange(Protocol):
@@ -73,6 +79,16 @@ class CandleExchange(Protocol):
     ) -> Candles: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """Something to be done for a series: ``piece`` is what it fetches, if so, in how many requests."""
+
+    lane: Lane
+    work: Callable[[], Awaitable[None]]
+    piece: Range | None = None
+    requests: int = 1
+
+
 class Run:
     """
     One backfill.
@@ -86,7 +102,7 @@ class Run:
     lanes : sequence of Lane
         The series, in the order in which they are reported.
     concurrency : int
-        Pieces under way at most.
+        Requests under way at most.
     progress : callable or None
         What it raises ends the whole.
     """
@@ -118,19 +134,20 @@ class Run:
 
     async def work(self) -> list[SeriesBackfill]:
         """Fill what is missing, and say what became of each series."""
-        under_way: set[asyncio.Task[None]] = set()
+        under_way: dict[asyncio.Task[None], int] = {}  # how many requests each may have under way
         try:
             await self._disk(self._look)
             if self._lanes:
                 self._tell(self._lanes[0])
             while True:
-                while len(under_way) < self._slots and (job := self._next()) is not None:
-                    under_way.add(asyncio.create_task(job))
+                while (room := self._slots - sum(under_way.values())) > 0 and (job := self._next()) is not None:
+                    under_way[asyncio.create_task(self._guarded(job))] = min(job.requests, room)
                 if not under_way:
                     return await self._disk(self._reports)
-                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
+                    del under_way[task]
         finally:
             self._stopped = True
             await _ended(under_way)
@@ -165,32 +182,37 @@ class Run:
     def _key(self, lane: Lane) -> tuple[str, str, str]:
         return self._exchange.venue, lane.symbol, lane.frame.name
 
-    def _next(self) -> Coroutine[None, None, None] | None:
+    def _next(self) -> _Job | None:
         """Return the next job: of the series whose turn it is, and of those that failed once after all others."""
-        waiting = any(not lane.over and not lane.resting for lane in self._lanes)
+        waiting = any(not one.over and not one.resting and self._ready(one) for one in self._lanes)
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)
             if lane.over or (lane.resting and waiting):
                 continue
-            if (work := self._job(lane)) is not None:
+            if (job := self._job(lane)) is not None:
                 lane.flying += 1
-                return self._guarded(lane, *work)
+                return job
         return None
 
-    def _job(self, lane: Lane) -> tuple[Range | None, Callable[[], Awaitable[None]]] | None:
-        if not lane.planned:
-            ready = not lane.flying and all(one.over for one in lane.finer)
-            return (None, lambda: self._prepare(lane)) if ready else None
-        if lane.search:
-            return None if lane.flying else (None, lambda: self._search(lane))
-        piece = lane.take()
-        return None if piece is None else (piece, lambda: self._fetch(lane, piece))
+    def _ready(self, lane: Lane) -> bool:
+        return lane.planned or all(one.over for one in lane.finer)
 
-    async def _guarded(self, lane: Lane, piece: Range | None, work: Callable[[], Awaitable[None]]) -> None:
+    def _job(self, lane: Lane) -> _Job | None:
+        if not lane.planned:
+            return _Job(lane, lambda: self._prepare(lane)) if not lane.flying and self._ready(lane) else None
+        if lane.search:
+            return None if lane.flying else _Job(lane, lambda: self._search(lane))
+        piece = lane.take()
+        if piece is None:
+            return None
+        return _Job(lane, lambda: self._fetch(lane, piece), piece, -(-lane.frame.count(*piece) // PAGE_BARS))
+
+    async def _guarded(self, job: _Job) -> None:
         """Do a job; what fails is noted with its series, and the others go on."""
+        lane, piece = job.lane, job.piece
         try:
-            await work()
+            await job.work()
         except TransientVenueError as error:
             self._set_back(lane, piece, error)
         except BadSymbol as error:
@@ -209,7 +231,7 @@ class Run:
         self._failures += 1
         words = f"{type(error).__name__}: {error}"
         _log.warning("%s failed: %s", lane.name, words)
-        if self._failures >= max(_IN_A_ROW * self._most, _IN_A_ROW):
+        if self._failures >= _IN_A_ROW:
             for one in self._lanes:
                 if not one.over:
                     self._give_up(one, "failed", f"given up after {self._failures} failures in a row; {words}")

@@ -19,7 +19,7 @@ from typing import IO, Any, Final, Literal, TypeAlias
 
 from tradeutils.errors import DataError, UsageError
 from tradeutils.history.export_formats import Format
-from tradeutils.history.file_layouts import name_of
+from tradeutils.history.file_layouts import name_of, plain_text
 from tradeutils.history.store.layout import SeriesKey
 from tradeutils.history.store.partitions import refused, sync_folder
 from tradeutils.model import Candles
@@ -95,7 +95,11 @@ class ExportReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-shaped values."""
-        return {"rows": self.rows, "bytes": self.bytes, "files": [asdict(file) for file in self.files]}
+        return {
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "files": [{**asdict(file), "path": plain_text(file.path)} for file in self.files],
+        }
 
     def __str__(self) -> str:
         parts = [f"{len(self.exported)} files exported: {self.rows:,} candles, {self.bytes:,} bytes"]
@@ -168,7 +172,7 @@ def _path_of(kind: Format, key: SeriesKey, first: int) -> str:
     named = name_of(path.split("/"))
     if named.refused or (named.symbol, named.timeframe) != (key.symbol, key.timeframe):
         read = named.refused or f"would read back as {named.symbol or 'no symbol'} {named.timeframe}"
-        raise UsageError(f"a file named {path} {read}; export it as parquet, csv or feather")
+        raise UsageError(f"a file named {path} {read}; export it as csv to a file of its own")
     return path
 
 

@@ -17,7 +17,7 @@ from tradeutils.errors import UnknownName
 from tradeutils.history.candle_files.names import SUFFIXES, symbol_of, timeframe_of
 from tradeutils.timeframe import parse
 
-__all__ = ["Named", "binance_folder", "binance_id", "freqtrade_name", "name_of", "resolved"]
+__all__ = ["Named", "binance_folder", "binance_id", "freqtrade_name", "name_of", "plain_text", "resolved"]
 
 # https://github.com/binance/binance-public-data: BTCUSDT-1m-2024-01.zip, BTCUSD_PERP-1h-2024-01-31.zip
 _BINANCE: Final = re.compile(
@@ -38,6 +38,7 @@ _NOT_TRADED: Final[Mapping[str, str]] = {
     "bookticker": "quotes", "bookdepth": "an order book", "metrics": "open interest", "eohsummary": "option summaries",
     "liquidationsnapshot": "liquidations", "bvolindex": "a volatility index",
 }  # fmt: skip
+_CUT: Final = re.compile(r"~[0-9A-F]{32}$")  # what a history puts in place of the end of a name that is too long
 _HIVE: Final = re.compile(r"(exchange|timeframe|symbol)=(.+)")
 
 
@@ -78,7 +79,8 @@ def name_of(parts: Sequence[str], above: Sequence[str] = ()) -> Named:
     hive = {match[1]: urllib.parse.unquote(match[2]) for part in folders if (match := _HIVE.fullmatch(part))}
     if "symbol" in hive:
         frame = hive.get("timeframe", "") or timeframe_of(name)
-        return Named(hive["symbol"], frame, hive.get("exchange", ""), hive["symbol"])
+        symbol = "" if _CUT.search(hive["symbol"]) else hive["symbol"]
+        return Named(symbol, frame, hive.get("exchange", ""), hive["symbol"])
     if match := _BINANCE.fullmatch(name):
         return _of_binance(match, folders)
     if (match := _FREQTRADE.fullmatch(name)) and (named := _of_freqtrade(match)):
@@ -88,21 +90,30 @@ def name_of(parts: Sequence[str], above: Sequence[str] = ()) -> Named:
 
 def _of_binance(match: re.Match[str], folders: Sequence[str]) -> Named:
     label, what = match["id"], match["what"]
-    for part in (what, *folders[-6:]):  # .../markPriceKlines/BTCUSDT/1m/BTCUSDT-1m-2024-01.zip
-        if meant := _NOT_TRADED.get(part.lower()):
-            return Named(label=label, refused=f"holds {meant}, not candles of trades")
+    # .../markPriceKlines/BTCUSDT/1m/BTCUSDT-1m-2024-01.zip: the name is that of the candles of trades.
+    kinds = (what, *(part for part in folders if part.lower().endswith("klines")))
+    if meant := next((_NOT_TRADED[part.lower()] for part in kinds if part.lower() in _NOT_TRADED), ""):
+        return Named(label=label, refused=_holds(meant))
     if not _BINANCE_LENGTH.fullmatch(what):
-        return Named(label=label, refused=f"holds {what}, not candles")
-    kind = next((part for part in reversed(folders) if part in ("um", "cm", "spot")), "")
-    symbol = _symbol_of_id(label, kind)
+        return Named(label=label, refused=_holds(what))
+    symbol = _symbol_of_id(label, _kind_of_futures(folders))
     return Named(symbol, parse(what.replace("mo", "M")).name, label=label)
+
+
+def _kind_of_futures(folders: Sequence[str]) -> str:
+    """Return ``"um"`` or ``"cm"`` where the folders are those of Binance's futures; a home may have that name too."""
+    around = zip(("", *folders), folders, (*folders[1:], ""), strict=False)
+    for before, part, after in around:
+        if part in ("um", "cm") and (before == "futures" or after in ("daily", "monthly", "klines")):
+            return part
+    return ""
 
 
 def _symbol_of_id(label: str, kind: str) -> str:
     """Return the unified symbol of Binance's name of a market: of ``um`` and ``cm`` futures, or of spot."""
     pair, _, term = label.partition("_")
     plain = symbol_of(f"{pair}.csv")
-    if not plain or (kind in ("", "spot") and not term):
+    if not plain or not (kind or term):
         return plain
     base, quote = plain.split("/")
     settle = base if kind == "cm" or (not kind and quote == "USD") else quote
@@ -116,7 +127,7 @@ def _of_freqtrade(match: re.Match[str]) -> Named | None:
     label = match["base"] + f"_{quote}" + (f"_{settle}" if settle else "")
     kind = (match["kind"] or "").replace("_", "")
     if kind not in _TRADED:
-        return Named(label=label, refused=f"holds {_NOT_TRADED.get(kind.lower(), kind)}, not candles of trades")
+        return Named(label=label, refused=_holds(_NOT_TRADED.get(kind.lower(), kind)))
     symbol = f"{base}/{quote}" + (f":{settle}" if settle else "") + (f"-{match['expiry']}" if match["expiry"] else "")
     return Named(symbol, parse(match["length"].replace("Mo", "M")).name, label=label)
 
@@ -125,11 +136,15 @@ def _of_any(name: str, folders: Sequence[str]) -> Named:
     words = re.split(r"[^a-z]+", _stem(name).lower())
     meant = next((_NOT_TRADED[word] for word in words[1:] if word in _NOT_TRADED), "")  # the first may be an asset
     if meant:
-        return Named(label=name, refused=f"holds {meant}, not candles of trades")
+        return Named(label=name, refused=_holds(meant))
     named = (name, *(f"{folder}.csv" for folder in reversed(folders)))  # BTCUSDT/1m/2024.csv
     symbol = next((found for part in named if (found := symbol_of(part))), "")
     frame = next((found for part in named[:3] if (found := timeframe_of(part))), "")
     return Named(symbol, frame, label=_stem(name))
+
+
+def _holds(what: str) -> str:
+    return f"holds {what}, not candles" + (" of trades" if what.endswith(("prices", "index")) else "")
 
 
 def _stem(name: str) -> str:
@@ -143,6 +158,11 @@ def resolved(named: Named, symbols: str | Mapping[str, str] | None) -> Named:
         return named
     symbol = symbols if isinstance(symbols, str) else symbols.get(named.label, named.symbol)
     return replace(named, symbol=symbol)
+
+
+def plain_text(path: str) -> str:
+    """Return a path for JSON; bytes of a name that are no text come as ``\\udc..``."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def freqtrade_name(symbol: str, timeframe: str) -> str:

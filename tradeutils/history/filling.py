@@ -55,7 +55,7 @@ class FillingHistory(WritingHistory):
         progress : callable, optional
             Called with a `Progress` after each piece; what it raises ends the whole.
         concurrency : int, optional
-            Pieces under way at most; each is up to six requests at once. Default: 16.
+            Requests under way at most, a piece counted with its six pages. Default: 48.
         derive : bool
             Make coarser candles by `Candles.resample` where all finer ones are in the store, or come with this call:
             prices are exact, and the volume is their sum. False: fetch them all.

@@ -18,7 +18,7 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.errors import CandleFileError, DataError, HistoryLocked, UsageError
 from tradeutils.history.candle_files.names import is_candle_file, near
 from tradeutils.history.candle_files.reading import FileReport, read_candles
-from tradeutils.history.file_layouts import Named, name_of, resolved
+from tradeutils.history.file_layouts import Named, name_of, plain_text, resolved
 from tradeutils.history.store.layout import FORMAT_FILE
 from tradeutils.model import Candles
 
@@ -133,7 +133,7 @@ class ImportReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-shaped values."""
         sums = {name: self._sum(name) for name in ("rows", "added", "changed", "unchanged", "forming", "quarantined")}
-        return {**sums, "files": [asdict(file) for file in self.files]}
+        return {**sums, "files": [{**asdict(file), "path": plain_text(file.path)} for file in self.files]}
 
     def __str__(self) -> str:
         parts = [f"{len(self.imported)} of {len(self.files)} files imported: {self.added:,} candles added"]
@@ -160,6 +160,15 @@ class Given:
     max_bytes: int = 1 << 29
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A path below the one that is imported, and why it is not read, if so."""
+
+    path: pathlib.Path
+    status: Status = "imported"
+    why: str = ""
+
+
 def import_files(
     write: Callable[[Candles], Written],
     path: pathlib.Path,
@@ -175,35 +184,53 @@ def import_files(
     """
     if given.timeframe is not None:
         _timeframe.parse(given.timeframe)
+    names = given.symbol.items() if isinstance(given.symbol, Mapping) else ((given.symbol, given.symbol),)
+    if given.symbol is not None and not all(isinstance(name, str) and name for pair in names for name in pair):
+        raise UsageError(f'symbol was {given.symbol!r:.80}; write "BTC/USDT", or {{"BTCUSD1": "BTC/USD1"}}')
     found = list(_find(path, recursive))
     if not found:
         raise CandleFileError(str(path), "holds no file that ends as candle files do (.csv .zip .feather .parquet ...)")
     done = []
-    for number, (file, refused) in enumerate(found, 1):
-        done.append(_import_one(write, path, file, refused, given))
+    for number, one in enumerate(found, 1):
+        done.append(_import_one(write, path, one, given))
         if progress is not None:
             progress(number, len(found))
     return ImportReport(tuple(done))
 
 
-def _find(root: pathlib.Path, recursive: bool) -> Iterator[tuple[pathlib.Path, str]]:
-    """Yield the candle files at or below ``root`` in the order of their paths, and why one is not to be read."""
+def _find(root: pathlib.Path, recursive: bool) -> Iterator[_Found]:
+    """Yield the candle files at or below ``root`` in the order of their paths, and what cannot be looked at."""
     if root.is_file():
-        yield root, ""
+        yield _Found(root)
         return
     if not root.is_dir():
         raise CandleFileError(str(root), "no such file or folder" + near(root))
-    for folder, inner, names in os.walk(root, followlinks=False):
+    unreadable: list[OSError] = []
+    for folder, inner, names in os.walk(root, followlinks=False, onerror=unreadable.append):
         here = pathlib.Path(folder)
-        found = [(path, _LINK if path.is_symlink() else "") for name in names if is_candle_file(path := here / name)]
+        found = [one for name in names if (one := _look(here / name))]
         below = [here / name for name in inner if recursive and not name.startswith(".")]
-        refused = [(path, why) for path in below if (why := _LINK if path.is_symlink() else _refused(path))]
-        inner[:] = sorted(path.name for path in set(below) - {path for path, _ in refused})
-        yield from sorted(found + refused)
+        refused = [_Found(path, "passed over", why) for path in below if (why := _refused(path))]
+        inner[:] = sorted(path.name for path in set(below) - {one.path for one in refused})
+        yield from sorted(found + refused, key=lambda one: one.path)
+    for error in unreadable:
+        yield _Found(pathlib.Path(error.filename), "failed", f"cannot be looked into: {error.strerror}")
+
+
+def _look(path: pathlib.Path) -> _Found | None:
+    """Return a file if it is one of candles, by its name."""
+    try:
+        if not is_candle_file(path):
+            return None
+        return _Found(path, "passed over", _LINK) if path.is_symlink() else _Found(path)
+    except OSError as error:
+        return _Found(path, "failed", f"cannot be looked at: {error.strerror}")
 
 
 def _refused(folder: pathlib.Path) -> str:
     """Return why a folder is not to be looked into."""
+    if folder.is_symlink():
+        return _LINK
     return "is a history; open it and write what it reads" if (folder / FORMAT_FILE).exists() else ""
 
 
@@ -214,9 +241,8 @@ def _named(root: pathlib.Path, file: pathlib.Path, given: Given) -> Named:
     return resolved(name_of(parts, top.parent.parts), given.symbol)
 
 
-def _import_one(
-    write: Callable[[Candles], Written], root: pathlib.Path, file: pathlib.Path, refused: str, given: Given
-) -> ImportedFile:
+def _import_one(write: Callable[[Candles], Written], root: pathlib.Path, found: _Found, given: Given) -> ImportedFile:
+    file = found.path
     named = _named(root, file, given)
     told = ImportedFile(
         path=str(file),
@@ -224,8 +250,10 @@ def _import_one(
         symbol=named.symbol,
         timeframe=given.timeframe or named.timeframe,
     )
-    if refused or named.refused:
-        return replace(told, status="passed over", why=refused or named.refused)
+    if found.why:
+        return replace(told, status=found.status, why=found.why)
+    if named.refused:
+        return replace(told, status="passed over", why=named.refused)
     if not told.symbol:
         hint = f'symbol="BTC/USDT", or symbol={{{named.label!r}: "BTC/USDT"}} for one of many'
         return replace(told, status="failed", why=f"its name does not say of which market it is; say {hint}")

@@ -204,8 +204,9 @@ def footer(path: pathlib.Path) -> tuple[int, int, int]:
 def collect(root: pathlib.Path, keys: Iterable[SeriesKey], quarantined: Callable[[SeriesKey], int]) -> HistoryStats:
     """Count series; see `History.stats`. ``quarantined`` tells how many candles of a series are kept aside."""
     series = tuple(_series(root, key, quarantined) for key in sorted(keys))
+    there = next(folder for folder in (root, *root.parents) if folder.exists())  # it is made at the first write
     try:
-        free = shutil.disk_usage(root).free
+        free = shutil.disk_usage(there).free
     except OSError as error:
         raise HistoryError(f"{root} could not be looked at: {error.strerror}") from error
     return HistoryStats(path=os.fspath(root), series=series, free_bytes=free)

@@ -90,8 +90,9 @@ class KeptHistory(WritingHistory):
         Notes
         -----
         Candles that are stored already are replaced where the file's differ. Those that are not over yet are left out.
-        Gaps in files are not taken for the venue's: a backfill asks for them.
-        Costs 60 ms for a month of minutes as zipped CSV, 10 ms as feather; memory for one file at a time.
+        Gaps in files are not taken for the venue's: a backfill asks for them. A file of Binance's outside its folders
+        (``futures/um``) is taken for spot.
+        Costs 0.2 s for a month of minutes as zipped CSV, 0.1 s as feather; memory for one file at a time.
         """
         self.store.check_open()
         if self.read_only:

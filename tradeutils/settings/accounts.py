@@ -109,6 +109,14 @@ Vault: TypeAlias = Callable[[str], Credentials]
 """Fetches the credentials of an account from where they are kept, by the account's name."""
 
 
+def _in_vault() -> Credentials:
+    """Return credentials that were not fetched yet: nothing of them is known."""
+    nothing = object.__new__(Credentials)
+    for entry in fields(Credentials):
+        object.__setattr__(nothing, entry.name, None)
+    return nothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """
@@ -120,9 +128,11 @@ class Account:
         How the account is asked for: ``exchanges.account("alice")``. Not empty, no white space around it.
     exchange : str
         The venue, by its ccxt name: ``"binance"``.
-    credentials : Credentials or callable
-        What signs its requests; or a function that is given the account's name and returns them, from a vault. It is
-        called whenever an exchange is opened with the account, in the thread that opens it, and may block.
+    credentials : Credentials
+        What signs its requests. With ``vault`` they are not given, and each of them is ``None`` until it is asked.
+    vault : callable, optional
+        Given the account's name, it returns the credentials. It is called whenever an exchange is opened with the
+        account, in the thread that opens it, and may block.
     sandbox : bool
         Use the venue's test network.
     options : mapping
@@ -130,29 +140,36 @@ class Account:
 
     Raises
     ------
-    SettingsError : a bad name or options that are no table.
+    SettingsError : a bad name, options that are no table, neither credentials nor a vault, or both.
     """
 
     name: str
     exchange: str
-    credentials: Credentials | Vault
+    credentials: Credentials = field(default_factory=_in_vault)
     sandbox: bool = False
     options: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
+    vault: Vault | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         checks.name("account name", self.name)
         checks.name(f"exchange of account {self.name!r}", self.exchange)
-        how = "give Credentials(key=..., secret=...), or a function that returns them"
-        if not isinstance(self.credentials, Credentials) and not callable(self.credentials):
-            raise SettingsError(f"credentials of account {self.name!r} were none; {how}")
-        if inspect.iscoroutinefunction(self.credentials):
-            raise SettingsError(f"credentials of account {self.name!r} were a coroutine function; {how} at once")
+        self._check_credentials()
         checks.flag(f"sandbox of account {self.name!r}", self.sandbox)
         object.__setattr__(self, "options", checks.options(f"options of account {self.name!r}", self.options))
 
+    def _check_credentials(self) -> None:
+        of = f"of account {self.name!r}"
+        if not isinstance(self.credentials, Credentials):
+            raise SettingsError(f"credentials {of} were not Credentials(key=..., secret=...)")
+        if (self.vault is None) == (not self.credentials.secrets()):
+            found = "neither credentials nor a vault" if self.vault is None else "credentials and a vault"
+            raise SettingsError(f"account {self.name!r} had {found}; give credentials=Credentials(...), or vault=")
+        if self.vault is not None and (not callable(self.vault) or inspect.iscoroutinefunction(self.vault)):
+            raise SettingsError(f"vault {of} was not a function; give one that returns Credentials, not a coroutine")
+
     def secrets(self) -> tuple[Secret, ...]:
         """Return its credentials, for ``logs.protect``; none while they are in a vault."""
-        return self.credentials.secrets() if isinstance(self.credentials, Credentials) else ()
+        return self.credentials.secrets()
 
     def unlocked(self) -> Account:
         """
@@ -162,10 +179,10 @@ class Account:
         ------
         SettingsError : the vault raised, or returned anything else; what it said stands in the chain.
         """
-        if isinstance(self.credentials, Credentials):
+        if self.vault is None:
             return self
         try:
-            found = self.credentials(self.name)
+            found = self.vault(self.name)
         except Exception as error:
             kind = type(error).__name__
             raise SettingsError(f"credentials of account {self.name!r} could not be fetched: {kind}") from error
@@ -174,4 +191,4 @@ class Account:
                 found.close()
             del found  # it may be a secret itself, and some tracebacks show locals
             raise SettingsError(f"the vault of account {self.name!r} returned no Credentials(key=..., secret=...)")
-        return replace(self, credentials=found)
+        return replace(self, credentials=found, vault=None)

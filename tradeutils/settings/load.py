@@ -162,9 +162,7 @@ def _forms(credential: str) -> tuple[str, str, str]:
     return credential, f"{credential}_env", f"{credential}_file"
 
 
-def _account(
-    name: str, given: Mapping[str, Given], variables: Variables, source: str, vault: Vault | None
-) -> Account:
+def _account(name: str, given: Mapping[str, Given], variables: Variables, source: str, vault: Vault | None) -> Account:
     where = f"{source}: accounts.{name}"
     checks.name(f"{where}: the name", name)
     if "exchange" not in given:
@@ -179,8 +177,9 @@ def _account(
             secrets[credential] = _secret(given[forms[0]], forms[0].removeprefix(credential), variables)
     plain = _read("accounts", {key: value for key, value in given.items() if key in _READERS["accounts"]})
     try:
-        kept = Credentials(**secrets) if secrets or vault is None else vault
-        return Account(name=name, credentials=kept, **plain)
+        if not secrets and vault is not None:
+            return Account(name=name, vault=vault, **plain)
+        return Account(name=name, credentials=Credentials(**secrets), **plain)
     except SettingsError as error:
         problem = str(error)
     raise SettingsError(f"{where}: {problem}")
