@@ -126,9 +126,11 @@ async def test_a_venue_that_dies_midway_leaves_a_report(tmp_path: pathlib.Path) 
 @contextlib.asynccontextmanager
 async def open_exchange() -> AsyncIterator[tu.Exchange]:
     """Open what a worker is to ask; the addresses come by the environment, as a password would."""
-    async with tu.Cache(os.environ["BACKFILL_REDIS"]) as cache:
-        async with tu.Exchange("binance", url=os.environ["BACKFILL_URL"], cache=cache) as exchange:
-            yield exchange
+    async with (
+        tu.Cache(os.environ["BACKFILL_REDIS"]) as cache,
+        tu.Exchange("binance", url=os.environ["BACKFILL_URL"], cache=cache) as exchange,
+    ):
+        yield exchange
 
 
 async def test_a_worker_that_is_killed_costs_nothing(

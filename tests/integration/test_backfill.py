@@ -69,19 +69,21 @@ async def test_the_store_is_what_the_venue_says(
 
 async def test_the_next_run_fetches_what_has_closed_since(tmp_path: pathlib.Path) -> None:
     """Time goes on at the venue: one request a symbol brings it, and none comes a second time."""
-    async with SimulatedVenue("binance", symbols=["BTC/USDT"], limits=Limits.none()) as venue:
-        async with tu.Exchange("binance", url=venue.url) as exchange:
-            with tu.History(tmp_path) as history:
-                since = venue.clock.now() - DAY
-                first = await history.backfill(exchange, ["BTC/USDT"], "1m", since=since)
-                venue.clock.step(90 * MINUTE)
-                await exchange.fetch_ticker("BTC/USDT")  # its reply tells that the clock has moved
-                venue.requests.clear()
-                second = await history.backfill(exchange, ["BTC/USDT"], "1m", since=since)
-                assert (first.added, second.added) == (1439, 90)  # it is half a minute past
-                assert venue.requests.paths["/api/v3/klines"] == 1
-                expected = await exchange.fetch_ohlcv("BTC/USDT", "1m", since=since)
-                assert history.read("binance", "BTC/USDT", "1m") == expected
+    async with (
+        SimulatedVenue("binance", symbols=["BTC/USDT"], limits=Limits.none()) as venue,
+        tu.Exchange("binance", url=venue.url) as exchange,
+    ):
+        with tu.History(tmp_path) as history:
+            since = venue.clock.now() - DAY
+            first = await history.backfill(exchange, ["BTC/USDT"], "1m", since=since)
+            venue.clock.step(90 * MINUTE)
+            await exchange.fetch_ticker("BTC/USDT")  # its reply tells that the clock has moved
+            venue.requests.clear()
+            second = await history.backfill(exchange, ["BTC/USDT"], "1m", since=since)
+            assert (first.added, second.added) == (1439, 90)  # it is half a minute past
+            assert venue.requests.paths["/api/v3/klines"] == 1
+            expected = await exchange.fetch_ohlcv("BTC/USDT", "1m", since=since)
+            assert history.read("binance", "BTC/USDT", "1m") == expected
 
 
 async def test_years_before_the_listing_cost_a_few_requests(
@@ -115,21 +117,23 @@ async def test_what_kraken_no_longer_has_is_told(tmp_path: pathlib.Path) -> None
 
 async def test_a_stream_of_polls_is_followed_and_its_holes_are_filled(tmp_path: pathlib.Path) -> None:
     """The venue's clock jumps between two polls: what was missed in between is fetched."""
-    async with SimulatedVenue("binance", symbols=["BTC/USDT"], limits=Limits.none()) as venue:
-        async with tu.Exchange("binance", url=venue.url) as exchange:
+    async with (
+        SimulatedVenue("binance", symbols=["BTC/USDT"], limits=Limits.none()) as venue,
+        tu.Exchange("binance", url=venue.url) as exchange,
+    ):
 
-            async def polls() -> AsyncIterator[tu.Candles]:
-                for minutes in (1, 1, 30, 1):
-                    venue.clock.step(minutes * MINUTE)
-                    await exchange.fetch_ticker("BTC/USDT")
-                    yield await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=3, closed_only=False)
+        async def polls() -> AsyncIterator[tu.Candles]:
+            for minutes in (1, 1, 30, 1):
+                venue.clock.step(minutes * MINUTE)
+                await exchange.fetch_ticker("BTC/USDT")
+                yield await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=3, closed_only=False)
 
-            with tu.History(tmp_path) as history:
-                followed = await history.follow(polls(), exchange=exchange)
-                assert (followed.missing, followed.filled, followed.forming) == (28, 28, 4)
-                stored = history.read("binance", "BTC/USDT", "1m")
-                assert not stored.gaps()
-                assert stored == await exchange.fetch_ohlcv("BTC/USDT", "1m", since=int(stored.time[0]))
+        with tu.History(tmp_path) as history:
+            followed = await history.follow(polls(), exchange=exchange)
+            assert (followed.missing, followed.filled, followed.forming) == (28, 28, 4)
+            stored = history.read("binance", "BTC/USDT", "1m")
+            assert not stored.gaps()
+            assert stored == await exchange.fetch_ohlcv("BTC/USDT", "1m", since=int(stored.time[0]))
 
 
 def test_blocking_calls_fill_the_same_store(venue: SimulatedVenue, tmp_path: pathlib.Path) -> None:
@@ -163,9 +167,11 @@ async def open_alone() -> AsyncIterator[tu.Exchange]:
 @contextlib.asynccontextmanager
 async def open_shared() -> AsyncIterator[tu.Exchange]:
     """Open an exchange whose budget is shared through Redis; its address comes by the environment."""
-    async with tu.Cache(os.environ["BACKFILL_REDIS"]) as cache:
-        async with tu.Exchange("binance", url=os.environ["BACKFILL_URL"], cache=cache) as exchange:
-            yield exchange
+    async with (
+        tu.Cache(os.environ["BACKFILL_REDIS"]) as cache,
+        tu.Exchange("binance", url=os.environ["BACKFILL_URL"], cache=cache) as exchange,
+    ):
+        yield exchange
 
 
 @pytest.fixture

@@ -284,6 +284,29 @@ def test_folder_is_that_of_the_settings(run: Run) -> None:
     assert run("stats", "--json").json["rows"] == 6_362
 
 
+def test_doctor_looks_at_the_history(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many series, how much room; where there is none, how to begin one; where it cannot be read, a warning."""
+
+    def look(path: str) -> dict[str, Any]:
+        monkeypatch.setenv("TRADEUTILS_HISTORY__PATH", path)
+        capsys.readouterr()
+        assert main(["doctor", "--json"]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)["checks"]["history"]
+        return found
+
+    there = look("candles")
+    assert (there["state"], there["details"]["series"]) == ("ok", 3)
+    assert there["found"].startswith("3 series in ")
+    nowhere = look("nowhere")
+    assert (nowhere["state"], "tradeutils backfill" in nowhere["remedy"]) == ("missing", True)
+    monkeypatch.setattr("tradeutils.cli.doctor._FEW_DISK", 1 << 80)
+    assert "tradeutils history prune" in look("candles")["remedy"]
+    pathlib.Path("candles/_history.json").write_text("{}")
+    assert look("candles")["state"] == "warning"
+
+
 def test_command_alone_shows_its_help_and_ends_with_2(run: Run) -> None:
     """As ``tradeutils`` alone does; every subcommand has examples."""
     ended = run()

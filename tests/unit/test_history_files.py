@@ -8,6 +8,9 @@ import io
 import os
 import pathlib
 import struct
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import zipfile
@@ -15,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 
@@ -139,6 +143,20 @@ def test_folders_above_tell_the_market_but_no_symbol() -> None:
     above = ("home", "ethbtc", "futures", "um")
     assert name_of(("1m", "BTCUSDT-1m-2024-01.zip"), above).symbol == "BTC/USDT:USDT"
     assert name_of(("candles", "mine.csv"), above).symbol == ""
+
+
+def test_homes_with_odd_names_change_nothing() -> None:
+    """A user named mark, a disk named um: neither makes candles into something else."""
+    for above in (("home", "mark", "index"), ("mnt", "um"), ("home", "cm", "trades")):
+        named = name_of(("data", "BTCUSDT-1m-2024-01.zip"), above)
+        assert (named.symbol, named.refused) == ("BTC/USDT", ""), above
+    assert name_of(("um", "daily", "klines", "x", "BTCUSDT-1m-2024-01.zip")).symbol == "BTC/USDT:USDT"
+
+
+def test_name_that_a_history_cut_is_not_taken_for_the_whole() -> None:
+    """The caller must say it."""
+    named = name_of(("symbol=" + "X" * 100 + "~" + "0A" * 16, "2024-01.parquet"))
+    assert (named.symbol, named.refused) == ("", "")
 
 
 def test_symbol_is_as_the_caller_says() -> None:
@@ -356,6 +374,53 @@ def test_exchange_is_told_by_the_caller_or_the_folder(history: History, tmp_path
     }
     put(tmp_path / "in/exchange=kraken/timeframe=1m/symbol=A%2FB/x.csv", csv_of(candles_of(bars=30)))
     assert history.import_files(tmp_path / "in").imported[0].exchange == "kraken"
+
+
+@pytest.mark.parametrize("symbol", ["", 5, {"A": 5}, {"A": ""}, {5: "A/B"}])
+def test_symbol_that_is_none_is_refused(history: History, tmp_path: pathlib.Path, symbol: Any) -> None:
+    """Before any file is read."""
+    put(tmp_path / "AUSDT-1m.csv", csv_of(candles_of(bars=30)))
+    with pytest.raises(UsageError, match="symbol was"):
+        history.import_files(tmp_path / "AUSDT-1m.csv", exchange="x", symbol=symbol)
+
+
+def test_folder_that_cannot_be_read_is_told(
+    history: History, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its candles would seem to be imported; root may read everything, so the system's answer is given here."""
+    for name in ("AUSDT-1m.csv", "closed/BUSDT-1m.csv", "odd/CUSDT-1m.csv"):
+        put(tmp_path / "in" / name, csv_of(candles_of(bars=30)))
+    scandir, is_file = os.scandir, pathlib.Path.is_file
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    def refuse_file(path: pathlib.Path) -> bool:
+        if path.parent.name == "odd":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(pathlib.Path, "is_file", refuse_file)
+    told = why(history.import_files(tmp_path / "in", exchange="x"))
+    assert told == {
+        "AUSDT-1m.csv": "imported: ",
+        "CUSDT-1m.csv": "failed: cannot be looked at: Permission denied",
+        "closed": "failed: cannot be looked into: Permission denied",
+    }
+
+
+def test_name_that_is_no_text_can_be_told_as_json(history: History, tmp_path: pathlib.Path) -> None:
+    """File names are bytes."""
+    folder = tmp_path / os.fsdecode(b"\xff")
+    put(folder / "AUSDT-1m.csv", csv_of(candles_of(bars=30)))
+    report = history.import_files(folder, exchange="x")
+    assert report.added == 30
+    orjson.dumps(report.to_dict()["files"][0]["path"])
+    exported = history.export(folder / "out", format="freqtrade")
+    orjson.dumps(exported.to_dict()["files"])
 
 
 def test_what_cannot_be_imported_at_all_is_an_error(history: History, tmp_path: pathlib.Path) -> None:
@@ -583,6 +648,31 @@ def test_target_that_cannot_be_written_is_an_error(history: History, tmp_path: p
     put(tmp_path / "out/exchange=binance", b"")
     with pytest.raises(HistoryError, match="could not be written"):
         history.export(tmp_path / "out")
+
+
+def test_full_disk_leaves_no_half_export(history: History, tmp_path: pathlib.Path) -> None:
+    """The file that was there stands, and nothing lies beside it."""
+    history.write(assorted()[:1])
+    history.seal()
+    target = put(tmp_path / "out/btc.csv", b"time,open\n")
+    program = textwrap.dedent(f"""
+        import resource, signal
+        from tradeutils.errors import HistoryFull
+        from tradeutils.history import History
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        with History({str(history.path)!r}, read_only=True) as history:
+            for layout in ("csv", "parquet", "feather", "freqtrade", "binance"):
+                target = {str(tmp_path / "out")!r} + ("/btc.csv" if layout == "csv" else "")
+                try:
+                    history.export(target, format=layout, overwrite=True)
+                except HistoryFull as error:
+                    print(layout)
+    """)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.split() == ["csv", "parquet", "feather", "freqtrade", "binance"]
+    assert target.read_bytes() == b"time,open\n"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [target]
 
 
 def test_export_beside_a_writer_holds_whole_candles(history: History, tmp_path: pathlib.Path) -> None:

@@ -518,6 +518,8 @@ def test_empty_history_has_stats(tmp_path: pathlib.Path) -> None:
         found = history.stats()
         assert (found.rows, found.bytes_a_candle, found.first, found.days_until_full) == (0, None, None, None)
         assert str(found) == "0 series, 0 candles in 0 files, 0 bytes"
+    with History(tmp_path / "not" / "there") as history:
+        assert history.stats().free_bytes > 0
 
 
 def test_damaged_files_are_told_and_not_counted(history: History) -> None:

