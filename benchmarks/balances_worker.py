@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import pathlib
 import resource
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
-
-BUSY_S = 0.5
 
 
 def key_of(number: int) -> tuple[str, str]:
@@ -43,21 +43,15 @@ class Pulse:
 def connections() -> int:
     """Return how many TCP connections this process has open."""
     inodes = set()
-    import os
-
-    for entry in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{entry}")
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
-    with open("/proc/self/net/tcp", encoding="ascii") as table:
-        return sum(1 for line in table if len(fields := line.split()) > 9 and fields[9] in inodes and fields[3] == "01")
+    for entry in pathlib.Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
+    table = [line.split() for line in pathlib.Path("/proc/self/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return sum(1 for fields in table if fields[9] in inodes and fields[3] == "01")
 
 
-async def ours(task: Mapping[str, Any], pulse: Pulse) -> dict[str, Any]:
-    """Ask through `Balances`, twice; the second time tells whether memory grows."""
+async def ours(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask through `Balances`."""
     import tradeutils as tu
     from tradeutils.budget import LocalBudget
     from tradeutils.settings import ExchangeSettings, WindowSettings
@@ -83,7 +77,7 @@ async def ours(task: Mapping[str, Any], pulse: Pulse) -> dict[str, Any]:
     return {"seconds": seconds, "found": found, "memory": middle - before, "failures": failures}
 
 
-async def theirs(task: Mapping[str, Any], pulse: Pulse) -> dict[str, Any]:
+async def theirs(task: Mapping[str, Any]) -> dict[str, Any]:
     """
     Ask through ccxt, one instance an account, each with its own limiter, 32 at a time.
 
@@ -134,7 +128,7 @@ async def main(task: Mapping[str, Any]) -> dict[str, Any]:
     """Do it, and watch the loop."""
     pulse = Pulse()
     watching = asyncio.create_task(pulse.beat())
-    told = await (ours if task["who"] == "tradeutils" else theirs)(task, pulse)
+    told = await (ours if task["who"] == "tradeutils" else theirs)(task)
     watching.cancel()
     processor = resource.getrusage(resource.RUSAGE_SELF)
     return {

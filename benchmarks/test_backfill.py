@@ -1,9 +1,10 @@
 """
 How near a backfill comes to what the rate limit allows, and what ten kills cost it.
 
-The simulated venue runs in a process of its own and refuses who asks more than it allows in any window. The time that
-the limit dictates is that of the requests which hold the candles, 1000 each, at the weight that the venue counts for
-them; one window's worth may be spent at once. Whatever else is asked, waited or written comes on top.
+The simulated venue runs in a process of its own and refuses who asks more than it allows in a window; windows begin
+with the clock, as Binance's do. The time that the limit dictates is that of the requests which hold the candles, 1000
+each, at the weight that the venue counts for them; one window's worth may be spent at once. Whatever else is asked,
+waited or written comes on top.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ _VENUE = """
 import sys
 from tradeutils.sim import Limits, serve
 
-limits = Limits(weight={weight}, window={window}, sliding=True) if {weight} else Limits.none()
-with serve("binance", symbols={symbols}, linear=0, seed={seed}, limits=limits) as venue:
+limits = Limits(weight={weight}, window={window}) if {weight} else Limits.none()
+with serve("binance", symbols={symbols}, linear=0, seed={seed}, limits=limits, speed=1) as venue:
     print(venue.url, flush=True)
     sys.stdin.readline()
 """
@@ -128,7 +129,7 @@ def test_a_hundred_symbols_at_the_rate_limit(
 
     with venue(SYMBOLS, limited=True) as url:
         benchmark.pedantic(lambda: asyncio.run(work(url)), rounds=1)
-        refused = log_of(url)["refused"]
+        refused = log_of(url)["rejected"]
         asked = pages_of(url)
     assert len(taken["symbols"]) == SYMBOLS
     assert taken["report"].complete

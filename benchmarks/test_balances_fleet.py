@@ -1,8 +1,9 @@
 """
 The balances of 1,000 accounts behind one address: in the time that the rate limit dictates, and not one refused.
 
-The venue grants what Binance does, 6000 of weight, in 20 s instead of 60, counted over every 20 s; a balance weighs 20.
-So 300 accounts may be asked at once, and the others 300 every 20 s: the last are due after a minute.
+The venue grants three times what Binance does: 6600 of weight in 22 s, counted over every 22 s; a balance weighs 20. So
+330 accounts may be asked at once, and the others 330 every 22 s: the last are due after 66 s. They are few, so that what
+is measured is the waiting and not how quickly this machine sends.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from budget_races import Report, _report  # noqa: F401  # a fixture
 
 HERE = pathlib.Path(__file__).resolve().parent
 ACCOUNTS = 1_000
-WEIGHT, WINDOW, COST = 6_000, 20.0, 20
+WEIGHT, WINDOW, COST = 6_600, 22.0, 20
 DICTATED = (ACCOUNTS - 1) * COST // WEIGHT * WINDOW
 PATIENCE = 240.0
 ASSETS = ("BTC", "ETH", "USDT", "BNB", "XDROP", "PEPE")

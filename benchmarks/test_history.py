@@ -159,6 +159,10 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
                 if (task, who) in found:
                     ratio = found[task, who] / ours
                     print(f"{task}: {who} takes {ratio:.3g} times as long, {said(ratio >= least)} (at least {least:g})")
+                    cpu, hot = (found.get(key, np.nan) for key in ((f"{task}, CPU", OURS), (task, HOT)))
+                    print(
+                        f"    of CPU {found[f'{task}, CPU', who] / cpu:.3g}, of ours hot {found[task, who] / hot:.3g}"
+                    )
 
 
 def said(held: bool) -> str:
@@ -177,12 +181,25 @@ def measured(
     given: Callable[[], Any] | None = None,
     **more: Any,
 ) -> None:
-    """Measure, and keep the median with its task and who did it; what ``given`` makes for a round is not timed."""
+    """
+    Measure, and keep the median with its task and who did it; what ``given`` makes for a round is not timed.
+
+    The CPU that all threads took is kept too: it does not depend on what else the machine does.
+    """
     benchmark.group = task
     benchmark.extra_info.update({"who": who, **more})
     setup = None if given is None else lambda: ((given(),), {})
-    benchmark.pedantic(work, setup=setup, rounds=rounds, warmup_rounds=1)
+    used: list[float] = []
+
+    def counted(*args: Any) -> None:
+        began = time.process_time()
+        work(*args)
+        used.append(time.process_time() - began)
+
+    benchmark.pedantic(counted, setup=setup, rounds=rounds, warmup_rounds=1)
     stats = benchmark.stats.stats
+    benchmark.extra_info["CPU"] = f"{1000 * statistics.median(used):.3g} ms"
+    figures[f"{task}, CPU", who] = 1000 * statistics.median(used)
     figures[task, who] = 1000 * stats.median
     if task in TARGETS and who == OURS:
         benchmark.extra_info["mean"] = f"{1000 * stats.mean:.3g} ms"

@@ -100,6 +100,17 @@ async def test_a_change_during_an_outage_is_not_undone_by_what_the_cache_still_h
         assert (await balances.fetch("alice"))["BTC"].total == D("0.500999")
 
 
+async def test_with_venue_and_cache_down_the_venues_error_is_told(
+    venue: SimulatedVenue, own_valkey: ValkeyServer
+) -> None:
+    """A process that has asked for nothing yet knows nothing that it could serve."""
+    async with tu.Cache(own_valkey.url, timeout=0.1) as cache, opened(venue, cache) as (_, balances):
+        own_valkey.kill()
+        venue.faults.add("status", status=503, path=ACCOUNT)
+        with pytest.raises(errors.VenueUnavailable):
+            await balances.fetch("alice", stale=600)
+
+
 async def test_an_answer_that_is_under_way_while_an_order_is_placed_is_not_kept(venue: SimulatedVenue) -> None:
     """The venue answers late with what was before; the cache is not filled with it afterwards."""
     async with tu.Cache() as cache, opened(venue, cache, ttl=600) as (exchange, balances):

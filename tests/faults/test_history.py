@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -90,32 +91,28 @@ def test_stopped_writer_holds_up_no_reader(tmp_path: Path) -> None:
             process.kill()
 
 
-def limited_to(size: int, work: Callable[[], Any]) -> Callable[[], Any]:
-    """Return ``work`` under a limit on the size of files: a write beyond it is cut short, then refused (EFBIG)."""
-
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        work()
-
-    return limited
+@contextlib.contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Let no file grow beyond ``size`` bytes: a write across it is cut short, the next one refused (EFBIG)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_journal_that_cannot_grow_loses_nothing(tmp_path: Path) -> None:
     """A write that the system cuts short is refused and leaves nothing; with room, writing goes on."""
     with tu.History(tmp_path, min_free=0) as history:
         history.write(bars(0, 10))
-
-    def write() -> None:
-        with tu.History(tmp_path, min_free=0) as history:
-            history.write(bars(10, 1))
-            for _ in range(2):
-                with pytest.raises(HistoryFull, match="make room and write again"):
-                    history.write(bars(11, 30))
-            assert history.read(*NAME) == bars(0, 11)
-            history.write(bars(11, 1))
-
-    in_child(limited_to(16 + 52 * 20 + 7, write))
+    with files_limited_to(16 + 52 * 20 + 7), tu.History(tmp_path, min_free=0) as history:
+        history.write(bars(10, 1))
+        for _ in range(2):
+            with pytest.raises(HistoryFull, match="make room and write again"):
+                history.write(bars(11, 30))
+        assert history.read(*NAME) == bars(0, 11)
+        history.write(bars(11, 1))
     with tu.History(tmp_path, min_free=0) as history:
         assert history.read(*NAME) == bars(0, 12)
         assert history.verify().notes == ()
@@ -133,24 +130,44 @@ def test_seal_without_room_leaves_the_candles_in_the_journal(tmp_path: Path) -> 
     )  # fmt: skip
     with tu.History(tmp_path, min_free=0, seal_rows=100) as history:
         history.write(candles)
-
-    def write() -> None:
-        with tu.History(tmp_path, min_free=0, seal_rows=20) as history:
-            assert history.write(bars(3_000, 20)).added == 20
-            with pytest.raises(HistoryFull, match=r"2024-01\.parquet"):
-                history.seal()
-            with pytest.raises(HistoryFull):
-                history.write(bars(3_020, 30))
-            assert len(history.compact().skipped) == 1
-            assert history.write(bars(3_020, 3)).added == 3
-
-    in_child(limited_to(20_000, write))  # room for a journal of 300 candles, and not for the file of the month
+    # Room for a journal of 300 candles, and not for the file of the month.
+    with files_limited_to(20_000), tu.History(tmp_path, min_free=0, seal_rows=20) as history:
+        assert history.write(bars(3_000, 20)).added == 20
+        with pytest.raises(HistoryFull, match=r"2024-01\.parquet"):
+            history.seal()
+        with pytest.raises(HistoryFull):
+            history.write(bars(3_020, 30))
+        assert len(history.compact().skipped) == 1
+        assert history.write(bars(3_020, 3)).added == 3
     with tu.History(tmp_path, min_free=0) as history:
         assert history.read(*NAME)[:3_000] == candles
         assert history.read(*NAME)[3_000:] == bars(3_000, 23)
         assert history.verify().notes == ()
         assert history.seal() == 23
         assert history.verify().ok
+
+
+def test_notes_and_rows_aside_need_room_too(tmp_path: Path) -> None:
+    """What cannot be noted, kept aside or begun is refused, and what was there before stands."""
+    bad = np.full(5, -1.0)
+    with tu.History(tmp_path, min_free=0) as history:
+        history.asked(*NAME, 0, 10 * MINUTE)
+        with files_limited_to(30):
+            with pytest.raises(HistoryFull, match="_asked"):
+                history.asked(*NAME, 20 * MINUTE, 30 * MINUTE)
+            with pytest.raises(HistoryFull, match="_quarantine"):
+                history.write(tu.Candles(symbol="BTC/USDT", timeframe="1m", time=bars(0, 5).time, open=bad, high=bad,
+                                         low=bad, close=bad, volume=bad), exchange="binance")  # fmt: skip
+        with files_limited_to(3), pytest.raises(HistoryFull):
+            history.write(bars(0, 1, symbol="ETH/USDT"))
+        assert history.coverage(*NAME).asked == ((0, 10 * MINUTE),)
+        assert history.quarantined(*NAME) == ()
+        assert history.verify().ok
+        history.asked(*NAME, 20 * MINUTE, 30 * MINUTE)
+        history.write(bars(0, 1, symbol="ETH/USDT"))
+        assert history.verify().notes == ()
+    with files_limited_to(3), pytest.raises(HistoryFull):
+        tu.History(tmp_path / "other", min_free=0).write(bars(0, 1))
 
 
 def as_nobody(work: Callable[[], Any]) -> Callable[[], Any]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import json
+import time
+import urllib.request
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -112,6 +116,8 @@ async def test_totals_add_up_over_accounts_and_name_who_is_missing(venue: Simula
         assert found.total == cash + 9 * D("0.1") * price
         with pytest.raises(errors.UnknownName, match="'EURO'"):
             await balances.totals("EURO")
+        with pytest.raises(errors.UnknownName, match="'spott'"):
+            await balances.fetch_all(wallet="spott")
 
 
 async def test_what_one_venue_lacks_is_a_failure_of_its_accounts_alone(venue: SimulatedVenue) -> None:
@@ -169,6 +175,7 @@ async def test_a_fleet_shares_few_connections_and_leaves_no_task_behind() -> Non
             balances = tu.Balances(exchanges)
             for _ in range(3):
                 assert len(await balances.fetch_all()) == 100
+            assert len(await balances.totals()) == 100
             pool = exchanges._together.session._client.connector  # type: ignore[attr-defined]
             assert sum(map(len, pool._conns.values())) <= 32
             assert asked(venue, "/api/v3/exchangeInfo") == 1
@@ -233,6 +240,21 @@ async def test_an_order_and_its_cancel_drop_what_was_known(venue: SimulatedVenue
             await exchange.create_order("BTC/USDT", "limit", "buy", D("1"), D("20000"))
         await balances.fetch("a0")
         assert asked(venue) == 5  # it may have been placed for all we know
+
+
+async def test_an_order_that_was_placed_before_anybody_listened_drops_what_others_left(venue: SimulatedVenue) -> None:
+    """Of exchanges handed in, and of those of settings, which are opened later than the order was placed."""
+    async with tu.Cache() as cache, tu.Exchanges(settings_of(venue), cache=cache, budget=LocalBudget()) as exchanges:
+        earlier = tu.Balances(exchanges, cache=cache, ttl=600)
+        for number in range(2):
+            await earlier.fetch("a0")
+            await earlier.aclose()
+            trader = exchanges.account("a0")
+            await trader.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("20000"))
+            later = tu.Balances(trader if number else exchanges, cache=cache, ttl=600)
+            assert (await later.fetch("a0"))["USDT"].used == 20 * (number + 1)
+            assert trader.changes == number + 1
+            await later.aclose()
 
 
 async def test_a_fill_that_is_seen_drops_what_was_known(venue: SimulatedVenue) -> None:
@@ -415,7 +437,32 @@ def test_the_blocking_twin_does_the_same() -> None:
         exchange.create_order("BTC/USDT", "market", "buy", D("0.001"))
         assert changes
         stop()
-        alerts = balances.watch_totals(threshold=D("0.01"), interval=0.01)
-        with pytest.raises(errors.UsageError):
+        with pytest.raises(errors.UsageError, match="threshold"):
             next(balances.watch_totals(threshold="x"))
+
+
+def test_the_blocking_watch_tells_of_a_total_that_moved_and_ends_when_it_is_left() -> None:
+    """Each step waits; a loop that is left behind leaves nothing under way."""
+    holder = holders(1)[0]
+    with (
+        serve("binance", symbols=3, accounts=[holder], limits=Limits.none()) as venue,
+        sync.Exchange("binance", account=account_of(holder), url=venue.url, budget=LocalBudget()) as exchange,
+        sync.Balances(exchange) as balances,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        alerts = balances.watch_totals("USDT", threshold=1, interval=0.02)
+        waiting = pool.submit(next, alerts)
+        while not asked_of(venue.url, TICKERS):
+            time.sleep(0.01)
+        exchange.create_order("BTC/USDT", "market", "sell", D("0.1"))
+        assert waiting.result(10).change < 0
         alerts.close()  # type: ignore[attr-defined]
+        count = asked_of(venue.url, ACCOUNT)
+        time.sleep(0.1)
+        assert asked_of(venue.url, ACCOUNT) == count
+
+
+def asked_of(url: str, path: str) -> int:
+    """Return how often a venue in another thread was asked."""
+    with urllib.request.urlopen(f"{url}/sim/requests") as answer:  # noqa: S310  # loopback
+        return int(json.loads(answer.read())["paths"].get(path, 0))

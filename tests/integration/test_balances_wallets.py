@@ -229,6 +229,17 @@ async def test_a_key_that_is_refused_for_one_wallet_is_good_for_the_others() -> 
         assert (await balances.fetch("alice", wallet="spot"))["BTC"].total == D("0.39999999")
 
 
+async def test_an_account_of_bybits_former_kind_is_not_called_unified() -> None:
+    """ccxt asks for one of its wallets by default, and the unified one is refused by the venue."""
+    options = {"enableUnifiedMargin": False, "enableUnifiedAccount": False}
+    row = {"coin": "USDT", "walletBalance": "5", "locked": "0", "availableToWithdraw": "5"}
+    told = {"retCode": 0, "retMsg": "OK", "result": {"list": [{"accountType": "CONTRACT", "coin": [row]}]}, "time": 1}
+    async with opened("bybit", options=options) as (running, exchange):
+        running.faults.add("status", status=200, body=json.dumps(told), path="/v5/account/wallet-balance")
+        found = await exchange.fetch_balance()
+        assert (found.wallet, found["USDT"].total) == (None, 5)
+
+
 async def test_what_the_venue_sent_is_kept_where_it_was_asked_for() -> None:
     """With ``info=True``, of each wallet."""
     async with opened("binance", info=True) as (_, exchange):

@@ -8,7 +8,6 @@ import pathlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -286,43 +285,6 @@ def test_chart_marks_the_patterns_that_are_named(run: Run, venue: SimulatedVenue
 # Accounts
 
 
-@pytest.mark.usefixtures("with_accounts")
-def test_account_is_valued_to_the_last_digit(run: Run) -> None:
-    """The total is the sum of the values, each an amount times a price; what has no price is named."""
-    told = run("balances", "--account", "demo", "--json").json
-    assert (told["venue"], told["account"], told["quote"]) == ("binance", "demo", "USDT")
-    assert {asset: held["amount"] for asset, held in told["assets"].items()} == {
-        "BTC": "0.5", "ETH": "4", "BNB": "12.5", "USDT": "10000"
-    }  # fmt: skip
-    for held in told["assets"].values():
-        assert Decimal(held["amount"]) * Decimal(held["price"]) == Decimal(held["value"])
-    assert sum(Decimal(held["value"]) for held in told["assets"].values()) == Decimal(told["total"])
-    assert told["unpriced"] == {"LDUSDT": "250", "XDROP": "1000"}
-
-
-@pytest.mark.usefixtures("with_accounts")
-def test_account_is_shown_as_a_table(run: Run) -> None:
-    """Each asset with its route, unpriced ones too, and the total below."""
-    ended = run("balances", "--account", "demo", "--quote", "BTC")
-    lines = ended.out.splitlines()
-    assert ended.code == 0
-    assert lines[0] == "demo on binance"
-    assert lines[1].split() == ["asset", "amount", "price", "(BTC)", "route", "value", "(BTC)"]
-    assert any(line.split() == ["XDROP", "1000", "-", "no", "market", "-"] for line in lines)
-    assert re.fullmatch(r"total +\d+\.\d+", lines[-1])
-    assert only_line(ended.err) == "not in the total, for no market leads from them to BTC: LDUSDT, XDROP"
-
-
-def test_only_account_need_not_be_named(run: Run, venue: SimulatedVenue, tmp_path: pathlib.Path) -> None:
-    """Settings from a file; a value whose every asset has a price says nothing on stderr."""
-    settings = tmp_path / "bots.toml"
-    settings.write_text(f'[accounts.bob]\nexchange = "binance"\nkey = "{POOR.key}"\nsecret = "{POOR.secret}"\n')
-    settings.chmod(0o600)
-    ended = run("balances", "--config", "bots.toml", "--url", venue.url)
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("bob on binance\n")
-
-
 @pytest.mark.parametrize("words", [(), ("-v",), ("-vv",), ("--json", "-vv")])
 @pytest.mark.usefixtures("with_accounts")
 def test_no_secret_is_printed(run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
@@ -546,22 +508,6 @@ def test_misspelt_setting_in_the_environment_is_named(run: Run, monkeypatch: pyt
     ended = run("fetch", "binance", "BTC/USDT")
     assert ended.code == 2
     assert "TRADEUTILS_CACHE__URL" in only_line(ended.err)
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("--account", "bobb"), "account was 'bobb'"),
-        (("--quote", "USTD", "--account", "bob"), "quote was 'USTD'; did you mean USDT"),
-        ((), "--account was left out and there are"),
-    ],
-)
-@pytest.mark.usefixtures("with_accounts")
-def test_account_and_currency_are_checked(run: Run, words: tuple[str, ...], says: str) -> None:
-    """A name that is not there is answered with those that are."""
-    ended = run("balances", *words)
-    assert (ended.code, ended.out) == (2, "")
-    assert says in only_line(ended.err)
 
 
 def test_venue_that_is_away_is_exit_code_1(run: Run, tmp_path: pathlib.Path) -> None:

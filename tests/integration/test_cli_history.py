@@ -146,13 +146,28 @@ def test_damage_ends_with_1_and_names_the_file_and_the_remedy(run: Run) -> None:
     assert ended.code == 1
     assert str(file) in ended.out
     assert "1 damaged" in ended.out
-    assert "tradeutils backfill" in ended.err
+    assert "tradeutils history salvage" in ended.err
     found = run("verify", "--json")
     assert found.code == 1
     assert (found.json["ok"], found.json["damages"][0]["exchange"], found.json["series"]) == (False, "okx", 3)
     assert found.json["remedy"]
     assert run("verify", "--exchange", "binance").code == 0
     assert "damaged" in run("stats").out
+
+
+def test_salvage_makes_a_damaged_history_sound(run: Run) -> None:
+    """The damaged file is put aside, and its month is missing for a backfill."""
+    assert run("salvage").out == "0 series mended: 0 candles of journals kept, 0 records lost\n"
+    file = next(pathlib.Path("candles").rglob("exchange=okx/**/2024-02.parquet"))
+    file.write_bytes(file.read_bytes()[:-9])
+    ended = run("salvage", "--json")
+    assert ended.code == 0
+    assert (ended.json["series"], list(ended.json["forgotten"])) == (1, ["okx BTC/USDT 1h"])
+    assert run("verify").code == 0
+    assert "never asked" in run("gaps", "okx", "BTC/USDT", "1h").out
+    file = next(pathlib.Path("candles").rglob("exchange=okx/**/2024-03.parquet"))
+    file.write_bytes(b"x" * 100)
+    assert "2024-03.parquet" in run("salvage", "--exchange", "okx").out
 
 
 def test_compact_packs_and_says_what(run: Run) -> None:

@@ -178,3 +178,30 @@ def test_folder_of_a_key_does_not_depend_on_the_disk(tmp_path: Path) -> None:
     """The same name has the same folder under every root."""
     key = SeriesKey("binance", "BTC/USDT", "1m")
     assert folder_of(tmp_path, key).relative_to(tmp_path) == folder_of(Path("/"), key).relative_to("/")
+
+
+@given(
+    which=batches,
+    sealed=st.booleans(),
+    window=st.tuples(days, days),
+    part=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
+)
+@settings(max_examples=40)
+@pytest.mark.parametrize("timeframe", ["1h", "1w", "1M"])
+def test_coverage_by_the_ends_of_files_is_that_of_the_rows(
+    timeframe: str, which: list[int], sealed: bool, window: tuple[int, int], part: tuple[int, int]
+) -> None:
+    """What is stored is told the same from files that are not decoded as from the candles in them, in any window."""
+    frame = tu.timeframe.parse(timeframe)
+    start = frame.floor(1_703_548_800_000)
+    key = SeriesKey("x", "A/B", timeframe)
+    edges = [frame.shift(start, day) + moment * 1_000_003 for day, moment in zip(window, part, strict=True)]
+    with tempfile.TemporaryDirectory() as place, tu.History(place, min_free=0) as history:
+        times = [frame.shift(start, day) for day in which]
+        history.write(candles(key, times, 1.0, panel=False))
+        if sealed:
+            history.seal()
+        stored = history.coverage(key.exchange, key.symbol, timeframe, *edges).stored
+    opened = np.array([time for time in times if edges[0] <= time < edges[1]], dtype=np.int64)
+    window_range = ((edges[0], edges[1]),) if edges[0] < edges[1] else ()
+    assert stored == intersect(of_times(opened, frame), window_range)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,7 +68,7 @@ def test_cut_and_joined_rows_are_what_they_were(opens: list[int], cuts: list[int
     """However they are cut."""
     rows = rows_at(opens, 0.0)
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    parts = [rows.slice(first, last) for first, last in zip(edges, edges[1:], strict=False)]
+    parts = [rows.slice(first, last) for first, last in itertools.pairwise(edges)]
     found = joined(parts)
     assert_sound(found)
     assert as_dict(found) == as_dict(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pathlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -407,6 +408,39 @@ async def test_a_series_that_another_writes_is_reported(history: tu.History) -> 
     assert report["ETH/USDT", "1m"].added == 1440
 
 
+async def test_a_history_for_reading_is_refused_before_anything_is_asked(history: tu.History) -> None:
+    """The mistake is told at once, and not after the first page."""
+    history.write(MadeExchange().candles(SYMBOL, "1m", TODAY - HOUR, TODAY))
+    exchange = MadeExchange()
+    with tu.History(history.path, read_only=True) as reader, pytest.raises(errors.UsageError, match="read_only"):
+        await reader.backfill(exchange, [SYMBOL], "1m", since=TODAY - DAY)
+    assert exchange.asked == []
+
+
+@pytest.mark.parametrize("since", [0, -500 * DAY])
+async def test_a_since_before_all_venues_costs_no_more(history: tu.History, since: int) -> None:
+    """Fifty years without a market are a few calls as well."""
+    exchange = MadeExchange(first={SYMBOL: TODAY - DAY})
+    report = await history.backfill(exchange, [SYMBOL], "1m", since=since)
+    assert report.added == 1440 + 720
+    assert report[SYMBOL, "1m"].missing[0].until == TODAY - DAY
+    assert len(exchange.asked) <= 6
+
+
+async def test_a_venue_that_contradicts_itself_is_asked_a_bounded_number_of_times(history: tu.History) -> None:
+    """It has days of which it has no minute: each is looked at once, and the run comes to its end."""
+
+    class Liar(MadeExchange):
+        def minutes(self, symbol: str, since: int, until: int) -> tu.Candles:
+            found = super().minutes(symbol, since, until)
+            return found if until - since >= DAY and (until - since) % DAY == 0 else found[:0]
+
+    exchange = Liar()
+    report = await history.backfill(exchange, [SYMBOL], "1m", since=TODAY - 60 * DAY, until=TODAY, derive=False)
+    assert report.added == 0
+    assert len(exchange.asked) <= 60
+
+
 async def test_a_full_disk_is_raised(tmp_path: pathlib.Path) -> None:
     """There is no point in fetching what cannot be kept."""
     with tu.History(tmp_path, min_free=2**62) as history, pytest.raises(errors.HistoryFull):
@@ -624,3 +658,13 @@ def test_blocking_follow_takes_an_ordinary_iterator(tmp_path: pathlib.Path) -> N
             history.follow(3)  # type: ignore[arg-type]
         with pytest.raises(errors.UsageError, match=r"tradeutils\.sync\.Exchange"):
             history.backfill(MadeExchange(), [SYMBOL], "1m", since=TODAY)
+
+
+def test_the_blocking_history_awaits_nothing() -> None:
+    """What is asynchronous on `History` is a plain call on its blocking form, with the same parameters."""
+    waited = [name for name in dir(tu.History) if inspect.iscoroutinefunction(getattr(tu.History, name))]
+    assert waited == ["backfill", "follow"]
+    for name in waited:
+        ours, theirs = getattr(sync.History, name), getattr(tu.History, name)
+        assert not inspect.iscoroutinefunction(ours)
+        assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)

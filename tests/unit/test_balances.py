@@ -166,7 +166,10 @@ def test_open_orders_are_known_until_they_end() -> None:
     activity.saw_all([order("1", "open"), order("2", "open")])
     assert activity.has_open_orders
     activity.saw(order("1", "closed", "1"))
-    activity.ended("2", None)
+    activity.ended("ETH/USDT", "2")  # another market's order of this number
+    assert activity.has_open_orders
+    activity.ended("BTC/USDT", "2")
+    activity.ended("BTC/USDT", None)
     assert not activity.has_open_orders
 
 
@@ -207,7 +210,7 @@ def test_only_so_many_open_orders_are_remembered() -> None:
     for number in range(10_050):
         activity.saw(order(str(number), "open"))
     assert len(activity._filled) == 10_000
-    assert "10049" in activity._filled
+    assert ("BTC/USDT", "10049") in activity._filled
 
 
 # Answers and how long they count

@@ -49,6 +49,8 @@ def made(cls: type[errors.TradeutilsError]) -> errors.TradeutilsError:
         return cls("a.csv", "is empty")
     if cls is errors.OrderUnknown:
         return cls("lost", client_id="x")
+    if cls is errors.Suspended:
+        return cls("its key was refused", account="alice", reason="bad key")
     return cls("what happened")
 
 

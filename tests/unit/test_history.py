@@ -125,6 +125,14 @@ def test_limit_that_is_no_count_is_refused(history: tu.History, limit: Any) -> N
         history.read(*NAME, limit=limit)
 
 
+def test_limit_counts_a_changed_candle_once(history: tu.History) -> None:
+    """Candles that lie in the journal and in a file are one: the file before it is looked into as well."""
+    history.write(bars(0, 1_200))
+    history.seal()
+    history.write(bars(1_150, 45, add=1.0))
+    assert history.read(*NAME, limit=100) == history.read(*NAME)[-100:]
+
+
 def test_newest_candles_far_ahead_of_the_files_are_read_from_the_journal_alone(history: tu.History) -> None:
     """A file that cannot hold the newest is not opened: here it could not even be read."""
     history.write(bars(0, 50))
@@ -327,6 +335,28 @@ def test_rows_that_are_no_candles_are_kept_aside(history: tu.History) -> None:
     assert aside[0] == Quarantined(int(good.time[1]) + 1, *(float(columns[n][1]) for n in ("open", "high", "low", "close", "volume")), "off_grid")  # fmt: skip  # noqa: E501
     history.write(bad)
     assert len(history.quarantined(*NAME)) == 6
+
+
+def test_rows_that_are_all_bad_store_nothing(history: tu.History) -> None:
+    """They are kept aside, no candle is read, and an empty write is no fault either."""
+    nothing = np.full(3, np.nan)
+    assert history.write(bars(0, 3, close=nothing)).reasons == {"not_finite": 3}
+    assert len(history.quarantined(*NAME)) == 3
+    with pytest.raises(UnknownName):
+        history.read("binance", "ETH/USDT", "1m")
+    assert len(history.read(*NAME)) == 0
+    assert history.write(bars(0, 0)) == WriteReport()
+    assert history.write([]) == WriteReport()
+    assert history.write([bars(0, 0)] * 5) == WriteReport()
+
+
+def test_source_that_is_wrong_all_the_time_fills_no_disk(history: tu.History) -> None:
+    """Of rows that are no candles 100,000 a series are kept; all are counted."""
+    for _ in range(2):
+        history.write(bars(0, 60_000, close=np.full(60_000, -1.0)))
+    assert len(history.quarantined(*NAME)) == 60_000
+    assert history.write(bars(60_000, 60_000, close=np.full(60_000, -1.0))).quarantined == 60_000
+    assert len(history.quarantined(*NAME)) == 100_000
 
 
 def test_times_beyond_any_market_are_kept_aside(history: tu.History) -> None:
@@ -580,6 +610,20 @@ def test_many_series_need_few_open_files(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(tmp_path / "h")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.stdout.strip(), ran.stderr) == ("180", "")
+
+
+def test_locks_are_given_back_beyond_a_number(history: tu.History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The series written to longest ago is closed and, later, forgotten; it is written to again all the same."""
+    monkeypatch.setattr(history.store, "_most_open", 3)
+    monkeypatch.setattr("tradeutils.history.store.store._MOST_KNOWN", 6)
+    for minute in range(2):
+        for number in range(10):
+            assert history.write(bars(minute, 1, symbol=f"C{number}/USDT")).added == 1
+    with tu.History(history.path, min_free=0) as other:
+        assert other.write(bars(5, 1, symbol="C0/USDT")).added == 1
+        with pytest.raises(HistoryLocked):
+            other.write(bars(5, 1, symbol="C9/USDT"))
+    assert [len(history.read("binance", f"C{number}/USDT", "1m")) for number in range(10)] == [3, *[2] * 9]
 
 
 def test_minutes_and_months_share_no_folder(history: tu.History) -> None:

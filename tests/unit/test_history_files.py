@@ -21,6 +21,8 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tradeutils.errors import CandleFileError, Closed, HistoryError, HistoryFull, UnknownName, UsageError
 from tradeutils.history import History, ImportReport, read_candles
@@ -143,6 +145,19 @@ def test_folders_above_tell_the_market_but_no_symbol() -> None:
     above = ("home", "ethbtc", "futures", "um")
     assert name_of(("1m", "BTCUSDT-1m-2024-01.zip"), above).symbol == "BTC/USDT:USDT"
     assert name_of(("candles", "mine.csv"), above).symbol == ""
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from("BTCUSD_-0123459٣mhdMo.zipcsvfeather=~%/: klines"), max_size=24), min_size=1, max_size=4
+    )
+)
+def test_no_name_is_an_error(parts: list[str]) -> None:
+    """One file with an odd name must not end an import; what is told of it is a timeframe, or nothing."""
+    for ending in ("", ".csv", "-2024-01.zip", "-0m.feather", "-0m-2024-01.zip", "-0m-futures.feather"):
+        named = name_of([*parts[:-1], f"{parts[-1]}{ending}"])
+        if named.timeframe and not any(part.startswith("timeframe=") for part in parts):
+            assert parse(named.timeframe).name == named.timeframe
 
 
 def test_homes_with_odd_names_change_nothing() -> None:

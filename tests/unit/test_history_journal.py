@@ -179,3 +179,40 @@ def test_damaged_note_forgets_what_came_before(tmp_path: Path) -> None:
         path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
         found = read_asked(tmp_path)
         assert (found.ranges, found.records, found.damaged) == (((40, 50),), 3, 1)
+
+
+def test_interrupted_append_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of a write takes it back: no later write is mixed with what is left of it."""
+    journal = Journal(path)
+    journal.append(rows(0, 1))
+
+    def interrupted(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fdatasync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            journal.append(rows(10, 20))
+    journal.append(rows(1, 1))
+    journal.close()
+    assert times(read_journal(path).rows) == [0, 1]
+    assert path.stat().st_size == HEADER + 2 * RECORD_BYTES
+
+
+def test_interrupted_restart_never_appends_to_a_file_without_a_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between putting a new journal in place and opening it leaves one that must be opened anew."""
+    journal = Journal(path)
+    journal.append(rows(0, 1))
+
+    def interrupted(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tradeutils.history.store.layout.sync_folder", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            journal.restart()
+    assert not journal.is_open
+    assert not journal.reopen()
+    assert len(read_journal(path).rows) == 0

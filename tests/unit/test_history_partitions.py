@@ -109,6 +109,8 @@ def test_numbers_of_every_kind_come_back_to_the_bit(path: pathlib.Path) -> None:
 def test_dense_files_are_smaller_and_hold_the_same(tmp_path: pathlib.Path) -> None:
     """The size is what the time is spent for."""
     rows = _rows(20_000)
+    ticks = np.round(42_000 + np.cumsum(np.random.default_rng(5).normal(0, 20, 20_000)), 1)
+    rows = Rows(rows.time, ticks, ticks + 1, ticks - 1, ticks, rows.volume)
     quick = write_partition(tmp_path / "quick.parquet", rows)
     dense = write_partition(tmp_path / "dense.parquet", rows, dense=True)
     assert dense < quick
@@ -409,6 +411,12 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HistoryError, match="could not be read"):
         read_partition(tmp_path / "file" / "2024-01.parquet")
+    with pytest.raises(HistoryError, match="could not be read"):
+        HotPartitions(10**6).read(tmp_path / "file" / "2024-01.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(HistoryError, match="could not be written"):
+        write_partition(tmp_path / "folder.parquet", _rows(3))
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder.parquet"]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: pathlib.Path) -> None:
@@ -491,6 +499,11 @@ def test_hot_partitions_keep_to_their_limit(tmp_path: pathlib.Path) -> None:
     tiny = HotPartitions(1_000)
     _assert_same(tiny.read(paths[0], last=5), _rows(1_000).last(5))
     assert tiny.files == 0
+    flat = np.ones(1_000)
+    write_partition(paths[1], Rows(_rows(1_000).time, flat, flat, flat, flat, flat))
+    small = HotPartitions(4 * paths[1].stat().st_size)  # the file is small, and its rows are not
+    assert len(small.read(paths[1])) == 1_000
+    assert (small.files, small.nbytes) == (0, 0)
 
 
 def test_hot_partitions_begin_anew_in_a_fork(path: pathlib.Path) -> None:

@@ -371,6 +371,18 @@ def test_series_with_a_damaged_journal_is_left_and_told(history: History) -> Non
     assert stored(history)[0] == "2024-01"
 
 
+def test_salvage_does_not_bring_back_what_was_pruned(history: History) -> None:
+    """A damaged journal makes what was asked forgotten, and nothing else."""
+    history.prune(older_than="60d", timeframe="1h")
+    history.close()
+    journal = next(history.path.rglob("timeframe=1h/symbol=BTC%2FUSDT")) / "_journal"
+    journal.write_bytes(b"x" * 100)
+    with History(history.path, min_free=0) as other:
+        assert other.salvage().series == 1
+        known = other.coverage("binance", "BTC/USDT", "1h", JANUARY, JANUARY + 130 * DAY)
+        assert (known.pruned, known.missing) == (((JANUARY, JANUARY + 60 * DAY),), ())
+
+
 def test_full_disk_can_be_pruned(history: History) -> None:
     """That is when it is needed most: even the note that it was on purpose may need the room that it makes."""
     history.close()

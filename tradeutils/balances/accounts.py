@@ -103,6 +103,11 @@ class Accounts:
         exchange = self._given[name] if self._of_settings is None else self._of_settings.account(name)
         return self._enter(name, exchange)
 
+    def enter_given(self) -> None:
+        """Hear of the changes of exchanges that were handed in, from now on."""
+        for name, exchange in self._given.items():
+            self._enter(name, exchange)
+
     def already_open(self) -> Iterator[OpenAccount]:
         """Iterate over those that are open."""
         return iter(list(self._open.values()))
@@ -147,6 +152,8 @@ class Accounts:
         )
         self._open[name] = found
         self._opened(found)
+        if exchange.changes:  # before anybody listened: others may still be served with what was
+            self._changed(found)
         return found
 
 

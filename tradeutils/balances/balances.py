@@ -105,6 +105,7 @@ class Balances:
         self._accounts = Accounts(
             exchanges, lambda one: self._drop(one), lambda one: self._suspensions.know(one.account, one.exchange.origin)
         )
+        self._accounts.enter_given()
         self._first = frozenset(names_of("priority", priority))
         for name in sorted(self._first):
             self._accounts.check(name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from tradeutils.balances.balances import Balances
 from tradeutils.balances.counts import AccountStats
 from tradeutils.balances.events import AccountEvent
 from tradeutils.balances.suspension import Suspension
+from tradeutils.errors import Closed
 
 __all__ = ["BlockingBalances"]
 
@@ -69,8 +71,18 @@ class BlockingBalances:
         async def following() -> Alert | None:
             return await anext(alerts, None)
 
-        while (alert := self._run(following())) is not None:
-            yield alert
+        try:
+            while (alert := self._run(following())) is not None:
+                yield alert
+        finally:
+            with contextlib.suppress(Closed):  # at the end of the process
+                self._run(_ended(alerts))
+
+
+async def _ended(alerts: AsyncIterator[Alert]) -> None:
+    """End a watch that nobody reads any more."""
+    if isinstance(alerts, AsyncGenerator):
+        await alerts.aclose()
 
 
 async def _called(function: Callable[[], R]) -> R:

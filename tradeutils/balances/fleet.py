@@ -17,8 +17,8 @@ AT_ONCE: Final = 32
 """
 Requests under way to one venue.
 
-With 0.2 s a request that is 160 in a second, more than a venue allows an address for long. Each waits in the queue of
-the budget, where who stands is looked at whenever one asks: 1,000 that stood there at once took 24 s of processor time.
+With 0.2 s a request that is 160 in a second, more than a venue allows an address for long. Those under way stand in the
+queue of the budget, where whoever asks for one balance meanwhile stands behind them: behind 32, and not behind 1,000.
 """
 
 

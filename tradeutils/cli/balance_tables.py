@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tradeutils.cli.printing import number_text, show_line, show_table, utc
 from tradeutils.cli.valuations import Report, Told, exact_text
 from tradeutils.errors import TransientVenueError
-from tradeutils.model.rounding import EXACT
 
 if TYPE_CHECKING:
     from tradeutils.balances import AssetValue, Valuation
@@ -28,29 +28,37 @@ def show_report(report: Report, *, assets: bool, min_value: Decimal | None) -> N
     Parameters
     ----------
     report : Report
-        Of one or many accounts.
+        Of any number of accounts; of none where only those that are suspended were asked for.
     assets : bool
         Whether to print a table for each account, too.
     min_value : Decimal or None
         Assets worth less are one line of their table, together.
     """
-    valued = [one for one in report.accounts if one.valuation is not None]
-    for one in valued if assets else ():
-        if one.valuation is not None:
-            _show_assets(one, one.valuation, min_value)
+    if not report.accounts:
+        show_line("no account is suspended")
+        return
+    sections: list[Callable[[], None]] = [
+        functools.partial(_show_assets, one, one.valuation, min_value)
+        for one in report.accounts
+        if assets and one.valuation is not None
+    ]
+    troubled = [one for one in report.accounts if one.valuation is None]
+    if len(report.accounts) > 1 or not (sections or troubled):
+        sections.append(functools.partial(_show_accounts, report))
+    sections += [functools.partial(_show_trouble, one) for one in troubled]
+    for number, section in enumerate(sections):
+        if number:
             show_line("")
-    if len(report.accounts) > 1 or not (assets and valued):
-        _show_accounts(report)
-    for one in report.accounts:
-        if one.valuation is None:
-            _show_trouble(one)
+        section()
 
 
 def _show_assets(one: Told, valuation: Valuation, min_value: Decimal | None) -> None:
+    from tradeutils.model.rounding import EXACT  # here: it brings numpy, and --help does without
+
     rows: list[list[str]] = []
     small: list[AssetValue] = []
     for asset, held in valuation.assets.items():
-        if min_value is not None and abs(held.value) < min_value:
+        if min_value is not None and held.value.copy_abs() < min_value:
             small.append(held)
         else:
             rows.append(_row(asset, held, valuation.classes.get(asset)))
@@ -64,7 +72,7 @@ def _show_assets(one: Told, valuation: Valuation, min_value: Decimal | None) -> 
     title = f"{one.name} on {one.venue}" + ("" if one.stale is None else f", as it was {_age(one.stale)} ago")
     show_table(("asset", ">amount", f">price ({quote})", f">value ({quote})", "route", ">age"), rows, title=title)
     for asset, reason in valuation.reasons.items():
-        show_line(f"{asset} is not in the total: {reason}")
+        show_line(f"{asset} not counted: {reason}")
 
 
 def _row(asset: str, held: AssetValue, kind: str | None) -> list[str]:

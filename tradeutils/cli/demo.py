@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tradeutils.cli.arguments import AsJson, Venue, Verbose
-from tradeutils.cli.balances import valuation_as_json
 from tradeutils.cli.chart import lines_of
 from tradeutils.cli.computing import parse_specs
 from tradeutils.cli.printing import number_text, progress, show_json, show_table, tell
 from tradeutils.cli.saving import CHART, check_target, save
+from tradeutils.cli.valuations import valuation_as_json
 from tradeutils.cli.venues import load_settings, open_exchange
 from tradeutils.errors import UsageError
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "history"]
 
 _REMEDY: Final = (
-    'move the damaged files away (or call history.salvage), mark their range with history.noted("forgotten", ...), '
-    "and fetch it again: tradeutils backfill"
+    "tradeutils history salvage keeps what is sound and puts damaged files aside; "
+    "tradeutils backfill then fetches what is lost"
 )
 _BATCH: Final = 16  # series between two moves of the bar
 _YEARS: Final = 36_525  # days of a hundred years: beyond it a projection says nothing
@@ -204,6 +204,40 @@ def _damage(damage: Damage) -> dict[str, str]:
     return {**dataclasses.asdict(damage.key), "path": damage.path, "problem": damage.problem}
 
 
+def salvage(
+    *,
+    exchange: ExchangeName = None,
+    symbol: Symbols = None,
+    timeframe: OneTimeframe = None,
+    as_json: AsJson = False,
+    path: Folder = None,
+    config: ConfigFile = None,
+    verbose: Verbose = 0,
+) -> None:
+    """
+    Make damaged series usable: what is sound stays, damaged files are put aside, and a backfill fetches what is lost.
+
+    Examples
+    --------
+    tradeutils history salvage
+    tradeutils history salvage --exchange binance --symbol BTC/USDT
+    """
+    from tradeutils.history.upkeep import named_series
+
+    with open_history(path, config, read_only=False) as store:
+        named_series(store, exchange, timeframe, symbol)
+        report = store.salvage(exchange, timeframe, symbols=symbol)
+    if as_json:
+        forgotten = {str(key): ranges for key, ranges in report.forgotten.items()}
+        show_json({**{f.name: getattr(report, f.name) for f in dataclasses.fields(report)}, "forgotten": forgotten})
+        return
+    if report.moved:
+        show_table(("put aside as",), [(name,) for name in report.moved])
+    show_line(
+        f"{report.series:,} series mended: {report.kept:,} candles of journals kept, {report.lost:,} records lost"
+    )
+
+
 def compact(
     *,
     exchange: ExchangeName = None,
@@ -289,6 +323,7 @@ COMMANDS: Final[tuple[tuple[str, Callable[..., None], str], ...]] = (
     ("stats", stats, "Candles, bytes, and when the disk is full."),
     ("gaps", gaps, "The holes in a series."),
     ("verify", verify, "Whether every file is sound."),
+    ("salvage", salvage, "Make damaged series usable."),
     ("compact", compact, "Seal, tidy up, pack."),
     ("import", import_, "Candle files in."),
     ("export", export, "Candle files out."),

@@ -16,7 +16,7 @@ import typer
 
 from tradeutils.cli.endings import BROKEN_PIPE, drop_stdout, one_line
 
-__all__ = ["number_text", "progress", "show_json", "show_line", "show_table", "tell", "utc"]
+__all__ = ["number_text", "progress", "show_json", "show_line", "show_table", "show_text", "tell", "utc"]
 
 
 def show_json(value: Any) -> None:
@@ -99,6 +99,11 @@ def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def show_line(text: str) -> None:
     """Print a line on stdout, at once."""
     _write(one_line(text) + "\n")
+
+
+def show_text(text: str) -> None:
+    """Print what is a file of its own, such as CSV, on stdout as it is."""
+    _write(text)
 
 
 def _write(text: str) -> None:

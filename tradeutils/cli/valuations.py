@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from tradeutils.cli.endings import one_line
+from tradeutils.errors import Suspended, TradeutilsError
 
 if TYPE_CHECKING:
     from tradeutils.balances import Balances, Suspension, Totals, Valuation
@@ -55,8 +56,6 @@ class Told:
     @property
     def state(self) -> State:
         """``"read"``, ``"stale"``, ``"suspended"`` or ``"failed"``."""
-        from tradeutils.errors import Suspended
-
         if self.valuation is not None:
             return "read" if self.stale is None else "stale"
         return "suspended" if self.suspension is not None or isinstance(self.error, Suspended) else "failed"
@@ -64,8 +63,6 @@ class Told:
     @property
     def reason(self) -> str:
         """The class of failure of a suspended one, and the class of the error of a failed one."""
-        from tradeutils.errors import Suspended
-
         if self.suspension is not None:
             return self.suspension.reason
         return self.error.reason if isinstance(self.error, Suspended) else type(self.error).__name__
@@ -79,7 +76,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What is told of many accounts, in the order of the settings; ``total`` is that of the accounts with a value."""
+    """What is told of accounts, in the order of the settings; ``total`` is of those with a value, if there are any."""
 
     quote: str
     total: Decimal | None
@@ -96,7 +93,7 @@ class Report:
             "quote": self.quote,
             "total": None if self.total is None else exact_text(self.total),
             "complete": self.is_complete,
-            "accounts": {one.name: _account_as_json(one) for one in self.accounts},
+            "accounts": _encodable({one.name: _account_as_json(one) for one in self.accounts}),
         }
 
     def as_csv(self) -> str:
@@ -127,7 +124,7 @@ def report_of(accounts: Mapping[str, Account], totals: Totals, balances: Balance
         )
         for name, account in accounts.items()
     ]
-    return Report(quote=totals.quote, total=totals.total, accounts=told)
+    return Report(quote=totals.quote, total=totals.total if totals else None, accounts=told)
 
 
 def suspended_only(accounts: Mapping[str, Account], suspensions: Mapping[str, Suspension], quote: str) -> Report:
@@ -141,8 +138,6 @@ def suspended_only(accounts: Mapping[str, Account], suspensions: Mapping[str, Su
 
 
 def _suspension(balances: Balances, name: str) -> Suspension | None:
-    from tradeutils.errors import TradeutilsError
-
     try:
         return balances.suspension(name)
     except TradeutilsError:  # an account that cannot be opened; that error is among the failures
@@ -203,6 +198,15 @@ def _account_as_json(one: Told) -> dict[str, Any]:
         "suspension": None if suspension is None else _suspension_as_json(suspension),
         "error": None if error is None else {"type": type(error).__name__, "message": one_line(str(error))},
     }
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value in which all text can be UTF-8; in a venue's JSON half a surrogate pair can be written."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(entry) for name, entry in value.items()}
+    return [_encodable(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _suspension_as_json(suspension: Suspension) -> dict[str, Any]:

@@ -78,6 +78,11 @@ class AccountData(Screening):
         """Whether orders that were placed or seen through this object are open, as far as it knows; no request."""
         return self._activity.has_open_orders
 
+    @property
+    def changes(self) -> int:
+        """How often what the account holds may have changed by what was done or seen here; see `subscribe`."""
+        return self._activity.changes
+
     def subscribe(self, callback: Callable[[], object]) -> Callable[[], None]:
         """
         Have a function called whenever what the account holds may have changed; return what ends that.

@@ -26,8 +26,9 @@ class Activity:
     """The open orders of one account that were placed or seen here, and who wants to know when it changes."""
 
     def __init__(self) -> None:
-        self._filled: dict[str, Decimal | None] = {}  # by the id of an open order, how much of it
+        self._filled: dict[tuple[str, str], Decimal | None] = {}  # by market and id of an open order, how much of it
         self._callbacks: dict[object, Callable[[], object]] = {}
+        self.changes = 0  # that were told
 
     @property
     def has_open_orders(self) -> bool:
@@ -64,24 +65,25 @@ class Activity:
             self._tell()
         return orders
 
-    def ended(self, *ids: str | None) -> None:
-        """Take note of orders that are no longer open."""
-        for one in ids:
-            self._filled.pop(one or "", None)
+    def ended(self, symbol: str, number: str | None) -> None:
+        """Take note of an order that is no longer open."""
+        self._filled.pop((symbol, number or ""), None)
 
     def _note(self, order: Order) -> bool:
         if order.id is None:
             return False
-        known = order.id in self._filled
-        before = self._filled.pop(order.id, None)
+        which = (order.symbol, order.id)
+        known = which in self._filled
+        before = self._filled.pop(which, None)
         if order.status in _ENDED:
             return known
-        self._filled[order.id] = order.filled
+        self._filled[which] = order.filled
         if len(self._filled) > _KEPT:
             del self._filled[next(iter(self._filled))]
         return known and order.filled != before
 
     def _tell(self) -> None:
+        self.changes += 1
         for callback in list(self._callbacks.values()):
             try:
                 callback()

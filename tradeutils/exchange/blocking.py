@@ -56,6 +56,11 @@ class BlockingExchange:
         """Whether orders that were placed or seen through this object are open, as far as it knows."""
         return self._twin.has_open_orders
 
+    @property
+    def changes(self) -> int:
+        """How often what the account holds may have changed by what was done or seen here."""
+        return self._twin.changes
+
     def wallet_named(self, wallet: str) -> str:
         """Return the one name of a wallet; errors as of `tradeutils.Exchange.wallet_named`."""
         return self._twin.wallet_named(wallet)

@@ -201,7 +201,7 @@ class Trading(AccountData):
             found = await cancel(
                 self._venue.orders, check_id(id), symbol, self._patience, trigger=trigger, params=given
             )
-            self._activity.ended(id)
+            self._activity.ended(symbol, id)
             return found
 
     async def cancel_all(self, symbol: str | None = None, *, trigger: bool = False) -> list[Order]:
@@ -245,5 +245,6 @@ class Trading(AccountData):
         traded = [markets[one] for one in {order.symbol for order in listed} if one in markets]
         with self._activity.changing():
             gone = await cancel_each(self._venue.orders, traded, listed, self._patience, trigger=trigger)
-            self._activity.ended(*(order.id for order in gone))
+            for order in gone:
+                self._activity.ended(order.symbol, order.id)
             return gone

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["backfill"]
 
+_EARLIEST_MS: Final = 100_000_000_000  # 1973: older than any venue, and what is less is taken for seconds
 _SETTLING_MS: Final = 120_000  # venues publish a bar up to so long after its end
 
 
@@ -46,11 +47,14 @@ async def backfill(
     """Fill ``history``; see `tradeutils.History.backfill`."""
     began = time.monotonic()
     wanted, frames, most = _symbols(symbols), _frames(timeframes), _concurrency(concurrency)
-    start, end = to_ms(since, name="since"), None if until is None else to_ms(until, name="until")
+    start = max(_EARLIEST_MS, to_ms(since, name="since"))
+    end = None if until is None else to_ms(until, name="until")
     if end is not None and end <= start:
         raise UsageError(f"since was {start} and until {end}; since must come first")
     if progress is not None and not callable(progress):
         raise UsageError(f"progress was {progress!r:.60}; give a function that takes a Progress")
+    if history.read_only:
+        raise UsageError(f"the history at {history.path} was opened with read_only=True; open it without to fill it")
     if executor is not None or open_exchange is not None:
         _check_executor(exchange, executor, open_exchange)
     stored = _stored(history, exchange.venue) if derive else {}

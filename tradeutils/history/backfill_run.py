@@ -150,8 +150,10 @@ class Run:
                     del under_way[task]
         finally:
             self._stopped = True
-            await _ended(under_way)
-            self._disk.close()
+            try:
+                await _ended(under_way)
+            finally:
+                self._disk.close()
 
     # What is to be done
 

@@ -38,11 +38,14 @@ async def first_traded(ask: Ask, frame: Timeframe, offered: Sequence[Timeframe],
     found = await ask(coarse, (coarse.floor(since), until), partial=True, closed_only=False)
     for opened in found.time.tolist():
         start, stop = max(since, opened), min(until, opened + coarse.ms)
-        if start < stop:
-            # The first one began before the range, and all its trades may lie there; in the others there are some.
-            exact = await first_traded(ask, frame, offered, start, stop)
-            if exact is not None:
-                return exact
+        if start >= stop:
+            continue
+        exact = await first_traded(ask, frame, offered, start, stop)
+        if exact is not None:
+            return exact
+        if start == opened:
+            return start  # something was traded in it, whatever the finer ones say
+        # It began before the range, and all its trades may lie there: on to the next.
     return None
 
 

@@ -21,13 +21,13 @@ __all__ = ["Named", "binance_folder", "binance_id", "freqtrade_name", "name_of",
 
 # https://github.com/binance/binance-public-data: BTCUSDT-1m-2024-01.zip, BTCUSD_PERP-1h-2024-01-31.zip
 _BINANCE: Final = re.compile(
-    r"(?P<id>[A-Z0-9]+(?:_[A-Z0-9]+)?)-(?P<what>[A-Za-z0-9]+)-(?P<month>\d{4}-\d{2})(?:-\d{2})?\.(?:zip|csv|csv\.gz)"
+    r"(?P<id>[A-Z0-9]+(?:_[A-Z0-9]+)?)-(?P<what>[A-Za-z0-9]+)-(?P<month>[0-9]{4}-[0-9]{2})(?:-[0-9]{2})?\.(?:zip|csv|csv\.gz)"
 )
-_BINANCE_LENGTH: Final = re.compile(r"\d{1,2}(?:s|m|h|d|w|mo)")
+_BINANCE_LENGTH: Final = re.compile(r"[1-9][0-9]?(?:s|m|h|d|w|mo)")
 # freqtrade: BTC_USDT-5m.feather, futures/BTC_USDT_USDT-1h-futures.feather, BTC_USDT_USDT-260327-1h-futures.feather
 _FREQTRADE: Final = re.compile(
-    r"(?P<base>[A-Za-z0-9]+)_(?P<quote>[A-Za-z0-9]+)(?:_(?P<settle>[A-Za-z0-9]+))?(?:[-_](?P<expiry>\d{6}))?"
-    r"-(?P<length>\d{1,4}(?:Mo|[smhdwMy]))(?:-(?P<kind>[A-Za-z_]+))?\.(?:feather|json|json\.gz|parquet)"
+    r"(?P<base>[A-Za-z0-9]+)_(?P<quote>[A-Za-z0-9]+)(?:_(?P<settle>[A-Za-z0-9]+))?(?:[-_](?P<expiry>[0-9]{6}))?"
+    r"-(?P<length>[1-9][0-9]{0,3}(?:Mo|[smhdwMy]))(?:-(?P<kind>[A-Za-z_]+))?\.(?:feather|json|json\.gz|parquet)"
 )
 _TRADED: Final = frozenset({"", "spot", "futures"})
 # What stands in names of files that look like candles: prices that nobody traded at, or no candles at all.
@@ -180,7 +180,7 @@ def binance_id(symbol: str) -> tuple[str, str]:
     ------
     UnknownName : an option, or no unified symbol.
     """
-    match = re.fullmatch(r"([A-Z0-9]+)/([A-Z0-9]+)(?::([A-Z0-9]+))?(?:-(\d{6}))?", symbol)
+    match = re.fullmatch(r"([A-Z0-9]+)/([A-Z0-9]+)(?::([A-Z0-9]+))?(?:-([0-9]{6}))?", symbol)
     if match is None or (match[4] and not match[3]):
         raise UnknownName("symbol", symbol, ("BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"), where="Binance's layout")
     base, quote, settle, expiry = match.groups()

@@ -9,7 +9,7 @@ import weakref
 from collections import OrderedDict
 from typing import Final
 
-from tradeutils.errors import UsageError
+from tradeutils.errors import HistoryError, UsageError
 from tradeutils.history.store.partitions import load_partition, read_partition
 from tradeutils.history.store.rows import Rows
 
@@ -81,12 +81,18 @@ class HotPartitions:
         ------
         FileNotFoundError : there is no such file.
         HistoryCorrupt : damaged, cut short, or not one of ours; the file is named.
+        HistoryError : it may not be read, or the disk fails.
         """
-        about = path.stat()
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise HistoryError(f"{path} could not be read: {error.strerror}") from error
         rows = self._kept(path, _identity(about))
         if rows is None:
-            # A row takes 9 bytes at least of real data: what cannot fit is not decoded whole for nothing.
-            if about.st_size * 2 > self._limit:
+            # 10 to 13 bytes a row in the file: one that cannot fit is not decoded whole for nothing.
+            if about.st_size * 3 > self._limit:
                 return read_partition(path, since=since, until=until, last=last)
             rows, about = load_partition(path)
             self._keep(path, _identity(about), rows)
@@ -110,9 +116,12 @@ class HotPartitions:
     def _keep(self, path: pathlib.Path, identity: _Identity, rows: Rows) -> None:
         with self._lock:
             before = self._held.pop(path, None)
-            self._bytes += _ROW_BYTES * (len(rows) - (len(before[1]) if before else 0))
+            self._bytes -= _ROW_BYTES * len(before[1]) if before else 0
+            if _ROW_BYTES * len(rows) > self._limit:
+                return  # it would drive out all others, and not stay either
             self._held[path] = identity, rows
-            while self._bytes > self._limit and self._held:
+            self._bytes += _ROW_BYTES * len(rows)
+            while self._bytes > self._limit:
                 _, (_, dropped) = self._held.popitem(last=False)
                 self._bytes -= _ROW_BYTES * len(dropped)
 

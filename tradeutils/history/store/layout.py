@@ -15,6 +15,7 @@ Names that begin with ``_`` or ``.`` are no data to Spark and pyarrow, and no ``
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -49,6 +50,8 @@ __all__ = [
     "put_file",
     "write_format",
 ]
+
+_NUMBERS: Final = itertools.count()
 
 FORMAT: Final = 1
 FORMAT_FILE: Final = "_history.json"  # a name that pyarrow passes over when it is handed the whole folder
@@ -187,11 +190,13 @@ def make_folder(root: pathlib.Path, key: SeriesKey) -> pathlib.Path:
 
 def put_file(path: pathlib.Path, data: bytes) -> None:
     """Put bytes into a small file in place of what it held; on return they are on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-0.tmp")  # one writer a folder: no second number needed
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_NUMBERS)}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         try:
-            os.write(handle, data)
+            written = 0
+            while written < len(data):  # a disk that fills up takes a part, and refuses the next
+                written += os.write(handle, data[written:])
             os.fsync(handle)
         finally:
             os.close(handle)

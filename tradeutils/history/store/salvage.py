@@ -86,8 +86,11 @@ def _mend_journal(writer: Writer, saved: _Saved) -> bool:
         aside = _put_aside(path, copy=True)
         put_journal(path, rows, 1)
         # Of a lost record it is not known which candle it was. What is stored is known all the same: only what the
-        # venue had nothing for is asked again.
+        # venue had nothing for is asked again, and what was pruned stays so.
+        pruned = read_asked(writer.series.folder).pruned
         writer.note(Note.FORGOTTEN, *_ALWAYS)
+        for since, until in pruned:
+            writer.note(Note.PRUNED, since, until)
         saved.kept, saved.lost = len(rows), lost
         saved.moved.append(str(aside))
         saved.forgotten.append(_ALWAYS)

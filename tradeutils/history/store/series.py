@@ -175,16 +175,17 @@ class Series:
     def _newest(self, tail: Rows, since: int | None, until: int | None, last: int) -> Rows:
         tail = tail.between(since, until)
         held: list[Rows] = []
-        count = 0
-        parts = self.partitions(since, until)
-        for part in reversed(parts):
-            beyond = len(tail) - int(tail.time.searchsorted(part.until))
-            if count + beyond >= last:
+        count = 0  # at least so many are held; candles of the journal inside a file may be the file's own, anew
+        edge = len(tail)
+        for part in reversed(self.partitions(since, until)):
+            count += edge - int(tail.time.searchsorted(part.until))
+            if count >= last:
                 break
             # The newest of the file and all of the journal: the newest of both are among them.
             rows = self._partition(part, since, until, last)
             held.append(rows)
             count += len(rows)
+            edge = int(tail.time.searchsorted(part.since))
         return merged(joined(held[::-1]), tail).last(last)
 
     def _span(self, tail: Rows, since: int | None, until: int | None, newest: bool) -> tuple[int, int] | None:

@@ -97,11 +97,15 @@ class Store:
         finally:
             self._give_back(writer)
 
-    def _taken(self, key: SeriesKey) -> Writer:
+    def check_writable(self) -> None:
+        """Raise `UsageError` where it was opened with ``read_only=True``, `Closed` after `close`."""
         if self.read_only:
             raise UsageError(f"the history at {self.root} was opened with read_only=True; open it without to write")
+        self.check_open()
+
+    def _taken(self, key: SeriesKey) -> Writer:
         with self._mutex:
-            self.check_open()
+            self.check_writable()
             if not self._made:
                 write_format(self.root)
                 self._made = True

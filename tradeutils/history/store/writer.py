@@ -189,7 +189,7 @@ class Writer:
             return counts
         try:
             journal.append(fresh)
-        except HistoryError:
+        except BaseException:
             self._newest = None
             raise
         self._remember(fresh)
