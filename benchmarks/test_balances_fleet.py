@@ -2,8 +2,8 @@
 The balances of 1,000 accounts behind one address: in the time that the rate limit dictates, and not one refused.
 
 The venue grants three times what Binance does: 6600 of weight in 22 s, counted over every 22 s; a balance weighs 20. So
-330 accounts may be asked at once, and the others 330 every 22 s: the last are due after 66 s. They are few, so that what
-is measured is the waiting and not how quickly this machine sends.
+330 accounts may be asked at once, and the others 330 every 22 s: the last are due after 66 s. They are few, so that
+what is measured is the waiting and not how quickly this machine sends.
 """
 
 from __future__ import annotations

@@ -46,7 +46,12 @@ COINS = (
 OURS, HOT = "tradeutils", "tradeutils, hot"
 WRITERS = [OURS, "freqtrade's feather calls", "freqtrade's parquet calls", "ArcticDB"]
 READERS = [*WRITERS, "Polars", "DuckDB"]
-PANELS = [*READERS, "Polars, a query a symbol", "DuckDB, a query a symbol", HOT]
+PANELS = {
+    **dict.fromkeys([*READERS, HOT], "panel"),
+    "Polars, a query a symbol": "panel_by_symbol",
+    "Polars, its pivot": "panel_by_pivot",
+    "DuckDB, a query a symbol": "panel_by_symbol",
+}
 
 # Task: the most ms it may take, and how many times as long others must take at least.
 TARGETS: dict[str, tuple[float, dict[str, float]]] = {
@@ -359,8 +364,8 @@ def truth(bars: dict[str, Any]) -> list[np.ndarray[Any, Any]]:
 @pytest.mark.parametrize("who", PANELS)
 def test_panel(benchmark: Any, figures: Figures, packed: Stores, truth: list[Any], who: str) -> None:
     """30 days of minutes of all symbols as five arrays (T, S), from the files of months that are over."""
-    name, _, by_symbol = who.partition(", a query")
-    make = packed[name].panel_by_symbol if by_symbol else packed[name].panel
+    store = packed[who] if who in packed else packed[who.partition(",")[0]]
+    make = getattr(store, PANELS[who])
     made = make(SYMBOLS, SINCE, UNTIL)
     assert np.array_equal(made[3], truth[0])
     assert made[0].shape == (43_200, len(SYMBOLS))

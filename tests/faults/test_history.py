@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -183,20 +184,18 @@ def as_nobody(work: Callable[[], Any]) -> Callable[[], Any]:
 
 
 @pytest.fixture
-def read_only_folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a history that others may read and not write."""
+def read_only_folder() -> Iterator[Path]:
+    """Return a history that others may read and not write, outside pytest's own folder, which is closed to others."""
     if os.getuid():
         pytest.skip("only root can become a user to whom the folder does not belong")
-    root = tmp_path / "candles"
-    with tu.History(root, min_free=0) as history:
-        history.write(bars(0, 10))
-    opened = [*tmp_path.parents, tmp_path]
-    modes = {path: path.stat().st_mode for path in opened if not path.stat().st_mode & 0o005}
-    for path in modes:
-        path.chmod(modes[path] | 0o055)
-    yield root
-    for path, mode in modes.items():
-        path.chmod(mode)
+    with tempfile.TemporaryDirectory() as place:
+        if not all(parent.stat().st_mode & 0o001 for parent in Path(place).parents):
+            pytest.skip(f"others may not enter {place}")
+        Path(place).chmod(0o755)
+        root = Path(place) / "candles"
+        with tu.History(root, min_free=0) as history:
+            history.write(bars(0, 10))
+        yield root
 
 
 def test_folder_that_may_not_be_written_can_be_read(read_only_folder: Path) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import multiprocessing
 import os
 import pathlib
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
+from backfill_work import open_at
+from clusters import dask_client  # noqa: F401  # fixture
 from servers import ValkeyServer
 
 import tradeutils as tu
@@ -201,20 +203,23 @@ async def test_threads_share_the_symbols_out(exchange: tu.Exchange, history: tu.
     history.write(await exchange.fetch_ohlcv("BTC/USDT", "1m", limit=10))
 
 
-@pytest.mark.usefixtures("addresses")
-async def test_other_processes_share_the_budget(history: tu.History) -> None:
-    """They open the store by its path and the exchange by a function, and what they bring is the venue's."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        async with open_shared() as exchange:
-            since = await exchange.fetch_time() - 2 * DAY
-            report = await history.backfill(
-                exchange, ["BTC/USDT", "ETH/USDT"], ["1m", "1h"], since=since, executor=pool,
-                open_exchange=open_shared,
-            )  # fmt: skip
-            assert report.complete
-            assert report.derived == 2 * 47
-            for symbol in ("BTC/USDT", "ETH/USDT"):
-                assert history.read("binance", symbol, "1m") == await exchange.fetch_ohlcv(symbol, "1m", since=since)
+async def test_a_cluster_fills_the_store(
+    dask_client: Any,  # noqa: F811  # the fixture
+    venue: SimulatedVenue,
+    valkey: ValkeyServer,
+    history: tu.History,
+) -> None:
+    """A Dask client is taken as it is; its workers open store and exchange where they are."""
+    opening = functools.partial(open_at, valkey.url, venue.url)
+    symbols = ["BTC/USDT", "ETH/USDT", "BNB/USDT"]
+    async with opening() as exchange:
+        since = await exchange.fetch_time() - 2 * DAY
+        report = await history.backfill(
+            exchange, symbols, ["1m", "1h"], since=since, executor=dask_client, open_exchange=opening
+        )
+        assert report.complete
+        for symbol in symbols:
+            assert history.read("binance", symbol, "1m") == await exchange.fetch_ohlcv(symbol, "1m", since=since)
 
 
 @pytest.mark.usefixtures("addresses")

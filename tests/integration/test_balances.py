@@ -118,6 +118,8 @@ async def test_totals_add_up_over_accounts_and_name_who_is_missing(venue: Simula
             await balances.totals("EURO")
         with pytest.raises(errors.UnknownName, match="'spott'"):
             await balances.fetch_all(wallet="spott")
+    with pytest.raises(errors.Closed):
+        await balances.fetch_all()
 
 
 async def test_what_one_venue_lacks_is_a_failure_of_its_accounts_alone(venue: SimulatedVenue) -> None:

@@ -119,6 +119,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert venue.requests.paths.get("/api/v3/klines", 0) == before
 
 
+def test_a_bar_is_drawn_and_a_long_table_is_cut(
+    venue: SimulatedVenue, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal the rate is told while it works; of a hundred markets that are not listed forty are shown."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    gone = ",".join(f"GONE{number}/USDT" for number in range(100))
+    assert run("binance", "--symbols", f"BTC/USDT,{gone}", "--since", SINCE, "--url", venue.url) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("not listed") == 40
+    assert "and 60 more rows" in captured.err
+    assert "bars/s" in captured.err
+
+
 def test_ctrl_c_on_a_terminal_ends_quietly_and_the_same_command_goes_on(
     venue: SimulatedVenue, folder: pathlib.Path
 ) -> None:

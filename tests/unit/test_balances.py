@@ -133,6 +133,8 @@ def test_a_unified_account_is_one_wallet_under_several_names() -> None:
 def test_the_default_follows_the_options_of_ccxt() -> None:
     """Whoever trades futures by default asks for their wallet, as before; portfolio margin is one wallet."""
     assert wallets_of(ccxt.async_support.binance({"options": {"defaultType": "future"}})).names[0] == "swap"
+    other = wallets_of(ccxt.async_support.binance({"options": {"defaultType": "papi"}}))
+    assert (other.names[0], other.named("papi"), other.params("papi")) == ("papi", "papi", {})
     portfolio = wallets_of(ccxt.async_support.binance({"options": {"portfolioMargin": True}}))
     assert portfolio.names == ("portfolio",)
     assert portfolio.params("portfolio") == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -555,6 +556,10 @@ def test_full_disk_is_refused_before_it_is_full(tmp_path: Path) -> None:
             full.write(bars(10, 1))
         with pytest.raises(HistoryFull):
             full.write(bars(10, 9_000))
+        assert full.write(bars(0, 10)).unchanged == 10
+        with pytest.raises(HistoryFull):
+            full.asked(*NAME, 0, 1)
+        assert full.seal() == 10
         assert full.read(*NAME) == bars(0, 10)
     with tu.History(tmp_path, min_free=0) as history:
         history.write(bars(10, 1))
@@ -610,6 +615,20 @@ def test_many_series_need_few_open_files(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(tmp_path / "h")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.stdout.strip(), ran.stderr) == ("180", "")
+
+
+def test_history_that_is_dropped_gives_its_locks_back(history: tu.History) -> None:
+    """One that nobody refers to any more holds no series, closed or not."""
+    tu.History(history.path, min_free=0).write(bars(0, 1))
+    assert history.write(bars(1, 1)).added == 1
+
+
+def test_folder_that_is_deleted_is_begun_anew(history: tu.History) -> None:
+    """Nothing is acknowledged into a file that has no name any more."""
+    history.write(bars(0, 5))
+    shutil.rmtree(folder(history))
+    assert history.write(bars(0, 3)) == WriteReport(added=3)
+    assert tu.History(history.path).read(*NAME) == bars(0, 3)
 
 
 def test_locks_are_given_back_beyond_a_number(history: tu.History, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -176,3 +179,47 @@ def test_parts_follow_each_other(history: tu.History) -> None:
     assert series.span(newest=True) == ((FIRST + 209) * HOUR,) * 2
     assert series.span((FIRST + 500) * HOUR, newest=True) is None
     history.close()
+
+
+def test_every_step_of_a_writer_leaves_a_history_that_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after every write, sync and rename: a copy taken then holds all that was acknowledged."""
+    root = tmp_path / "candles"
+    acknowledged: dict[int, float] = {}
+    steps = {"count": 0}
+    watching = {"on": True}
+
+    def look() -> None:
+        if not watching["on"] or not acknowledged:
+            return
+        watching["on"] = False
+        copy = tmp_path / f"copy{steps['count']}"
+        shutil.copytree(root, copy)
+        with tu.History(copy, min_free=0) as history:
+            seen = history.read(KEY.exchange, KEY.symbol, KEY.timeframe)
+            held = dict(zip((seen.time // HOUR - FIRST).tolist(), seen.close.tolist(), strict=True))
+            assert all(held.get(hour, -1.0) >= value for hour, value in acknowledged.items())
+            assert history.verify().ok
+            assert history.write(bars(5_000, 1)).added == 1
+        shutil.rmtree(copy)
+        steps["count"] += 1
+        watching["on"] = True
+
+    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            look()
+            done = original(*given, **named)
+            look()
+            return done
+
+        return call
+
+    for target, name in ((os, "fsync"), (os, "fdatasync"), (os, "pwrite"), (os, "ftruncate"), (Path, "replace")):
+        monkeypatch.setattr(target, name, watched(getattr(target, name)))
+    with tu.History(root, seal_rows=20, min_free=0) as history:
+        for value, (first, count) in enumerate([(0, 12), (40, 15), (10, 6), (30, 25), (0, 1), (90, 60), (5, 3)], 1):
+            history.write(bars(first, count, float(value)))
+            acknowledged.update(dict.fromkeys(range(first, first + count), float(value)))
+        history.seal()
+        history.write(bars(2, 4, 9.0))
+        history.compact()
+    assert steps["count"] > 60

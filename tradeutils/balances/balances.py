@@ -21,7 +21,7 @@ from tradeutils.balances.fetching import Fetching
 from tradeutils.balances.fleet import each
 from tradeutils.balances.parameters import Limits, check_count, check_wallets, names_of, seconds
 from tradeutils.balances.pegs import Pegs
-from tradeutils.balances.prices import Prices, fetch_prices
+from tradeutils.balances.prices import LatestPrices, Prices
 from tradeutils.balances.results import AllBalances, Totals, value_all
 from tradeutils.balances.resumption import Resumption
 from tradeutils.balances.snapshots import Snapshots, merged
@@ -29,7 +29,7 @@ from tradeutils.balances.suspension import Suspension
 from tradeutils.balances.suspensions import Suspensions
 from tradeutils.balances.valuation import Locked, Valuation, value
 from tradeutils.cache import Cache
-from tradeutils.errors import TradeutilsError, UnknownName, UsageError
+from tradeutils.errors import Closed, TradeutilsError, UnknownName, UsageError
 from tradeutils.exchange import all_or_first_error
 from tradeutils.model import Balance
 from tradeutils.timeframe import Instant, to_ms
@@ -98,6 +98,7 @@ class Balances:
         if suspensions is not None and not isinstance(suspensions, Suspensions):
             raise UsageError(f"suspensions was a {type(suspensions).__name__}; give Suspensions(cache), or None")
         self._cache = cache
+        self._prices = LatestPrices(cache)
         self._answers = Answers(cache, seconds("ttl", ttl))
         self._snapshots = Snapshots(cache, check_count("snapshots", snapshots, 0, _MOST_SNAPSHOTS))
         self._suspensions = Suspensions(cache) if suspensions is None else suspensions
@@ -166,6 +167,11 @@ class Balances:
         At most 32 requests are under way to each venue, within its rate limit. Accounts of ``priority`` and those with
         open orders come first, then who was asked longest ago. What fails for one account is told in ``failures``, and
         fails no other.
+
+        Raises
+        ------
+        UnknownName : no venue has such a wallet.
+        Closed : all exchanges were closed.
         """
         limits = Limits.of(max_age, stale)
 
@@ -173,8 +179,8 @@ class Balances:
             return await self._fetching.fetch(self._accounts.get(name), wallet, limits)
 
         done, failed = await each(self._in_order(), self._origin, work)
-        if failed and not done and all(isinstance(error, UnknownName) for error in failed.values()):
-            raise next(iter(failed.values()))  # of a wallet that no venue has
+        if failed and not done and all(isinstance(error, UnknownName | Closed) for error in failed.values()):
+            raise next(iter(failed.values()))  # a wallet that no venue has, or exchanges that were closed
         names = self.accounts
         return AllBalances(
             balances={name: done[name] for name in names if name in done},
@@ -229,7 +235,7 @@ class Balances:
         """
         one, limits = self._accounts.get(account), Limits.of(max_age, stale)
         balance = asyncio.ensure_future(self._fetching.fetch(one, None, limits))
-        prices = asyncio.ensure_future(fetch_prices(one.exchange, self._cache))
+        prices = asyncio.ensure_future(self._prices.fetch(one.exchange))
         await all_or_first_error([balance, prices])
         found = prices.result()
         return value(balance.result(), quote, found.routes(quote, pegs=pegs), found.time, dust=dust, locked=locked)
@@ -258,7 +264,7 @@ class Balances:
         of_origin = {self._origin(name): name for name in reversed(list(held))}
 
         async def prices_of(origin: str) -> Prices:
-            found = await fetch_prices(self._accounts.get(of_origin[origin]).exchange, self._cache)
+            found = await self._prices.fetch(self._accounts.get(of_origin[origin]).exchange)
             found.routes(quote, pegs=pegs)  # worked out here, so that a currency nobody trades is this venue's failure
             return found
 

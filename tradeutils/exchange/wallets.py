@@ -112,5 +112,7 @@ def wallets_of(ccxt: Any) -> Wallets:
         name = kind if known is None else "portfolio"
         return Wallets(venue, name, MappingProxyType({name: {}}), MappingProxyType({}))
     own, aliases = known
-    default = kind if kind in own else aliases.get(kind, next(iter(own)))
+    default = kind if kind in own else aliases.get(kind)
+    if default is None:  # the one wallet of a class, or one that ccxt's options name and that is not listed here
+        default = next(iter(own)) if len(own) == 1 else kind
     return Wallets(venue, default, MappingProxyType(dict(own)), MappingProxyType(dict(aliases)))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["backfill"]
 
 _EARLIEST_MS: Final = 100_000_000_000  # 1973: older than any venue, and what is less is taken for seconds
+_END_MS: Final = 2**62  # after every bar
 _SETTLING_MS: Final = 120_000  # venues publish a bar up to so long after its end
 
 
@@ -47,21 +48,17 @@ async def backfill(
     """Fill ``history``; see `tradeutils.History.backfill`."""
     began = time.monotonic()
     wanted, frames, most = _symbols(symbols), _frames(timeframes), _concurrency(concurrency)
-    start = max(_EARLIEST_MS, to_ms(since, name="since"))
-    end = None if until is None else to_ms(until, name="until")
-    if end is not None and end <= start:
-        raise UsageError(f"since was {start} and until {end}; since must come first")
+    start, end = _range(since, until)
     if progress is not None and not callable(progress):
         raise UsageError(f"progress was {progress!r:.60}; give a function that takes a Progress")
     if history.read_only:
         raise UsageError(f"the history at {history.path} was opened with read_only=True; open it without to fill it")
-    if executor is not None or open_exchange is not None:
-        _check_executor(exchange, executor, open_exchange)
+    _check_executor(exchange, executor, open_exchange)
     stored = _stored(history, exchange.venue) if derive else {}
     for frame in frames:
         _check_offered(frame, frames if derive else [], stored, exchange)
     now = await exchange.fetch_time()
-    end = now if end is None else min(end, now)
+    end = min(end, now)
     if end <= start:
         raise UsageError(f"since was {start}, which on {exchange.venue} is still to come: it is {now} there")
     markets = await _markets(exchange, wanted)
@@ -85,7 +82,9 @@ async def backfill(
 
 def _check_executor(exchange: CandleExchange, executor: Executors | None, open_exchange: OpenExchange | None) -> None:
     if executor is None:
-        raise UsageError("open_exchange was given without executor; give both, or neither")
+        if open_exchange is not None:
+            raise UsageError("open_exchange was given without executor; give both, or neither")
+        return
     if open_exchange is None or not callable(open_exchange):
         raise UsageError(
             "executor was given without open_exchange; a connection cannot be sent to a worker: give a function at the "
@@ -93,6 +92,14 @@ def _check_executor(exchange: CandleExchange, executor: Executors | None, open_e
         )
     if in_other_processes(executor):
         check_shared(exchange)
+
+
+def _range(since: Instant, until: Instant | None) -> tuple[int, int]:
+    start = max(_EARLIEST_MS, to_ms(since, name="since"))
+    end = _END_MS if until is None else to_ms(until, name="until")
+    if end <= start:
+        raise UsageError(f"since was {start} and until {end}; since must come first")
+    return start, end
 
 
 def _symbols(symbols: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from tradeutils.errors import HistoryCorrupt
 from tradeutils.history.backfill_lane import Lane
 from tradeutils.history.backfill_plan import pieces, whole_buckets
 from tradeutils.history.store.ranges import Range, Ranges, intersect, subtract, union
+from tradeutils.model import Candles
 from tradeutils.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -50,22 +51,28 @@ def derive(
     """
     made = 0
     for source in lane.sources:
-        for since, until in _sound(history, venue, lane, source, missing):
-            if stopped():
-                return made, missing
-            try:
+        try:
+            parts = _sound(history, venue, lane, source, missing)
+            for since, until in parts:
+                if stopped():
+                    return made, missing
                 fine = history.read(venue, lane.symbol, source.name, since, until)
-            except HistoryCorrupt as error:
-                _log.warning("%s is fetched instead of being made of %s: %s", lane.name, source, error)
-                break
-            if len(fine):
-                bars = fine.resample(lane.frame.name)
-                # All are over: the range is known to its end, though in its last minute nobody may have traded.
-                written = history.write(bars.with_closed(np.ones(len(bars), np.bool_)))
-                made += written.added + written.changed
-            history.asked(venue, lane.symbol, lane.frame.name, since, until)
-            missing = subtract(missing, ((since, until),))
+                made += _make(history, lane, fine)
+                history.asked(venue, lane.symbol, lane.frame.name, since, until)
+                missing = subtract(missing, ((since, until),))
+        except HistoryCorrupt as error:  # of the finer one: what it does not give is asked for
+            _log.warning("%s is not made of %s: %s", lane.name, source, error)
     return made, missing
+
+
+def _make(history: WritingHistory, lane: Lane, fine: Candles) -> int:
+    """Write what some finer candles make; return how many are new."""
+    if not len(fine):
+        return 0
+    bars = fine.resample(lane.frame.name)
+    # All are over: the range is known to its end, though in its last minute nobody may have traded.
+    written = history.write(bars.with_closed(np.ones(len(bars), np.bool_)))
+    return written.added + written.changed
 
 
 def _sound(history: WritingHistory, venue: str, lane: Lane, source: Timeframe, missing: Ranges) -> list[Range]:

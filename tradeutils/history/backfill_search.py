@@ -36,7 +36,7 @@ async def first_traded(ask: Ask, frame: Timeframe, offered: Sequence[Timeframe],
         return since
     # The bar that is forming counts: the market may have been listed in it.
     found = await ask(coarse, (coarse.floor(since), until), partial=True, closed_only=False)
-    for opened in found.time.tolist():
+    for opened in map(int, found.time):
         start, stop = max(since, opened), min(until, opened + coarse.ms)
         if start >= stop:
             continue

@@ -82,7 +82,12 @@ def as_numpy(array: pa.Array, dtype: type[np.int64] | type[np.float64]) -> npt.N
 
 def cell(column: RawColumn, row: int) -> object:
     """Return what stands in a column at ``row``, for a message."""
-    return column[row].as_py() if isinstance(column, pa.Array) else float(column[row])
+    if not isinstance(column, pa.Array):
+        return float(column[row])
+    try:
+        return column[row].as_py()
+    except (OverflowError, ValueError):  # a time that Python has no name for
+        return str(column[row].value)
 
 
 def numbers(column: RawColumn) -> npt.NDArray[np.float64]:
@@ -150,4 +155,4 @@ def convert(array: pa.Array, kind: pa.DataType) -> pa.Array:
                 high = middle
             else:
                 low = middle
-        raise BadCell(low, array[low].as_py()) from error
+        raise BadCell(low, cell(array, low)) from error

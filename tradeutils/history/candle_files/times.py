@@ -23,6 +23,7 @@ _UNITS: Final = ("s", "ms", "us", "ns")
 _UNIT_BOUNDS: Final = np.array([1e11, 1e14, 1e17])
 _PER_MS: Final = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 _LATEST_MS: Final = 32_503_680_000_000  # 3000-01-01
+_TOO_LATE: Final = 2.0**62
 # 1973, as for a DataFrame in frames: below it stand row numbers, times of day and days, in no unit that can be told.
 _EARLIEST_SECONDS: Final = 10**8
 # Digits of 20240131, 2024013109, 202401310930 and so on, to milliseconds.
@@ -229,4 +230,6 @@ def _to_ms(values: npt.NDArray[Any], unit: str) -> Times:
     if unit == "s":
         return np.asarray(np.rint(values * 1000.0) if values.dtype.kind == "f" else values * 1000, dtype=np.int64)
     per_ms = _PER_MS.get({"iso": "ns", "date": "ms"}.get(unit, unit), 1)
-    return np.asarray(np.floor(values / per_ms) if values.dtype.kind == "f" else values // per_ms, dtype=np.int64)
+    if values.dtype.kind == "f":  # no int64 holds 1e300; what the bound holds is refused as too late
+        return np.asarray(np.floor(np.minimum(values / per_ms, _TOO_LATE)), dtype=np.int64)
+    return np.asarray(values // per_ms, dtype=np.int64)

@@ -267,8 +267,8 @@ class Journal:
     identity: Identity
 
     def __init__(self, path: pathlib.Path) -> None:
-        self.path = path
         self._handle = -1
+        self.path = path
         view = read_journal(path)
         if view.identity is None:
             self._put(1)
@@ -286,10 +286,17 @@ class Journal:
             raise refused(self.path, error) from error
         self.identity, self.records, self.size = identity, view.records, view.size
 
+    def __del__(self) -> None:
+        self.close()
+
     @property
     def is_open(self) -> bool:
         """Whether it can be appended to; not after `close`, nor after a failure that left it unknown what is there."""
         return self._handle >= 0
+
+    def is_deleted(self) -> bool:
+        """Tell whether the file lost its name while it was open: what is appended to it would be lost."""
+        return os.fstat(self._handle).st_nlink == 0
 
     def reopen(self) -> bool:
         """Open it again after `close`, if nobody else has written meanwhile; tell whether."""

@@ -35,6 +35,7 @@ class SeriesLock:
 
     def __init__(self, folder: pathlib.Path) -> None:
         path = folder / LOCK
+        self._handle = -1
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -43,13 +44,16 @@ class SeriesLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = _holder(self._handle)
-            os.close(self._handle)
+            self.release()
             if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
                 raise _locked(folder, holder) from error
             raise HistoryError(f"{path} could not be locked: {error.strerror}") from error
         if _holder(self._handle) != os.getpid():
             with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, and only its note is missing
                 os.pwrite(self._handle, b"%20d\n" % os.getpid(), 0)
+
+    def __del__(self) -> None:
+        self.release()
 
     def release(self) -> None:
         """Give it back; in the child of a fork the parent keeps it."""

@@ -20,7 +20,7 @@ from tradeutils.history.store.writer import Writer, Writing
 
 __all__ = ["Store"]
 
-_MOST_OPEN: Final = 256  # series, each with two files: the lock and the journal
+_MOST_OPEN: Final = 1024  # series, each with two files: the lock and the journal
 _SHARE_OF_FILES: Final = 8  # an eighth of those the process may open at most: the rest is the program's
 _MOST_KNOWN: Final = 2048  # series whose newest candles are kept in memory, 50 to 100 kB each
 

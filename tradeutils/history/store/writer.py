@@ -32,6 +32,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 _KEPT_ROWS: Final = 1024  # newest candles kept in memory, so that a poll of 500 is compared without a read
 _SEAL_AGE_S: Final = 86_400.0
+_NOTE_BYTES: Final = 4096
 _ROW_BYTES: Final = 24  # at most, of a candle in Parquet: what a seal is taken to need
 
 
@@ -62,16 +63,21 @@ class Writing:
     seal_rows: int
     min_free: int
 
-    def check_room(self, needed: int) -> None:
-        """Raise `HistoryFull` where ``needed`` bytes more would leave less than ``min_free``."""
+    def check_room(self, needed: int, *, reserved: bool = True) -> None:
+        """
+        Raise `HistoryFull` where ``needed`` bytes more would leave less than ``min_free``.
+
+        That reserve is for sealing what is in the journals, which asks with ``reserved=False``.
+        """
         try:
             about = os.statvfs(self.root)
         except OSError:
             return  # not there yet: making it says what is wrong
         free = about.f_bavail * about.f_frsize
-        if free - needed < self.min_free:
+        least = self.min_free if reserved else 0
+        if free - needed < least:
             raise HistoryFull(
-                f"{self.root} has {free:,} bytes free, {needed:,} are needed and {self.min_free:,} are to stay free "
+                f"{self.root} has {free:,} bytes free, {needed:,} are needed and {least:,} are to stay free "
                 "(min_free=); make room and write again, nothing stored was lost"
             )
 
@@ -123,7 +129,10 @@ class Writer:
         HistoryFull, HistoryError : the folder cannot be made or written to.
         """
         if self._lock is not None and self._journal is not None and self._journal.is_open:
-            return self._journal
+            if not self._journal.is_deleted():
+                return self._journal
+            self.close()  # somebody deleted the folder: begin it anew
+            self._journal = None
         self.take_lock()
         try:
             if self._journal is None or not self._journal.reopen():
@@ -177,13 +186,13 @@ class Writer:
         ------
         HistoryLocked, HistoryFull, HistoryCorrupt, HistoryError : none of them was acknowledged.
         """
-        self._writing.check_room(len(rows) * RECORD_BYTES)
         journal = self.open()
         if not len(rows):
             return Counts()
         fresh, counts = self._compared(rows)
         if not len(fresh):
             return counts
+        self.check_room(len(fresh) * RECORD_BYTES)
         if len(fresh) > self._writing.seal_rows:
             self._settle(fresh)
             return counts
@@ -256,7 +265,7 @@ class Writer:
         tail = read_journal(self.series.journal).rows
         both = merged(tail, fresh)
         self._newest = None
-        self._writing.check_room(len(both) * _ROW_BYTES)
+        self._writing.check_room(len(both) * _ROW_BYTES, reserved=len(fresh) > 0)
         for index, first, last in _runs(partition_indices(both.time, self.series.frame)):
             self._merge(index, both.slice(first, last))
         journal.restart()
@@ -277,6 +286,8 @@ class Writer:
 
     def note(self, note: Note, since: int, until: int) -> None:
         """Note that a range was asked for, forgotten or pruned."""
+        if note is Note.ASKED:  # the others go with making room
+            self.check_room(_NOTE_BYTES)
         self.open()
         note_range(self.series.folder, note, since, until)
 
@@ -312,6 +323,7 @@ class Writer:
 
     def keep_aside(self, suspects: Suspects) -> None:
         """Keep rows that are no candles beside the series, those that are there already once."""
+        self.check_room(_NOTE_BYTES + len(suspects.rows) * 2 * RECORD_BYTES)
         self.open()
         keep_aside(self.series.folder, suspects)
 
