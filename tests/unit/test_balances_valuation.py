@@ -15,7 +15,7 @@ import tradeutils as tu
 from tradeutils import codec, errors
 from tradeutils.balances.matrix import Holdings, value_many
 from tradeutils.balances.pegs import PEGGED
-from tradeutils.balances.prices import Prices, fetch_prices
+from tradeutils.balances.prices import LatestPrices, Prices, fetch_prices
 from tradeutils.balances.routes import Routes
 from tradeutils.balances.valuation import AssetValue, Leg, Valuation, value
 from tradeutils.model import AssetBalance, Balance, Market, Ticker
@@ -295,6 +295,64 @@ async def test_prices_are_asked_for_once_a_second() -> None:
         assert venue.requests.paths["/api/v3/ticker/24hr"] == 2
     assert told.venue == "binance"
     assert abs(told.time - told.tickers["BTC/USDT"].time) < 60_000  # type: ignore[operator]
+
+
+async def test_routes_are_found_once_while_the_same_tickers_are_served() -> None:
+    """Whoever asks within a second is served the same tickers, each time decoded anew; their ages go on."""
+    async with (
+        SimulatedVenue(symbols=["BTC/USDT", "ETH/BTC"]) as venue,
+        tu.Cache() as cache,
+        tu.Exchange("binance", url=venue.url) as exchange,
+    ):
+        latest = LatestPrices(cache)
+        before = await latest.fetch(exchange)
+        routes = before.routes("USDT")
+        after = await latest.fetch(exchange)
+        assert after is not before
+        assert after.time >= before.time
+        assert after.routes("USDT") is routes
+        assert after.routes("BTC") is not routes
+        await cache.delete(f"prices:{exchange.origin}")
+        venue.market.set_price("BTC/USDT", 12_345.0)
+        moved = await latest.fetch(exchange)
+        assert moved.routes("USDT") is not routes
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, True),
+        ({"time": NOW + 598_999}, True),  # all are a second old: 10 minutes are not over
+        ({"time": NOW + 599_000}, True),
+        ({"time": NOW + 599_001}, False),
+        ({"time": NOW - 1}, False),
+        ({"venue": "okx"}, False),
+        ({"markets": {}}, False),
+        ({"tickers": {}}, False),
+    ],
+    ids=["same", "later", "just fresh", "no more fresh", "earlier", "venue", "markets", "tickers"],
+)
+def test_routes_are_kept_only_where_they_would_be_found_again(changes: dict[str, Any], kept: bool) -> None:
+    """That is, while no ticker grows too old for what it was taken for."""
+    told = prices(BTC_USDT=60_000.0, ETH_BTC=0.05)
+    routes = told.routes("USDT")
+    later = Prices(**{"venue": "binance", "markets": told.markets, "tickers": told.tickers, "time": NOW} | changes)
+    found = told.renewed(later)
+    assert found.time == later.time
+    assert (found is later) == (not kept)
+    if kept:
+        assert found.routes("USDT") is routes
+        assert dict(routes) == dict(later.routes("USDT"))
+
+
+def test_routes_are_kept_no_longer_than_their_tickers_are_prices() -> None:
+    """Those that take older ones are kept on."""
+    told = prices(BTC_USDT=60_000.0)
+    short, long = told.routes("USDT", max_age=1.5), told.routes("USDT")
+    found = told.renewed(Prices("binance", told.markets, told.tickers, NOW + 501))
+    assert found.routes("USDT") is long
+    assert "BTC" in short
+    assert "BTC" not in found.routes("USDT", max_age=1.5)
 
 
 async def test_a_venue_of_contracts_alone_is_asked_for_no_prices() -> None:
