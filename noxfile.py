@@ -174,7 +174,13 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Let fleets of processes ask a simulated venue for minutes on end; arguments go to pytest."""
+    """
+    Let fleets of processes ask a simulated venue for minutes on end, and kill writers of a history 200 times.
+
+    ``nox -s soak -- history`` runs that alone; other arguments go to pytest.
+    """
     session.install("-e", ".", *group("benchmarks"))
-    told = ("-o", "filterwarnings=default")
-    session.run("pytest", "benchmarks/soak_budget.py", *told, *session.posargs, env=numba_cache(session))
+    named = [argument for argument in session.posargs if not argument.startswith("-")]
+    options = [argument for argument in session.posargs if argument.startswith("-")]
+    suites = [f"benchmarks/soak_{suite}.py" for suite in named or ("budget", "history")]
+    session.run("pytest", *suites, "-s", "-o", "filterwarnings=default", *options, env=numba_cache(session))
