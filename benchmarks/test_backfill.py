@@ -30,8 +30,8 @@ from tradeutils.sim import DEFAULT_NOW
 
 SYMBOLS, DAYS = 100, 30
 SEED = 7
-# 100 weight a second, as Binance allows, in windows half as long, so that there are some; the last holds a few requests,
-# as it is the limit that is to be measured, and not how fast this machine sends what it does not hold back.
+# 100 weight a second, as Binance allows, in windows half as long, so that there are some; the last holds few requests:
+# it is the limit that is to be measured, and not how fast this machine sends what it does not hold back.
 LIMIT, WINDOW = 2_900, 29.0
 PAGE, WEIGHT = 1_000, 2
 KILLS = 10

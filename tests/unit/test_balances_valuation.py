@@ -313,7 +313,7 @@ async def test_routes_are_found_once_while_the_same_tickers_are_served() -> None
         assert after.routes("USDT") is routes
         assert after.routes("BTC") is not routes
         await cache.delete(f"prices:{exchange.origin}")
-        venue.market.set_price("BTC/USDT", 12_345.0)
+        venue.clock.step(60)
         moved = await latest.fetch(exchange)
         assert moved.routes("USDT") is not routes
 

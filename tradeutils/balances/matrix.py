@@ -151,11 +151,12 @@ class Holdings:
     array([1234.56, ...])
     """
 
-    __slots__ = ("_block", "_columns", "_rows", "_stale")
+    __slots__ = ("_block", "_columns", "_layout", "_rows", "_stale")
 
     def __init__(self, balances: Mapping[str, Balance] | None = None) -> None:
         self._rows: dict[str, _Row] = {}
         self._columns: dict[str, int] = {}
+        self._layout: tuple[tuple[str, ...], Places] = (), np.empty(0, np.int32)  # of the balance that was read last
         self._block = _Block.of({}, 0)
         self._stale = False
         if balances is not None:
@@ -207,12 +208,23 @@ class Holdings:
             if self._rows.pop(account, None) is not None:
                 self._stale = True
 
-    def _read(self, balance: Balance) -> _Row:
+    def _places(self, assets: tuple[str, ...]) -> Places:
+        """Return the columns of assets; many venues list all that they have, in one order, for every account."""
+        if assets == self._layout[0]:
+            return self._layout[1]
         columns = self._columns
-        for asset in balance.assets:
-            if asset not in columns:
-                columns[asset] = len(columns)
-        places = np.fromiter(map(columns.__getitem__, balance.assets), np.int32, len(balance.assets))
+        try:
+            places = np.fromiter(map(columns.__getitem__, assets), np.int32, len(assets))
+        except KeyError:
+            for asset in assets:
+                if asset not in columns:
+                    columns[asset] = len(columns)
+            places = np.fromiter(map(columns.__getitem__, assets), np.int32, len(assets))
+        self._layout = assets, places
+        return places
+
+    def _read(self, balance: Balance) -> _Row:
+        places = self._places(tuple(balance.assets))
         decimals = amounts_of(balance.assets.values())
         try:
             amounts = np.fromiter(map(float, decimals), np.float64, len(decimals))

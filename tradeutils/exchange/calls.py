@@ -87,7 +87,7 @@ class Request:
     places_order, bears_id : bool
         Whether it may place the order that the call is about, and whether it carries the order's id.
     status, headers, body : int or None, mapping, str
-        Of its reply; ``None`` while there is none.
+        Of its reply; ``None`` while there is none. The last two are not in the repr: venues repeat what they were sent.
     nonce : int or None
         The number that it must be signed with, on venues that want one.
     """
@@ -101,8 +101,8 @@ class Request:
     places_order: bool = False
     bears_id: bool = False
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: str = field(default="", repr=False)
     nonce: int | None = None
 
 

@@ -13,6 +13,7 @@ import contextlib
 import contextvars
 import math
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, quote
@@ -155,6 +156,7 @@ class Connection:
         except errors.VenueError as error:
             if isinstance(error, errors.BadReply) and error.operation is None:  # who reads it knows no calls
                 where = {"venue": self.name, "operation": call.operation, "symbol": call.symbol}
+                traceback.clear_frames(error.__traceback__)  # as below
                 raise errors.BadReply(str(error), **where) from error.__cause__
             if error.operation is None:  # the budget's, which knows no calls
                 error.operation, error.symbol = call.operation, call.symbol
@@ -168,6 +170,9 @@ class Connection:
         except Exception as error:  # ccxt's parsers fail on odd replies with any class
             translated = self._translate(error, call)
             redact_chain(error)  # ccxt's own messages hold signed URLs, and a traceback would print them
+            # Local variables hold keys, signatures and what a venue repeats of them, and crash reports show them. Those
+            # of causes are left: another task that waits for the same may still need them.
+            traceback.clear_frames(error.__traceback__)
             raise translated from error
         finally:
             self._calls.discard(limit)
@@ -268,6 +273,7 @@ class Connection:
             self.ccxt.session = await self._session.client(self.ccxt.cafile)
             return await self._send(url, method, headers, body)
         finally:
+            del url, headers, body  # a traceback that shows locals must not show them
             self._sending -= 1
             if not self._sending:
                 self.ccxt.session = None  # ccxt warns of any that it finds when it is collected as garbage

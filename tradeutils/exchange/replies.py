@@ -24,6 +24,7 @@ import aiohttp
 import orjson
 
 from tradeutils.errors import BadReply
+from tradeutils.logs import redact
 
 __all__ = [
     "MOST_VALUES",
@@ -92,6 +93,10 @@ class CappedResponse(aiohttp.ClientResponse):
             raise
         self._body = parts[0] if len(parts) == 1 else b"".join(parts)
         return await super().read()  # gives the connection back
+
+    def __repr__(self) -> str:
+        """Return aiohttp's, in which the address is, without its signature: a traceback may show local variables."""
+        return redact(super().__repr__())
 
     def _refuse(self, what: str) -> None:
         self.close()  # what is still to come is not waited for

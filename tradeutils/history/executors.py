@@ -21,7 +21,7 @@ from typing import Any, Final
 from tradeutils.errors import HistoryError, UsageError
 from tradeutils.model.stored import Cluster, Executors
 
-__all__ = ["Crew", "check_executor", "check_function", "death_of"]
+__all__ = ["Crew", "check_executor", "check_function", "death_of", "unreadable"]
 
 _log = logging.getLogger("tradeutils.history")
 
@@ -31,6 +31,8 @@ _PATIENCE: Final = 10.0
 
 def check_executor(executor: object) -> None:
     """Refuse with ``UsageError`` what is no executor and has none, and a client that answers coroutines only."""
+    if isinstance(executor, type):
+        raise UsageError(f"executor was the class {executor.__name__}; make one: executor={executor.__name__}(...)")
     if getattr(executor, "asynchronous", False) is True:
         raise UsageError("executor was an asynchronous Client; give one that was made without asynchronous=True")
     if executor is None or isinstance(executor, Executor | Cluster) or callable(getattr(executor, "submit", None)):
@@ -92,6 +94,13 @@ def death_of(future: Future[Any]) -> BaseException | None:
     ):
         return error
     return None
+
+
+def unreadable(death: BaseException) -> str | None:
+    """Return why the answer of a worker could not be read, if that broke the pool; ``None`` where a worker died."""
+    # The standard library closes the pool in both cases, and only then says more: a traceback, as text, in quotes.
+    told = "" if death.__cause__ is None else str(death.__cause__).strip("\n'\"")
+    return told.rpartition("\n")[2] or None if isinstance(death, BrokenExecutor) else None
 
 
 class Crew:

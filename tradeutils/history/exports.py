@@ -31,6 +31,7 @@ Pieces: TypeAlias = Callable[[SeriesKey], Iterator[Candles]]
 """The candles of a series, a month at a time, oldest first; no empty one."""
 
 _NUMBERS: Final = itertools.count()
+_LONGEST_NAME: Final = 255 - len(".CHECKSUM")  # bytes that file systems take, with what may stand beside it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,7 @@ def export_files(
 
 def _is_file(target: pathlib.Path, kind: Format) -> bool:
     """Tell whether a target names a file rather than a folder."""
-    return not kind.one_exchange and target.suffix == kind.suffix and not target.is_dir()
+    return not kind.one_exchange and target.suffix.lower() == kind.suffix and not target.is_dir()
 
 
 def _report(path: pathlib.Path, key: SeriesKey, **rest: Any) -> ExportedFile:
@@ -155,7 +156,7 @@ def _export_one(
         yield _report(target, key, status="passed over", why="nothing lies in the range")
     while head is not None:
         path = target if single else target / _path_of(kind, key, int(head.time[0]))
-        if not overwrite and path.exists():
+        if not overwrite and _exists(path):
             yield _report(
                 path, key, status="passed over", why="exists already; overwrite=True (--overwrite) replaces it"
             )
@@ -166,9 +167,18 @@ def _export_one(
         head = next(pieces, None) if kind.by_month else None
 
 
+def _exists(path: pathlib.Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise refused(path, error) from error
+
+
 def _path_of(kind: Format, key: SeriesKey, first: int) -> str:
     """Return where a series goes, if an import finds the same series there."""
     path = kind.path_of(key, first)
+    if len(os.fsencode(path.rpartition("/")[2])) > _LONGEST_NAME:
+        raise UsageError(f"a file named {path[:80]}... has a name that is too long; export it as csv to a file of its own")
     named = name_of(path.split("/"))
     if named.refused or (named.symbol, named.timeframe) != (key.symbol, key.timeframe):
         read = named.refused or f"would read back as {named.symbol or 'no symbol'} {named.timeframe}"
@@ -197,7 +207,8 @@ def _write(path: pathlib.Path, pieces: Iterator[Candles], kind: Format) -> tuple
 @contextlib.contextmanager
 def _draft(path: pathlib.Path) -> Iterator[IO[bytes]]:
     """Yield a new file that takes the place of ``path`` once it is whole and on the disk."""
-    draft = path.with_name(f".{path.name[:200]}.{os.getpid()}-{next(_NUMBERS)}.tmp")
+    head = os.fsdecode(os.fsencode(path.name)[:200])  # with what follows it, still a name that file systems take
+    draft = path.with_name(f".{head}.{os.getpid()}-{next(_NUMBERS)}.tmp")
     try:
         with draft.open("xb") as file:
             yield file

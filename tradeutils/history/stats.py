@@ -20,7 +20,7 @@ from tradeutils.history.store.layout import SeriesKey, folder_of, partitions_in
 from tradeutils.history.store.partitions import read_partition
 from tradeutils.timeframe import Times
 
-__all__ = ["HistoryStats", "SeriesStats", "collect", "footer"]
+__all__ = ["HistoryStats", "SeriesStats", "collect", "footer", "rows_with"]
 
 _DAY_MS: Final = 86_400_000
 # A series grows if its newest candle lies within two days, or two bars, of the newest of all.
@@ -199,6 +199,18 @@ def footer(path: pathlib.Path) -> tuple[int, int, int]:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise HistoryCorrupt(f"{path} is not a Parquet file that can be read: {error}") from error
+
+
+def rows_with(path: pathlib.Path, tail: Times) -> int:
+    """
+    Return the candles of a file and those of a journal that belong into it, each counted once.
+
+    Raises
+    ------
+    HistoryCorrupt : the end of the file cannot be read.
+    """
+    end = footer(path)
+    return end[0] + len(_new(tail, [_Footer(path, 0, *end)]))
 
 
 def collect(root: pathlib.Path, keys: Iterable[SeriesKey], quarantined: Callable[[SeriesKey], int]) -> HistoryStats:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from tradeutils.errors import HistoryError, UsageError
-from tradeutils.history.executors import Crew, check_executor, death_of
+from tradeutils.history.executors import Crew, check_executor, death_of, unreadable
 from tradeutils.history.grouping import Groups
 from tradeutils.model.stored import Executors
 
@@ -197,6 +197,11 @@ class _Run(Generic[_Result]):
         """Have a group done again whose worker died."""
         group.tries += 1
         if group.tries >= TRIES:
+            if (why := unreadable(death)) is not None:
+                raise HistoryError(
+                    f"what came back from a worker for {_named(group.symbols)} cannot be unpickled here ({why}); "
+                    "the function must return, and raise, what pickle brings back"
+                ) from death
             raise HistoryError(
                 f"workers died {group.tries} times at {_named(group.symbols)} ({death}); without executor= it runs "
                 "here and tells why. Too little memory, and a script that starts processes without "

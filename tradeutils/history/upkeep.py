@@ -18,13 +18,15 @@ from tradeutils.history.imports import Given, ImportReport, import_files
 from tradeutils.history.opened import ExchangeLike, name_of_exchange
 from tradeutils.history.reading import ReadingHistory
 from tradeutils.history.retention import Ages, HeldFile, PrunedFile, PruneReport, choose, parse_ages, parse_bytes
-from tradeutils.history.stats import HistoryStats, collect, footer
+from tradeutils.history.stats import HistoryStats, collect, rows_with
 from tradeutils.history.store import SeriesKey
+from tradeutils.history.store.journal import NOTHING, read_journal
 from tradeutils.history.store.layout import FORMAT_FILE
 from tradeutils.history.store.quarantine import read_aside
+from tradeutils.history.store.series import Series
 from tradeutils.history.writing import WritingHistory
 from tradeutils.model import Candles
-from tradeutils.timeframe import Instant, Timeframe, to_ms
+from tradeutils.timeframe import Instant, Timeframe, Times, to_ms
 
 __all__ = ["KeptHistory", "named_series"]
 
@@ -99,7 +101,7 @@ class KeptHistory(WritingHistory):
             raise UsageError(f"the history at {self.path} was opened with read_only=True; open it without to import")
         source = _as_path("path", path)
         for folder in (source.absolute(), *source.absolute().parents):
-            if (folder / FORMAT_FILE).exists():
+            if _is_history(folder):
                 raise UsageError(f"path was {str(source)!r}, in a history; open that one and write what it reads")
         given = Given("" if exchange is None else name_of_exchange(exchange), symbol, timeframe, columns, max_bytes)
         return import_files(self.write, source, given, recursive=recursive, progress=progress)
@@ -257,7 +259,8 @@ class KeptHistory(WritingHistory):
         ages, most = parse_ages(older_than), parse_bytes(max_bytes)
         held = [file for key in named_series(self, exchange, timeframe, symbols) for file in self._files(key)]
         going, _ = choose(held, newest=self._newest(), ages=ages, max_bytes=most, keep=tuple(keep))
-        told = [_told(file, why) for file, why in going]
+        tails = {key: _tail(self.store.series(key)) for key in {file.key for file, _ in going}}
+        told = [_told(file, why, tails[file.key]) for file, why in going]
         skipped: dict[str, str] = {}
         if not dry_run:
             skipped = self._delete(going)
@@ -308,15 +311,18 @@ class KeptHistory(WritingHistory):
         Return what to note as pruned: from the first candle that goes to the end of the last month that goes.
 
         Not from the begin of the first month: what was never stored stays missing. And where nothing is left behind
-        it, only to the last candle: a market that goes on must not seem pruned in its future.
+        it, only to the last candle: a market that goes on must not seem pruned in its future. Candles of those months
+        that are not sealed yet go too, and count.
         """
-        since, until = files[0].part.since, files[-1].part.until
-        with contextlib.suppress(FileNotFoundError, HistoryCorrupt):
-            since = footer(files[0].path)[1]
-        series = self.store.series(key)
+        series, oldest, newest = self.store.series(key), files[0].part, files[-1].part
+        since, until = oldest.since, newest.until
+        with contextlib.suppress(HistoryCorrupt):
+            found = series.span(since, oldest.until)
+            since = since if found is None else found[0]
         if not series.partitions(until) and series.span(until, newest=True) is None:
-            with contextlib.suppress(FileNotFoundError, HistoryCorrupt):
-                until = key.frame.next(footer(files[-1].path)[2])
+            with contextlib.suppress(HistoryCorrupt):
+                found = series.span(newest.since, until, newest=True)
+                until = until if found is None else key.frame.next(found[1])
         return since, until
 
 
@@ -350,9 +356,18 @@ def named_series(
     return keys
 
 
-def _told(file: HeldFile, why: str) -> PrunedFile:
+def _tail(series: Series) -> Times:
+    """Return the times of a series' candles that are in its journal."""
     try:
-        rows = footer(file.path)[0]
+        return read_journal(series.journal).rows.time
+    except HistoryCorrupt:  # it will not be pruned, and says why
+        return NOTHING.rows.time
+
+
+def _told(file: HeldFile, why: str, tail: Times) -> PrunedFile:
+    inside = tail[(tail >= file.part.since) & (tail < file.part.until)]
+    try:
+        rows = rows_with(file.path, inside)
     except (FileNotFoundError, HistoryCorrupt):  # gone meanwhile; or damaged, and going all the same
         rows = 0
     return PrunedFile(
@@ -371,7 +386,22 @@ def _told(file: HeldFile, why: str) -> PrunedFile:
 def _as_path(name: str, path: str | os.PathLike[str]) -> pathlib.Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise UsageError(f"{name} was {path!r:.80}; write a file or a folder")
-    return pathlib.Path(path)
+    place = pathlib.Path(os.fsdecode(path))
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # a name too long, a null byte, a folder that is closed to us
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{name} was {str(place)!r:.80}, which cannot be looked at ({why}); write another") from error
+    return place
+
+
+def _is_history(folder: pathlib.Path) -> bool:
+    try:
+        return (folder / FORMAT_FILE).exists()
+    except OSError:  # closed to us: the import says so
+        return False
 
 
 def _stretches(first: int, last: int, unit: str) -> Iterator[tuple[int, int]]:

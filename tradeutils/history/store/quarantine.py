@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeutils.errors import HistoryError
+from tradeutils.history.store.layout import put_file
 from tradeutils.history.store.partitions import refused, sync_folder
 from tradeutils.history.store.rows import FIELDS, Rows
 from tradeutils.timeframe import Timeframe
 
-__all__ = ["QUARANTINE", "REASONS", "Suspects", "keep_aside", "read_aside", "screened"]
+__all__ = ["QUARANTINE", "REASONS", "Suspects", "keep_aside", "read_aside", "rewrite_aside", "screened"]
 
 QUARANTINE: Final = "_quarantine"
 
@@ -156,6 +157,15 @@ def read_aside(folder: pathlib.Path) -> Suspects:
     table, damaged = _read(folder / QUARANTINE)
     columns = [np.ascontiguousarray(table[name]) for name in FIELDS]
     return Suspects(Rows(*columns), np.ascontiguousarray(table["reason"]), damaged)
+
+
+def rewrite_aside(folder: pathlib.Path) -> None:
+    """Write the rows kept aside anew, without the records that are damaged. The caller holds the lock of the series."""
+    path = folder / QUARANTINE
+    try:
+        put_file(path, _read(path)[0].tobytes())
+    except OSError as error:
+        raise refused(path, error) from error
 
 
 def _read(path: pathlib.Path) -> tuple[npt.NDArray[np.void], int]:

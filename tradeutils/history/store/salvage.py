@@ -11,11 +11,13 @@ from typing import Final
 
 from tradeutils.errors import HistoryCorrupt
 from tradeutils.history.reports import SalvageReport
-from tradeutils.history.store.asked import Note, read_asked, rewrite_asked
+from tradeutils.history.store.asked import Note, note_range, read_asked, rewrite_asked
 from tradeutils.history.store.journal import put_journal, read_journal, sound_rows
-from tradeutils.history.store.layout import SeriesKey
-from tradeutils.history.store.partitions import check_partition, refused, sync_folder
-from tradeutils.history.store.ranges import Range, union
+from tradeutils.history.store.layout import Partition, SeriesKey
+from tradeutils.history.store.partitions import check_partition, refused, sync_folder, write_partition
+from tradeutils.history.store.quarantine import QUARANTINE, Suspects, keep_aside, read_aside, rewrite_aside, screened
+from tradeutils.history.store.ranges import Range, subtract, union
+from tradeutils.history.store.rows import Rows
 from tradeutils.history.store.store import Store
 from tradeutils.history.store.verify import misplaced
 from tradeutils.history.store.writer import Writer
@@ -26,6 +28,7 @@ DAMAGED: Final = "_damaged-"
 """What the names of files that were put aside begin with; their ends are no ``.parquet``, so nobody reads them."""
 
 _ALWAYS: Final = (-(2**62), 2**62)
+_NOTES_BYTES: Final = 1 << 14  # at least, for the notes of what was forgotten
 
 
 @dataclass(slots=True)
@@ -61,41 +64,65 @@ def _salvage(writer: Writer, saved: _Saved) -> bool:
     if read_asked(folder).damaged:
         rewrite_asked(folder)
         found = True
+    if read_aside(folder).damaged:
+        saved.moved.append(str(_put_aside(folder / QUARANTINE, copy=True)))
+        rewrite_aside(folder)
+        found = True
     for part in writer.series.partitions():
         path = folder / part.name
-        try:
-            if not misplaced(check_partition(path), part):
-                continue
-        except HistoryCorrupt:
-            pass
+        rows, suspects = _sound(path, part, writer)
+        if rows is not None and suspects is None:
+            continue
         writer.note(Note.FORGOTTEN, part.since, part.until)
         saved.forgotten.append((part.since, part.until))
-        saved.moved.append(str(_put_aside(path)))
+        if rows is None or suspects is None:
+            saved.moved.append(str(_put_aside(path)))
+        else:
+            writer.keep_aside(suspects)
+            saved.moved.append(str(_put_aside(path, copy=True)))
+            write_partition(path, rows)
         found = True
     if found:
         writer.forget()
     return found
 
 
-def _mend_journal(writer: Writer, saved: _Saved) -> bool:
-    path = writer.series.journal
+def _sound(path: pathlib.Path, part: Partition, writer: Writer) -> tuple[Rows | None, Suspects | None]:
+    """Return the candles of a file and what else stands among them; None where nothing of it can be used."""
     try:
-        read_journal(path)
+        rows = check_partition(path)
+    except HistoryCorrupt:
+        return None, None
+    if misplaced(rows, part):
+        return None, None
+    sound, suspects = screened(rows, writer.series.frame)
+    return (sound if len(sound) else None), suspects
+
+
+def _mend_journal(writer: Writer, saved: _Saved) -> bool:
+    series = writer.series
+    path, damaged, lost = series.journal, False, 0
+    try:
+        rows = read_journal(path).rows
     except HistoryCorrupt:
         rows, lost = sound_rows(path)
-        aside = _put_aside(path, copy=True)
-        put_journal(path, rows, 1)
-        # Of a lost record it is not known which candle it was. What is stored is known all the same: only what the
-        # venue had nothing for is asked again, and what was pruned stays so.
-        pruned = read_asked(writer.series.folder).pruned
-        writer.note(Note.FORGOTTEN, *_ALWAYS)
-        for since, until in pruned:
-            writer.note(Note.PRUNED, since, until)
-        saved.kept, saved.lost = len(rows), lost
-        saved.moved.append(str(aside))
-        saved.forgotten.append(_ALWAYS)
-        return True
-    return False
+        damaged = True
+    rows, suspects = screened(rows, series.frame)
+    if not damaged and suspects is None:
+        return False
+    writer.check_room(2 * path.stat().st_size + _NOTES_BYTES)
+    saved.moved.append(str(_put_aside(path, copy=True)))
+    if suspects is not None:
+        keep_aside(series.folder, suspects)
+    # Of a lost record it is not known which candle it was. What is stored is known all the same: only what the venue
+    # had nothing for is asked again, and what was pruned stays so. Forgotten before the journal is mended: whatever
+    # stops it in between leaves damage that the next call finds, and no lost candle that counts as asked for.
+    for since, until in subtract((_ALWAYS,), read_asked(series.folder).pruned):
+        note_range(series.folder, Note.FORGOTTEN, since, until)
+    put_journal(path, rows, 1)
+    saved.kept, saved.lost = len(rows), lost
+    saved.forgotten.append(_ALWAYS)
+    return True
 
 
 def _put_aside(path: pathlib.Path, *, copy: bool = False) -> pathlib.Path:
