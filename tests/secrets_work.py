@@ -50,6 +50,14 @@ FAULTS: tuple[dict[str, Any], ...] = (
 )
 
 
+COMMANDS = {
+    "csv": ("-o", "all.csv"),
+    "json": ("--json",),
+    "resume": ("--resume", "okx-bad"),
+    "suspended": ("--suspended", "--json"),
+}
+
+
 def vault_of(folder: str) -> Callable[[str], Credentials]:
     """Return a vault that reads files."""
 
@@ -232,19 +240,11 @@ def export(balances: tu.Balances) -> None:
 
 def command_lines() -> None:
     """Run the command as a person does who looks for what is wrong."""
-    for number, words in enumerate(
-        (
-            ("balances", "-o", "all.csv"),
-            ("balances", "--json"),
-            ("balances", "--resume", "okx-bad"),
-            ("balances", "--suspended"),
-        )
-    ):
-        command = [sys.executable, "-X", "dev", "-m", "tradeutils.cli", "-vv", *words, "--config", "command.toml"]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-        pathlib.Path(f"command-{number}.out").write_bytes(done.stdout)
-        pathlib.Path(f"command-{number}.err").write_bytes(done.stderr)
-        print("command", number, done.returncode)
+    command = [sys.executable, "-X", "dev", "-m", "tradeutils.cli", "-vv", "balances", "--config", "command.toml"]
+    with contextlib.ExitStack() as stack:
+        for name, words in COMMANDS.items():
+            out, err = (stack.enter_context(pathlib.Path(f"{name}.{end}").open("wb")) for end in ("out", "err"))
+            stack.enter_context(subprocess.Popen([*command, *words], stdout=out, stderr=err))
 
 
 def blocking(settings: Settings) -> None:

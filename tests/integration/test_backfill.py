@@ -19,7 +19,7 @@ from servers import ValkeyServer
 
 import tradeutils as tu
 from tradeutils import errors, sync
-from tradeutils.history.backfill_tasks import check_shared
+from tradeutils.history.backfilling.tasks import check_shared
 from tradeutils.sim import HISTORY_START, Limits, SimulatedVenue, serve
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_exchange import DAY, MINUTE, NOW, MadeExchange
 
 import tradeutils as tu
-from tradeutils.history.backfill_plan import bars_in, gathered, pieces, whole_buckets
+from tradeutils.history.backfilling.plan import bars_in, gathered, pieces, whole_buckets
 from tradeutils.history.store.ranges import intersect, subtract, union
 from tradeutils.timeframe import parse
 

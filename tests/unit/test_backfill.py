@@ -15,8 +15,8 @@ from made_exchange import DAY, HOUR, MINUTE, NOW, MadeExchange
 
 import tradeutils as tu
 from tradeutils import errors, sync
-from tradeutils.history.backfill_plan import PIECE_BARS, gathered, probe_frame
-from tradeutils.history.backfill_report import BackfillReport, Missing, Progress, SeriesBackfill
+from tradeutils.history.backfilling.plan import PIECE_BARS, gathered, probe_frame
+from tradeutils.history.backfilling.report import BackfillReport, Missing, Progress, SeriesBackfill
 from tradeutils.timeframe import parse
 
 SYMBOL = "BTC/USDT"

@@ -19,7 +19,7 @@ from tradeutils.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from tradeutils.exchange import Exchange
-    from tradeutils.history.backfill_report import BackfillReport, Progress
+    from tradeutils.history.backfilling.report import BackfillReport, Progress
     from tradeutils.model import Market
     from tradeutils.settings import Settings
 

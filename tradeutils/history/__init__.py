@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tradeutils.history.backfill_report import BackfillReport, Missing, Progress, SeriesBackfill
+    from tradeutils.history.backfilling.report import BackfillReport, Missing, Progress, SeriesBackfill
     from tradeutils.history.candle_files import CandleFile, CandleSource, FileReport, discover, read_candles
     from tradeutils.history.exports import ExportedFile, ExportReport
     from tradeutils.history.history import History
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tradeutils.history.stats import HistoryStats, SeriesStats
 
 _HOMES = {
-    "BackfillReport": "backfill_report",
+    "BackfillReport": "backfilling.report",
     "CandleFile": "candle_files",
     "CandleSource": "candle_files",
     "CompactReport": "reports",
@@ -43,14 +43,14 @@ _HOMES = {
     "HistoryStats": "stats",
     "ImportReport": "imports",
     "ImportedFile": "imports",
-    "Missing": "backfill_report",
-    "Progress": "backfill_report",
+    "Missing": "backfilling.report",
+    "Progress": "backfilling.report",
     "PruneReport": "retention",
     "PrunedFile": "retention",
     "Quarantined": "reports",
     "SalvageReport": "reports",
     "Selection": "selection",
-    "SeriesBackfill": "backfill_report",
+    "SeriesBackfill": "backfilling.report",
     "SeriesKey": "reports",
     "SeriesStats": "stats",
     "VerifyReport": "reports",

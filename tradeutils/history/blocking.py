@@ -12,9 +12,9 @@ from tradeutils.model.stored import Executors
 from tradeutils.timeframe import Instant
 
 if TYPE_CHECKING:
-    from tradeutils.history.backfill_report import BackfillReport, Progress
-    from tradeutils.history.backfill_run import CandleExchange
-    from tradeutils.history.backfill_tasks import OpenExchange
+    from tradeutils.history.backfilling.report import BackfillReport, Progress
+    from tradeutils.history.backfilling.run import CandleExchange
+    from tradeutils.history.backfilling.tasks import OpenExchange
     from tradeutils.history.live import Followed, Live
 
 __all__ = ["BlockingHistory"]

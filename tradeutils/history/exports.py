@@ -178,7 +178,9 @@ def _path_of(kind: Format, key: SeriesKey, first: int) -> str:
     """Return where a series goes, if an import finds the same series there."""
     path = kind.path_of(key, first)
     if len(os.fsencode(path.rpartition("/")[2])) > _LONGEST_NAME:
-        raise UsageError(f"a file named {path[:80]}... has a name that is too long; export it as csv to a file of its own")
+        raise UsageError(
+            f"a file named {path[:80]}... has a name that is too long; export it as csv to a file of its own"
+        )
     named = name_of(path.split("/"))
     if named.refused or (named.symbol, named.timeframe) != (key.symbol, key.timeframe):
         read = named.refused or f"would read back as {named.symbol or 'no symbol'} {named.timeframe}"

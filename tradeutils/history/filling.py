@@ -10,9 +10,9 @@ from tradeutils.model.stored import Executors
 from tradeutils.timeframe import Instant
 
 if TYPE_CHECKING:
-    from tradeutils.history.backfill_report import BackfillReport, Progress
-    from tradeutils.history.backfill_run import CandleExchange
-    from tradeutils.history.backfill_tasks import OpenExchange
+    from tradeutils.history.backfilling.report import BackfillReport, Progress
+    from tradeutils.history.backfilling.run import CandleExchange
+    from tradeutils.history.backfilling.tasks import OpenExchange
     from tradeutils.history.live import Followed, Live
 
 __all__ = ["FillingHistory"]
@@ -87,7 +87,7 @@ class FillingHistory(WritingHistory):
         for two minutes after their end, unless they came. Cancelled, it waits for the write under way, and leaves
         nothing running; with ``executor`` also for the groups of symbols that workers have begun.
         """
-        from tradeutils.history.backfill import backfill  # only who asks a venue pays for it
+        from tradeutils.history.backfilling.call import backfill  # only who asks a venue pays for it
 
         return await backfill(
             self,

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from tradeutils.history.backfill_plan import bars_in, gathered, pieces
-from tradeutils.history.backfill_report import Missing, Reason, SeriesBackfill, date
+from tradeutils.history.backfilling.plan import bars_in, gathered, pieces
+from tradeutils.history.backfilling.report import Missing, Reason, SeriesBackfill, date
 from tradeutils.history.reports import Coverage
 from tradeutils.history.store.ranges import Range, Ranges, intersect, subtract, union
 from tradeutils.model import Candles

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import UnknownName, UsageError
-from tradeutils.history.backfill_lane import Lane
-from tradeutils.history.backfill_plan import sources_of
-from tradeutils.history.backfill_report import BackfillReport, Progress
-from tradeutils.history.backfill_run import CONCURRENCY, CandleExchange, Run
-from tradeutils.history.backfill_tasks import OpenExchange, Order, check_shared, in_other_processes, spread
+from tradeutils.history.backfilling.lane import Lane
+from tradeutils.history.backfilling.plan import sources_of
+from tradeutils.history.backfilling.report import BackfillReport, Progress
+from tradeutils.history.backfilling.run import CONCURRENCY, CandleExchange, Run
+from tradeutils.history.backfilling.tasks import OpenExchange, Order, check_shared, in_other_processes, spread
 from tradeutils.model import Market
 from tradeutils.model.stored import Executors
 from tradeutils.timeframe import Instant, Timeframe, to_ms

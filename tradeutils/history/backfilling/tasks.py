@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from tradeutils.budget import LocalBudget
 from tradeutils.errors import UsageError
-from tradeutils.history.backfill_disk import Disk
-from tradeutils.history.backfill_lane import Lane
-from tradeutils.history.backfill_report import Progress, SeriesBackfill
-from tradeutils.history.backfill_run import CandleExchange, Run
+from tradeutils.history.backfilling.disk import Disk
+from tradeutils.history.backfilling.lane import Lane
+from tradeutils.history.backfilling.report import Progress, SeriesBackfill
+from tradeutils.history.backfilling.run import CandleExchange, Run
 from tradeutils.history.executors import check_executor, check_function
 from tradeutils.history.tasks import each_group
 from tradeutils.model.stored import Executors
@@ -72,7 +72,7 @@ class Order:
         return asyncio.run(self._fill(symbols))
 
     async def _fill(self, symbols: Sequence[str]) -> tuple[SeriesBackfill, ...]:
-        from tradeutils.history.backfill import backfill  # which knows this module
+        from tradeutils.history.backfilling.call import backfill  # which knows this module
         from tradeutils.history.history import History
 
         async with self.open_exchange() as exchange:

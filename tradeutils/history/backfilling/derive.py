@@ -13,8 +13,8 @@ import numpy as np
 
 from tradeutils import logs
 from tradeutils.errors import HistoryCorrupt
-from tradeutils.history.backfill_lane import Lane
-from tradeutils.history.backfill_plan import pieces, whole_buckets
+from tradeutils.history.backfilling.lane import Lane
+from tradeutils.history.backfilling.plan import pieces, whole_buckets
 from tradeutils.history.store.ranges import Range, Ranges, intersect, subtract, union
 from tradeutils.model import Candles
 from tradeutils.timeframe import Timeframe

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tradeutils.errors import RangeNotServed
-from tradeutils.history.backfill_plan import pieces, probe_frame
+from tradeutils.history.backfilling.plan import pieces, probe_frame
 from tradeutils.history.store.ranges import Range
 from tradeutils.model import Candles
 from tradeutils.timeframe import Timeframe

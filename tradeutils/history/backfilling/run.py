@@ -25,12 +25,12 @@ from tradeutils.errors import (
     TransientVenueError,
     VenueError,
 )
-from tradeutils.history.backfill_derive import derive
-from tradeutils.history.backfill_disk import Disk
-from tradeutils.history.backfill_lane import Lane
-from tradeutils.history.backfill_plan import PAGE_BARS, bars_in
-from tradeutils.history.backfill_report import Progress, Reason, SeriesBackfill, date
-from tradeutils.history.backfill_search import first_kept, first_traded
+from tradeutils.history.backfilling.derive import derive
+from tradeutils.history.backfilling.disk import Disk
+from tradeutils.history.backfilling.lane import Lane
+from tradeutils.history.backfilling.plan import PAGE_BARS, bars_in
+from tradeutils.history.backfilling.report import Progress, Reason, SeriesBackfill, date
+from tradeutils.history.backfilling.search import first_kept, first_traded
 from tradeutils.history.reports import Coverage
 from tradeutils.history.store.ranges import Range, Ranges
 from tradeutils.model import Candles, Market
