@@ -80,6 +80,25 @@ class Raising:
         return len(symbols)
 
 
+class TwoPartError(Exception):
+    """What pickle writes and cannot read back: it keeps one argument, and two are needed."""
+
+    def __init__(self, what: str, of: str) -> None:
+        super().__init__(f"{what} of {of}")
+
+
+@dataclass(frozen=True)
+class RaisingWhatCannotCome:
+    """Raises at one symbol what other processes cannot read."""
+
+    symbol: str
+
+    def __call__(self, symbols: Symbols) -> int:
+        if self.symbol in symbols:
+            raise TwoPartError("end", self.symbol)
+        return len(symbols)
+
+
 def newest_closes(panel: Panel) -> list[float]:
     """Return the last close of each symbol."""
     return [float(close) for close in panel.close[-1]]

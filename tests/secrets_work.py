@@ -30,7 +30,6 @@ import tradeutils as tu
 from tradeutils import codec, errors, logs, sync
 from tradeutils.settings import Account, Credentials, Settings
 
-OURS = str(pathlib.Path(tu.__file__).parent)
 PATHS = {
     "binance": "/api/v3/account*", "bybit": "/v5/account/wallet-balance*", "okx": "/api/v5/account/balance*",
     "kraken": "/0/private/Balance*",
@@ -93,7 +92,7 @@ class Notes:
             print(copy.copy(value))
 
     def failed(self, error: BaseException) -> None:
-        """Tell of an error: itself, its chain, and the local variables of each frame of ours."""
+        """Tell of an error: itself, its chain, and the local variables of each frame, whosever it is."""
         self._errors.append(error)
         number = len(self._errors)
         self.tell(error, vars(error))
@@ -103,9 +102,7 @@ class Notes:
             traceback.print_exception(error, file=file)
             seen: set[int] = set()
             for one in chain_of(traceback.TracebackException.from_exception(error, capture_locals=True), seen):
-                for frame in one.stack:
-                    if frame.filename.startswith(OURS):
-                        file.write(f"{frame.name}: {frame.locals}\n")
+                file.writelines(f"{frame.name}: {frame.locals}\n" for frame in one.stack)
 
     @property
     def count(self) -> int:
@@ -240,7 +237,7 @@ def export(balances: tu.Balances) -> None:
 
 def command_lines() -> None:
     """Run the command as a person does who looks for what is wrong."""
-    command = [sys.executable, "-X", "dev", "-m", "tradeutils.cli", "-vv", "balances", "--config", "command.toml"]
+    command = [sys.executable, "-m", "tradeutils.cli", "-vv", "balances", "--config", "command.toml"]
     with contextlib.ExitStack() as stack:
         for name, words in COMMANDS.items():
             out, err = (stack.enter_context(pathlib.Path(f"{name}.{end}").open("wb")) for end in ("out", "err"))

@@ -223,6 +223,29 @@ async def test_a_resume_during_an_outage_is_told_after_it(own_valkey: ValkeyServ
         assert await call(there) == "made"
 
 
+async def test_a_refused_key_is_held_back_though_its_caller_gave_up(own_valkey: ValkeyServer) -> None:
+    """Whoever waits for the cache no longer has learnt of the refusal all the same; the next call tells the others."""
+    async with tu.Cache(own_valkey.url, timeout=20) as cache, tu.Cache(own_valkey.url) as another:
+        here, there = Suspensions(cache), Suspensions(another)
+        assert [await call(here), await call(there)] == ["made", "made"]
+        refused = asyncio.Event()
+
+        async def attempt() -> None:
+            async with here.attempt(account(), "binance"):
+                own_valkey.freeze()
+                refused.set()
+                raise errors.AuthenticationFailed('{"code":-2015}', venue="binance")
+
+        task = asyncio.create_task(attempt())
+        await refused.wait()
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        own_valkey.thaw()
+        assert [await call(here), await call(there)] == ["held back", "held back"]
+
+
 async def test_a_cache_that_is_closed_fails_no_call(valkey: ValkeyServer) -> None:
     """At the end of a program it may be closed first."""
     cache = tu.Cache(valkey.url, timeout=5)

@@ -20,14 +20,17 @@ from history_kills import Killed
 
 import tradeutils as tu
 from tradeutils.errors import HistoryCorrupt, HistoryError, HistoryFull, HistoryLocked
+from tradeutils.history.store.journal import put_journal
+from tradeutils.history.store.partitions import read_partition, write_partition
+from tradeutils.history.store.rows import Rows
 
 MINUTE = 60_000
 START = 28_400_000
 NAME = ("binance", "BTC/USDT", "1m")
 
 
-def bars(first: int, count: int, value: float = 0.0, symbol: str = "BTC/USDT") -> tu.Candles:
-    time = (START + first + np.arange(count, dtype=np.int64)) * MINUTE
+def bars(first: int, count: int, value: float = 0.0, symbol: str = "BTC/USDT", late: int = 0) -> tu.Candles:
+    time = (START + first + np.arange(count, dtype=np.int64)) * MINUTE + late
     price = np.full(count, value) if value else 1.0 + time / MINUTE % 97
     return tu.Candles(
         exchange="binance", symbol=symbol, timeframe="1m", time=time, open=price, high=price, low=price, close=price,
@@ -311,6 +314,53 @@ def test_salvage_keeps_what_is_sound_and_has_the_rest_fetched_again(tmp_path: Pa
             history.write(bars(since // MINUTE - START, (until - since) // MINUTE))
         assert history.read(*NAME) == bars(0, 3_004)
         assert history.salvage().series == 0
+
+
+def test_salvage_mends_whatever_verify_calls_damaged(tmp_path: Path) -> None:
+    """Rows kept aside that fail their checksum, and whole files in which rows stand that are no candles."""
+    with tu.History(tmp_path, min_free=0) as history:
+        history.write(bars(0, 300))
+        history.seal()
+        history.write(bars(300, 3, late=7))
+        history.asked(*NAME, START * MINUTE, (START + 400) * MINUTE)
+    at = folder(tmp_path)
+    rows = read_partition(at / "2023-12.parquet")
+    shifted = np.where(np.arange(300) == 299, rows.time + 11, rows.time)
+    write_partition(at / "2023-12.parquet", Rows(shifted, *rows.columns()[1:]))
+    put_journal(at / "_journal", Rows.of(bars(310, 2, late=9)), 7)
+    data = bytearray((at / "_quarantine").read_bytes())
+    data[20] ^= 1
+    (at / "_quarantine").write_bytes(data)
+    with tu.History(tmp_path, min_free=0) as history:
+        assert len(history.verify().damages) == 3
+        report = history.salvage()
+        assert (report.series, len(report.moved)) == (1, 3)
+        assert history.verify().ok
+        assert history.read(*NAME) == bars(0, 299)
+        assert sorted((row.time - START * MINUTE) % MINUTE for row in history.quarantined(*NAME)) == [7, 7, 9, 9, 11]
+        assert history.coverage(*NAME).asked == ()
+        history.write(bars(299, 1))
+        assert history.salvage().series == 0
+
+
+def test_salvage_that_is_stopped_leaves_damage_that_is_found_again(tmp_path: Path) -> None:
+    """A lost candle must not count as asked for, where the disk was too full to note that it does not."""
+    with tu.History(tmp_path, min_free=0) as history:
+        for minute in range(5):
+            history.write(bars(minute, 1))
+        history.asked(*NAME, START * MINUTE, (START + 5) * MINUTE)
+    path = folder(tmp_path) / "_journal"
+    data = bytearray(path.read_bytes())
+    data[16 + 52 * 2 + 10] ^= 8
+    path.write_bytes(data)
+    with tu.History(tmp_path, min_free=1 << 60) as full, pytest.raises(HistoryFull):
+        full.salvage()
+    with tu.History(tmp_path, min_free=0) as history:
+        assert not history.verify().ok
+        assert (history.salvage().kept, history.verify().ok) == (4, True)
+        assert history.coverage(*NAME, START * MINUTE, (START + 5) * MINUTE).missing == (
+            ((START + 2) * MINUTE, (START + 3) * MINUTE),
+        )
 
 
 def test_damaged_journal_is_neither_read_nor_written_over(tmp_path: Path) -> None:

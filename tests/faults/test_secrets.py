@@ -19,6 +19,7 @@ import re
 import signal
 import subprocess
 import sys
+import traceback
 import urllib.parse
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -242,7 +243,7 @@ async def run(folder: pathlib.Path, *words: str) -> int:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRADEUTILS_")}
     with (folder / f"stdout{len(words)}").open("wb") as out, (folder / f"stderr{len(words)}").open("wb") as err:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-X", "dev", str(WORK), "plan.json", *words, cwd=folder, stdout=out, stderr=err,
+            sys.executable, str(WORK), "plan.json", *words, cwd=folder, stdout=out, stderr=err,
             env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )  # fmt: skip
         try:
@@ -309,6 +310,27 @@ def check_that_all_was_written(sources: Mapping[str, bytes]) -> None:
     }
     lacking = [where for where, pattern in wanted.items() if not re.search(pattern, sources[where])]
     assert lacking == []
+
+
+async def test_what_a_caller_was_handling_keeps_its_frames() -> None:
+    """Local variables below our own errors are dropped; those of an error during which we were asked are not ours."""
+    account = tu.Account(name="a", exchange="binance", credentials=tu.Credentials(key="k" * 64, secret="s" * 64))
+    async with (
+        SimulatedVenue("binance", symbols=2, linear=0) as venue,
+        tu.Exchange("binance", url=venue.url, account=account, retries=0) as exchange,
+    ):
+        await exchange.load_markets()
+        try:
+            raise LookupError("the caller's")
+        except LookupError as theirs:
+            with pytest.raises(tu.errors.AuthenticationFailed) as ours:
+                await exchange.fetch_balance()
+            frames = traceback.extract_tb(theirs.__traceback__)
+            assert [frame.name for frame in frames] == ["test_what_a_caller_was_handling_keeps_its_frames"]
+            chain: list[BaseException | None] = [ours.value]
+            while chain[-1] is not None:
+                chain.append(chain[-1].__context__)
+            assert theirs in chain  # it could have been taken for one of ours
 
 
 # The search itself

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import decimal
 import logging
 import sys
 from collections.abc import Mapping
@@ -104,6 +105,14 @@ async def test_thresholds_are_exact(threshold: Any) -> None:
     source = Source(Told(worth("alice", USDT="0.3")), Told(worth("alice", USDT="0.3", BTC="0.1", ETH="0.2")))
     (alert,) = await alerts(source, threshold)
     assert (alert.change, alert.relative) == (Decimal("0.3"), Decimal(1))
+
+
+@pytest.mark.parametrize("threshold", ["100", "10%"])
+async def test_thresholds_are_exact_whatever_the_context_of_the_caller(threshold: str) -> None:
+    """A bot may have set a narrow one, in which 99.9999 is 100."""
+    source = Source(Told(worth("alice", USDT="1000")), Told(worth("alice", USDT="1099.9999")))
+    with decimal.localcontext(prec=5):
+        assert await alerts(source, threshold) == []
 
 
 async def test_from_nothing_any_share_is_a_move() -> None:

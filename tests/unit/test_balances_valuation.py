@@ -313,7 +313,7 @@ async def test_routes_are_found_once_while_the_same_tickers_are_served() -> None
         assert after.routes("USDT") is routes
         assert after.routes("BTC") is not routes
         await cache.delete(f"prices:{exchange.origin}")
-        venue.clock.step(60)
+        venue.clock.step("1m")
         moved = await latest.fetch(exchange)
         assert moved.routes("USDT") is not routes
 
@@ -353,6 +353,27 @@ def test_routes_are_kept_no_longer_than_their_tickers_are_prices() -> None:
     assert found.routes("USDT") is long
     assert "BTC" in short
     assert "BTC" not in found.routes("USDT", max_age=1.5)
+
+
+@pytest.mark.parametrize("junk", ["hello", None, [1], {"BTC/USDT": 5}], ids=["text", "none", "list", "no tickers"])
+async def test_what_is_no_tickers_in_the_cache_prices_nothing(junk: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Others write to it as well: the venue is asked then."""
+    async with (
+        SimulatedVenue(symbols=["BTC/USDT", "ETH/BTC"]) as venue,
+        tu.Cache() as cache,
+        tu.Exchange("binance", url=venue.url) as exchange,
+    ):
+        await cache.set(f"prices:{exchange.origin}", junk, ttl=60)
+        told = await fetch_prices(exchange, cache)
+        assert told.routes("USDT")["ETH"].legs == ("ETH/BTC", "BTC/USDT")
+    assert "is no tickers, and is not used" in caplog.text
+
+
+@pytest.mark.parametrize("quote", [None, 5, ["USDT"]])
+def test_a_quote_that_is_no_name_is_refused(quote: Any) -> None:
+    """Of ``None`` everything was worth nothing."""
+    with pytest.raises(errors.UsageError, match=r'quote was .*; write the code of a currency, as in "USDT"'):
+        prices(BTC_USDT=60_000.0).routes(quote)
 
 
 async def test_a_venue_of_contracts_alone_is_asked_for_no_prices() -> None:

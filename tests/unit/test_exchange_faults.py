@@ -160,6 +160,8 @@ def test_an_error_that_makes_its_own_text_is_redacted_in_the_chain() -> None:
         ("okx", ccxt.ExchangeError('okx {"code":"50120","msg":"no permission"}'), errors.PermissionDenied),
         ("okx", ccxt.ExchangeError('okx {"code":"501190","msg":"another code"}'), errors.RequestRefused),
         ("bybit", ccxt.AuthenticationError('bybit {"retCode":10009,"retMsg":"IP banned"}'), errors.RateLimited),
+        ("bybiteu", ccxt.PermissionDenied('bybiteu {"retCode":10009,"retMsg":"IP banned"}'), errors.RateLimited),
+        ("bybitid", ccxt.PermissionDenied('bybitid {"retCode":10009,"retMsg":"IP banned"}'), errors.RateLimited),
         ("bybit", ccxt.AuthenticationError('bybit {"retCode":10003,"retMsg":"bad"}'), errors.AuthenticationFailed),
         ("gate", ccxt.ExchangeError('gate {"code":"50100"}'), errors.RequestRefused),
     ],

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -278,6 +280,25 @@ def test_one_bad_file_stops_nothing(history: History, tmp_path: pathlib.Path) ->
     assert told["mine.csv"].startswith("failed: its name does not say of which market it is; say symbol=")
     assert "readme.txt" not in told
     assert str(report).startswith("2 of 9 files imported: 60 candles added; 7 failed (first: ")
+
+
+def test_times_that_python_cannot_name_fail_their_file_alone(history: History, tmp_path: pathlib.Path) -> None:
+    """A damaged table may hold any 64 bits as a time, and text any number; none becomes another time."""
+    source = tmp_path / "files"
+    put(source / "BTCUSDT-1h.csv", csv_of(candles_of(timeframe="1h")))
+    put(source / "ETHUSDT-1h.csv", b"time,open,high,low,close,volume\n1e300,1,1,1,1,1\n2e300,1,1,1,1,1\n")
+    for name, time_ in (("SOLUSDT", -(2**62)), ("XRPUSDT", 2**62)):
+        columns = {column: np.full(2, 5.0) for column in ("open", "high", "low", "close", "volume")}
+        times = pa.array(np.array([JANUARY, time_])).view(pa.timestamp("ms", "UTC"))
+        pyarrow.feather.write_feather(pa.table({"date": times, **columns}), str(source / f"{name}-1h.feather"))
+    report = history.import_files(source, exchange="binance")
+    assert [pathlib.Path(file.path).name for file in report.imported] == ["BTCUSDT-1h.csv"]
+    assert [file.why for file in report.failed] == [
+        "line 2: time was 1e300, after the year 3000",
+        "line 2: time was -4611686018427387904, before 1970",
+        "line 2: time was 4611686018427387904, after the year 3000",
+    ]
+    assert [candles.symbol for candles in all_of(history)] == ["BTC/USDT"]
 
 
 @pytest.mark.parametrize(
@@ -563,6 +584,26 @@ def test_symbols_that_a_layout_cannot_name_are_told(history: History, tmp_path: 
         report = history.export(tmp_path / layout, format=layout)
         assert (len(report.exported), len(report.failed)) == (4 - lost, lost), str(report)
         assert all(file.why for file in report.failed)
+
+
+def test_name_that_no_file_can_have_fails_its_series_alone(history: History, tmp_path: pathlib.Path) -> None:
+    """And a target that cannot be is refused at once."""
+    history.write([candles_of("X" * 300 + "/USDT"), candles_of()])
+    report = history.export(tmp_path / "out", format="freqtrade")
+    assert [file.symbol for file in report.exported] == ["BTC/USDT"]
+    assert "name that is too long" in report.failed[0].why
+    for target in ("x" * 300, "a\0b"):
+        with pytest.raises(UsageError, match=r"^target was .* cannot be looked at"):
+            history.export(target)
+        with pytest.raises(UsageError, match=r"^path was .* cannot be looked at"):
+            history.import_files(target)
+
+
+def test_ending_of_a_file_may_be_in_capitals(history: History, tmp_path: pathlib.Path) -> None:
+    """It is a file all the same, not a folder of that name."""
+    history.write(candles_of())
+    history.export(tmp_path / "BTCUSDT.CSV", format="csv")
+    assert read_candles(tmp_path / "BTCUSDT.CSV", exchange="binance", timeframe="1m").candles == candles_of()
 
 
 def test_freqtrades_columns_and_types(history: History, tmp_path: pathlib.Path) -> None:

@@ -371,6 +371,21 @@ def test_series_with_a_damaged_journal_is_left_and_told(history: History) -> Non
     assert stored(history)[0] == "2024-01"
 
 
+def test_unsealed_candles_of_a_pruned_month_are_counted_and_noted(history: History) -> None:
+    """Before the first and after the last that are sealed: else they would seem empty, or be fetched again."""
+    first = JANUARY - 300 * DAY  # 2023-03-07
+    for begin in (0, 4, -3):
+        history.write(days_of(2, symbol="OLD/USDT", first=first + begin * DAY))
+        history.seal() if begin == 0 else None
+    history.asked("binance", "OLD/USDT", "1h", first - 3 * DAY, first + 6 * DAY)
+    planned = history.prune(older_than="90d", symbols=["OLD/USDT"], dry_run=True)
+    report = history.prune(older_than="90d", symbols=["OLD/USDT"])
+    assert report.rows == planned.rows == 6 * 24
+    assert len(history.read("binance", "OLD/USDT", "1h")) == 0
+    known = history.coverage("binance", "OLD/USDT", "1h", first - 3 * DAY, first + 6 * DAY)
+    assert (known.pruned, known.empty) == (((first - 3 * DAY, first + 6 * DAY),), ())
+
+
 def test_salvage_does_not_bring_back_what_was_pruned(history: History) -> None:
     """A damaged journal makes what was asked forgotten, and nothing else."""
     history.prune(older_than="60d", timeframe="1h")

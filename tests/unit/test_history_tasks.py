@@ -319,8 +319,10 @@ class _AsynchronousClient:
         (4, "executor was int; give a ThreadPoolExecutor"),
         (_LocalCluster(), r"executor=Client\(cluster\)"),
         (_AsynchronousClient(), "without asynchronous=True"),
+        (ThreadPoolExecutor, r"the class ThreadPoolExecutor; make one: executor=ThreadPoolExecutor\("),
+        (_AsynchronousClient, "the class _AsynchronousClient"),
     ],
-    ids=["number", "cluster", "asynchronous"],
+    ids=["number", "cluster", "asynchronous", "class-of-a-pool", "class-of-a-client"],
 )
 def test_what_is_no_executor_is_refused(given: Any, said: str) -> None:
     """The message says what to give."""

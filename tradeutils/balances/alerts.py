@@ -160,8 +160,8 @@ class _Threshold:
     def reached(self, before: Decimal, change: Decimal) -> bool:
         """Tell whether a change is worth an alert."""
         if not self.relative:
-            return abs(change) >= self.amount
-        return change != 0 and abs(change) >= EXACT.multiply(self.amount, abs(before))
+            return change.copy_abs() >= self.amount  # abs() rounds as the caller's context says
+        return change != 0 and change.copy_abs() >= EXACT.multiply(self.amount, before.copy_abs())
 
 
 class _Watched:
@@ -209,7 +209,7 @@ class _Watched:
             before=was,
             after=will_be,
             change=change,
-            relative=None if was == 0 else _WIDE.divide(change, abs(was)),
+            relative=None if was == 0 else _WIDE.divide(change, was.copy_abs()),
             time=max(found.time for found in after.values()),
             missing=missing,
             unpriced=tuple(sorted(unpriced)),

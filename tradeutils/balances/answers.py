@@ -78,16 +78,25 @@ class Answers:
         fetch : callable
             Asks the venue. Its error reaches all who wait for it.
         max_age : float or None
-            Seconds that the answer may be old; ``None``: the ttl. Beyond the ttl, what this process asked itself.
+            Seconds that the answer may be old; ``None``: the ttl. Beyond the ttl only without a cache, and then what
+            this process asked itself: where others share a cache, what lies there no more may have been dropped by one
+            of them that changed the account.
         """
         place = self._places.setdefault(key, _Place())
-        known = place.last
-        if max_age and known is not None and known[1] == place.changes and self.age(known[0]) <= max_age:
-            return known[0]
         if self._cache is None:
+            known = place.last
+            if max_age and known is not None and known[1] == place.changes and self.age(known[0]) <= max_age:
+                return known[0]
             return await self._directly(key, place, fetch)
-        found = await self._through_cache(self._cache, key, place, fetch)
-        if max_age is None or self.age(found) <= max_age:
+        asked = False
+
+        async def ours() -> Balance:
+            nonlocal asked
+            asked = True
+            return await fetch()
+
+        found = await self._through_cache(self._cache, key, place, ours)
+        if asked or max_age is None or self.age(found) <= max_age:
             return found
         cache = self._cache
         return await self._flights.join(f"renew {key} {place.changes}", lambda: self._renewed(cache, key, place, fetch))

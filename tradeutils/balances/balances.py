@@ -137,8 +137,8 @@ class Balances:
             One of ``exchange.wallets`` alone; by default those that were chosen for all, whose sum is returned with
             its parts as ``wallets``.
         max_age : float, optional
-            Seconds that the answer may be old; 0: it is asked for now. Beyond the ttl, what this process asked itself
-            serves.
+            Seconds that the answer may be old; 0: it is asked for now. More than the ttl only without a cache: what
+            this process asked itself serves then.
         stale : float, optional
             Where the venue is down, serve the last that is known, if it is no older than this many seconds; it is
             marked ``stale``. By default the error is raised.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 from tradeutils.errors import AccountSuspended, AuthenticationFailed, PermissionDenied
+from tradeutils.exchange.faults import dialect_of
 
 __all__ = ["REASONS", "Failure", "Reason", "failure_of"]
 
@@ -127,7 +128,7 @@ def failure_of(error: BaseException) -> Failure | None:
         return next(filter(None, map(failure_of, error.exceptions)), None)
     if not isinstance(error, AuthenticationFailed):
         return None
-    text, venue = str(error), _dialect(error.venue)
+    text, venue = str(error), dialect_of(error.venue)
     if _PAGE in text or (_BARE.search(text) and isinstance(error, PermissionDenied)):
         return None
     known = [code for code in _CODE.findall(text) if (venue, code) in _BY_CODE or (venue, code) in _WORDED]
@@ -148,11 +149,3 @@ def _reason_of_class(error: AuthenticationFailed, text: str) -> Reason:
     if _ADDRESS.search(text) and "API-key, IP" not in text:
         return "address not allowed"
     return "permission" if isinstance(error, PermissionDenied) else "bad key"
-
-
-def _dialect(venue: str | None) -> str:
-    """Return whose codes a venue has: ccxt's binanceusdm has binance's, and myokx those of okx."""
-    for known in ("binance", "bybit", "okx"):
-        if known in (venue or ""):
-            return known
-    return venue or ""

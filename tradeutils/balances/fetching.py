@@ -92,12 +92,10 @@ class Fetching:
         return balance
 
     async def _last(self, key: str) -> Answer | None:
-        """Return the last that is known of a wallet: here, or the newest snapshot."""
+        """Return the last that is known of a wallet: here or, where another process knows a newer one, its snapshot."""
         known = self._answers.last(key)
-        if known is not None:
-            return known
         try:
             found = await self._snapshots.read(key)
         except TradeutilsError:  # the venue's error is told
-            return None
-        return found[-1] if found else None
+            return known
+        return max([*found[-1:], *([] if known is None else [known])], key=lambda one: one.at, default=None)

@@ -9,11 +9,14 @@ from typing import Final, TypeAlias
 from tradeutils.balances.pegs import PEGGED, Pegs, frozen_pegs, parity
 from tradeutils.balances.routes import FRESH, MAX_AGE, Routes
 from tradeutils.cache import Cache
-from tradeutils.errors import UnknownName
+from tradeutils.errors import UnknownName, UsageError
 from tradeutils.exchange import Exchange, all_or_first_error
+from tradeutils.logs import get_logger
 from tradeutils.model import Market, Ticker
 
 __all__ = ["PRICES_TTL", "LatestPrices", "Prices", "fetch_prices"]
+
+_log = get_logger("balances")
 
 _Terms: TypeAlias = tuple[str, frozenset[tuple[str, str]], float]  # quote, pegs, max_age
 
@@ -73,8 +76,10 @@ class Prices:
         Raises
         ------
         UnknownName : no market of the venue trades ``quote``; the nearest currencies are named.
-        UsageError : ``pegs`` or ``max_age`` is none.
+        UsageError : ``quote``, ``pegs`` or ``max_age`` is none.
         """
+        if not isinstance(quote, str):
+            raise UsageError(f'quote was {quote!r:.80}; write the code of a currency, as in "USDT"')
         pairs = frozen_pegs(pegs)
         key = (quote, pairs, max_age)
         if key not in self._routes:
@@ -171,7 +176,9 @@ async def _tickers(exchange: Exchange, markets: Mapping[str, Market], cache: Cac
         return {}
     if cache is None:
         return await exchange.fetch_tickers(type="spot")
-    found: dict[str, Ticker] = await cache.get_or_fetch(
-        f"prices:{exchange.origin}", lambda: exchange.fetch_tickers(type="spot"), ttl=PRICES_TTL
-    )
-    return found
+    key = f"prices:{exchange.origin}"
+    found: object = await cache.get_or_fetch(key, lambda: exchange.fetch_tickers(type="spot"), ttl=PRICES_TTL)
+    if isinstance(found, dict) and set(map(type, found.values())) <= {Ticker}:
+        return found
+    _log.warning("what the cache holds under %s is no tickers, and is not used", key)
+    return await exchange.fetch_tickers(type="spot")

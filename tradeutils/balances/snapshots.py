@@ -13,6 +13,7 @@ from tradeutils.cache import Cache
 from tradeutils.errors import CacheError, Closed, CodecError
 from tradeutils.logs import get_logger
 from tradeutils.model import AssetBalance, Balance
+from tradeutils.model.rounding import EXACT
 
 __all__ = ["Snapshots", "merged"]
 
@@ -48,17 +49,15 @@ class Snapshots:
         if not self._keep:
             return
         digest = _digest(answer.balance)
-        if self._seen.get(key) == digest:
-            return
         if self._cache is None:
-            self._here.setdefault(key, collections.deque(maxlen=self._keep)).append(answer)
-        else:
-            try:
-                await self._write(self._cache, key, digest, answer)
-            except (CacheError, CodecError, Closed) as error:
-                _log.debug("a snapshot of %s was not kept: %s", key, error)
-                return
-        self._seen[key] = digest
+            if self._seen.get(key) != digest:
+                self._here.setdefault(key, collections.deque(maxlen=self._keep)).append(answer)
+                self._seen[key] = digest
+            return
+        try:  # the last is looked up each time: another process may have seen the account change and change back
+            await self._write(self._cache, key, digest, answer)
+        except (CacheError, CodecError, Closed) as error:
+            _log.debug("a snapshot of %s was not kept: %s", key, error)
 
     async def read(self, key: str) -> list[Answer]:
         """
@@ -128,4 +127,6 @@ def _digest(balance: Balance) -> str:
 
 
 def _amounts(held: AssetBalance) -> str:
-    return " ".join(str(hash(amount)) for amount in (held.free, held.used, held.total, held.debt))
+    # Not their hashes, which are the same for -1 and -2.
+    amounts = (EXACT.normalize(amount) for amount in (held.free, held.used, held.total, held.debt))
+    return " ".join(str(amount) if amount else "0" for amount in amounts)

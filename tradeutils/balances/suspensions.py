@@ -282,11 +282,15 @@ class Suspensions:
         failure = failure_of(error)
         if failure is None:
             return
-        await self._learn(known)
-        if known.at >= begun:  # another call failed in the same way meanwhile, or the account was resumed
-            return
-        self._suspend(known, failure, shown(str(error)))
-        await self._share(known)
+        try:
+            await self._learn(known)
+        finally:  # also where the caller gives up meanwhile: the key was refused, and the next call tells the others
+            is_news = known.at < begun  # or another call failed in the same way, or the account was resumed
+            if is_news:
+                self._suspend(known, failure, shown(str(error)))
+                known.unshared = True
+        if is_news:
+            await self._share(known)
 
     def _suspend(self, known: _Known, failure: Failure, message: str) -> None:
         before, at = known.suspension, self._later_than(known)

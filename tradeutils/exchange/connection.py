@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 import math
+import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -147,6 +148,7 @@ class Connection:
     async def _opened(self, call: Call) -> AsyncIterator[None]:
         """Remember the call, and turn ccxt's errors into ours."""
         self.check_usable(call.operation)
+        handled = sys.exception()  # the caller's, where he asks us while he handles one: it becomes a context of ours
         token = current_call.set(call)
         limit = asyncio.timeout(None)  # which only closing sets
         self._calls.add(limit)
@@ -156,7 +158,7 @@ class Connection:
         except errors.VenueError as error:
             if isinstance(error, errors.BadReply) and error.operation is None:  # who reads it knows no calls
                 where = {"venue": self.name, "operation": call.operation, "symbol": call.symbol}
-                traceback.clear_frames(error.__traceback__)  # as below
+                _forget_locals(error, handled)
                 raise errors.BadReply(str(error), **where) from error.__cause__
             if error.operation is None:  # the budget's, which knows no calls
                 error.operation, error.symbol = call.operation, call.symbol
@@ -165,14 +167,13 @@ class Connection:
             raise
         except TimeoutError as error:
             if not limit.expired():  # some library's own
+                _forget_locals(error, handled)
                 raise self._translate(error, call) from error
             raise errors.Closed(f"{self.name} {call.operation}: this exchange was closed meanwhile") from None
         except Exception as error:  # ccxt's parsers fail on odd replies with any class
             translated = self._translate(error, call)
             redact_chain(error)  # ccxt's own messages hold signed URLs, and a traceback would print them
-            # Local variables hold keys, signatures and what a venue repeats of them, and crash reports show them. Those
-            # of causes are left: another task that waits for the same may still need them.
-            traceback.clear_frames(error.__traceback__)
+            _forget_locals(error, handled)
             raise translated from error
         finally:
             self._calls.discard(limit)
@@ -334,6 +335,23 @@ class Connection:
         self.ccxt.timeout_on_exit = 0  # ccxt waits 250 ms for its own session's TLS to end
         await self.ccxt.close()
         await self._meter.aclose()
+
+
+def _forget_locals(error: BaseException, handled: BaseException | None) -> None:
+    """
+    Drop the local variables below an error: reports of crashes show them, and they hold keys and signed requests.
+
+    Of its causes the frames go altogether. They may be another task's too, as aiohttp has several wait for one look-up
+    of a host, and to clear a frame that is not done would end that task's work. What the caller was handling is his.
+    """
+    traceback.clear_frames(error.__traceback__)
+    waiting, seen = [error.__cause__, error.__context__], {id(error), id(handled)}
+    while waiting:
+        cause = waiting.pop()
+        if cause is not None and id(cause) not in seen:
+            seen.add(id(cause))
+            cause.__traceback__ = None
+            waiting += [cause.__cause__, cause.__context__]
 
 
 def _bears(client_id: str, url: str, body: Any) -> bool:

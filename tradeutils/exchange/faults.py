@@ -15,7 +15,7 @@ from typing import Any, Final
 from tradeutils import errors
 from tradeutils.logs import redact
 
-__all__ = ["TABLE", "redact_chain", "translate"]
+__all__ = ["TABLE", "dialect_of", "redact_chain", "translate"]
 
 TABLE: Final[Mapping[str, type[errors.TradeutilsError]]] = {
     # OperationFailed: the request may succeed when repeated
@@ -131,7 +131,7 @@ def translate(
         cls = errors.InvalidOrder
     if (
         cls is errors.RateLimited
-        and venue.startswith("binance")
+        and dialect_of(venue) == "binance"
         and status not in (418, 429)
         and _BAD_KEY.search(str(error))
     ):
@@ -175,9 +175,17 @@ def _took_none(error: BaseException) -> bool:
     return bool(rows) and len(codes) == len(rows) and not any(code == "0" or code[:2] == "50" for code in codes)
 
 
+def dialect_of(venue: str | None) -> str:
+    """Return whose codes a venue has: ccxt's binanceusdm has binance's, bybiteu bybit's, and myokx those of okx."""
+    for known in ("binance", "bybit", "okx"):
+        if known in (venue or ""):
+            return known
+    return venue or ""
+
+
 def _of_words(venue: str, text: str) -> type[errors.VenueError] | None:
     """Return the class of what a venue says, where it is one of those that ccxt does not know."""
-    known = _WORDS.get("okx" if venue in ("myokx", "okxus") else venue)
+    known = _WORDS.get(dialect_of(venue))
     said = None if known is None else _SAID.search(text)
     return None if said is None or known is None else known.get(said[1] or said[2])
 

@@ -99,8 +99,10 @@ def death_of(future: Future[Any]) -> BaseException | None:
 def unreadable(death: BaseException) -> str | None:
     """Return why the answer of a worker could not be read, if that broke the pool; ``None`` where a worker died."""
     # The standard library closes the pool in both cases, and only then says more: a traceback, as text, in quotes.
-    told = "" if death.__cause__ is None else str(death.__cause__).strip("\n'\"")
-    return told.rpartition("\n")[2] or None if isinstance(death, BrokenExecutor) else None
+    if death.__cause__ is None or not isinstance(death, BrokenExecutor):
+        return None
+    lines = [line for line in str(death.__cause__).splitlines() if line.strip("'\"")]  # quoted as a whole
+    return lines[-1] if lines else None
 
 
 class Crew:

@@ -31,13 +31,16 @@ class SimulatedAccount:
     key, secret : str
         What signed requests are made with.
     balances : mapping of asset to amount
-        What it holds: Decimal, int, or decimal text. Swaps are paid from the same, as in a unified account, unless
-        ``wallets`` has ``"swap"``.
+        What it holds: Decimal, int, or decimal text. On bybit and okx swaps are paid from the same; on binance from
+        the wallet ``"swap"``, in which is nothing unless ``wallets`` moved it there.
     wallets : mapping of wallet to mapping of asset to amount
         What of it was moved to other wallets before the venue opened: ``{"funding": {"USDT": 500}}``. Binance has
         ``"funding"``, ``"margin"`` and ``"swap"``, bybit and okx have ``"funding"``.
     borrowed : mapping of asset to amount
         What it owes in its margin wallet, and holds there beside its own.
+    unified : bool
+        Whether swaps are paid from what spot is on binance too. Its wallets of spot and swaps then tell of the same
+        money, and whoever adds them up counts it twice.
     maker, taker : Decimal
         Fees on spot as a fraction of what is received.
     futures_maker, futures_taker : Decimal
@@ -52,6 +55,7 @@ class SimulatedAccount:
     balances: Mapping[str, Decimal | int | str] = field(default_factory=dict)
     wallets: Mapping[str, Mapping[str, Decimal | int | str]] = field(default_factory=dict)
     borrowed: Mapping[str, Decimal | int | str] = field(default_factory=dict)
+    unified: bool = False
     maker: Decimal = Decimal("0.001")
     taker: Decimal = Decimal("0.001")
     futures_maker: Decimal = Decimal("0.0002")
@@ -178,10 +182,12 @@ class Book:
         What is owed in the margin wallet.
     """
 
-    def __init__(self, account: SimulatedAccount) -> None:
+    def __init__(self, account: SimulatedAccount, *, own_swap: bool = False) -> None:
         self.account = account
         self.holdings = {asset: Holding(_amount(account.name, asset, held)) for asset, held in account.balances.items()}
         self.wallets: dict[str, dict[str, Holding]] = {name: {} for name in account.wallets}
+        if own_swap and not account.unified:
+            self.wallets.setdefault("swap", {})
         self.swap_holdings = self.wallets.get("swap", self.holdings)
         for name, moved in account.wallets.items():
             for asset, amount in moved.items():
@@ -253,7 +259,7 @@ def account_of(given: SimulatedAccount) -> SimulatedAccount:
             raise UsageError(f"account {getattr(given, 'name', given)!r} has no {name}; give it as text")
     if isinstance(given, SimulatedAccount):
         return given
-    optional = {name: getattr(given, name) for name in ("wallets", "borrowed") if hasattr(given, name)}
+    optional = {name: getattr(given, name) for name in ("wallets", "borrowed", "unified") if hasattr(given, name)}
     return SimulatedAccount(
         name=str(given.name), key=given.key, secret=given.secret, balances=given.balances, **optional
     )

@@ -52,19 +52,21 @@ class Ledger(Matching):
         Where prices come from.
     accounts : iterable of SimulatedAccount
         Anything with ``name``, ``key``, ``secret`` and ``balances`` will do.
+    own_swap : bool
+        Whether swaps are paid from a wallet of their own, save those of accounts that are ``unified``.
 
     Raises
     ------
     UsageError : two accounts with one key, an empty key or secret, or a balance that is no amount.
     """
 
-    def __init__(self, market: Market, accounts: Iterable[SimulatedAccount]) -> None:
+    def __init__(self, market: Market, accounts: Iterable[SimulatedAccount], *, own_swap: bool = False) -> None:
         super().__init__(market)
         for given in accounts:
             account = account_of(given)
             if account.key in self._books:
                 raise UsageError(f"accounts named the key of {account.name!r} twice; give each account its own")
-            self._books[account.key] = Book(account)
+            self._books[account.key] = Book(account, own_swap=own_swap)
 
     def account(self, key: str) -> SimulatedAccount | None:
         """Return the account with a key, or ``None``."""

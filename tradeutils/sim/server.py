@@ -174,7 +174,7 @@ class SimulatedVenue:
             self.clock = VirtualClock.skewed(skew)
         self.accounts = tuple(accounts)
         _check_wallets(venue, self.accounts)
-        self.ledger = Ledger(self.market, self.accounts)
+        self.ledger = Ledger(self.market, self.accounts, own_swap="swap" in _DIALECTS[venue].wallets)
         self.requests = RequestLog()
         self.faults = Faults()
         self.gate = Gate(Limits.of(venue) if limits is None else limits)

@@ -58,8 +58,8 @@ class BinanceDialect:
     -----
     Not spoken: iceberg, trailing and list orders, cancel-replace, self-trade prevention, user data streams, time zones
     of klines; of the futures batch orders, hedge mode, isolated margin and liquidation; of margin all but what is held.
-    Nothing is finer than a minute, so klines of ``1s`` are an empty list, as are the ``dapi`` markets. Spot and futures
-    pay from one wallet, which both tell of, unless the account has one for ``"swap"``.
+    Nothing is finer than a minute, so klines of ``1s`` are an empty list, as are the ``dapi`` markets. Futures are paid
+    from a wallet of their own, unless the account is ``unified``.
     """
 
     linear: ClassVar = True

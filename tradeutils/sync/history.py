@@ -1,43 +1,30 @@
-"""A history that is filled by blocking calls; how a coroutine is waited for is said by `tradeutils.sync`."""
+"""Candles on disk, filled by blocking calls; all else of a history is blocking already."""
 
 from __future__ import annotations
 
-import abc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from tradeutils import exchange as _exchange
+from tradeutils import history as _history
 from tradeutils.errors import UsageError
-from tradeutils.history.history import History
 from tradeutils.model.stored import Executors
+from tradeutils.sync.exchange import Exchange
+from tradeutils.sync.loop import on_own_thread, run
 from tradeutils.timeframe import Instant
 
 if TYPE_CHECKING:
     from tradeutils.history.backfilling.report import BackfillReport, Progress
-    from tradeutils.history.backfilling.run import CandleExchange
     from tradeutils.history.backfilling.tasks import OpenExchange
     from tradeutils.history.live import Followed, Live
 
-__all__ = ["BlockingHistory"]
-
-R = TypeVar("R")
+__all__ = ["History"]
 
 _END: Final = object()
 
 
-class BlockingHistory(History):
-    """What `History` awaits, waited for; all else is blocking already."""
-
-    @abc.abstractmethod
-    def _waited(self, work: Coroutine[Any, Any, R]) -> R:
-        """Wait for a coroutine."""
-
-    @abc.abstractmethod
-    def _elsewhere(self, function: Callable[[], R]) -> Coroutine[Any, Any, R]:
-        """Run a function that may block on a thread of its own."""
-
-    @abc.abstractmethod
-    def _awaited(self, exchange: Any) -> CandleExchange:
-        """Return the asynchronous form of a blocking exchange; ``UsageError`` for anything else."""
+class History(_history.History):
+    """Candles on disk, filled through a blocking exchange; see `tradeutils.History`."""
 
     def backfill(  # type: ignore[override]  # a report, and not a promise of one
         self,
@@ -58,9 +45,9 @@ class BlockingHistory(History):
 
         ``progress`` is called on the thread of the event loop: it must not call blocking objects.
         """
-        return self._waited(
+        return run(
             super().backfill(
-                self._awaited(exchange),
+                _twin_of(exchange),
                 symbols,
                 timeframes,
                 since=since,
@@ -89,14 +76,20 @@ class BlockingHistory(History):
         """
         if not isinstance(stream, Iterable):
             raise UsageError(f"stream was a {type(stream).__name__}; give an iterator of candles")
-        source = exchange if exchange is None or isinstance(exchange, str) else self._awaited(exchange)
-        return self._waited(
-            super().follow(
-                self._stream(stream), exchange=source, symbols=symbols, timeframe=timeframe, progress=progress
-            )
+        source = exchange if exchange is None or isinstance(exchange, str) else _twin_of(exchange)
+        return run(
+            super().follow(_stream(stream), exchange=source, symbols=symbols, timeframe=timeframe, progress=progress)
         )
 
-    async def _stream(self, stream: Iterable[Live]) -> AsyncIterator[Live]:
-        iterator: Iterator[Live] = iter(stream)
-        while (item := await self._elsewhere(lambda: next(iterator, _END))) is not _END:
-            yield cast("Live", item)
+
+async def _stream(stream: Iterable[Live]) -> AsyncIterator[Live]:
+    iterator: Iterator[Live] = iter(stream)
+    while (item := await on_own_thread(lambda: next(iterator, _END))) is not _END:
+        yield cast("Live", item)
+
+
+def _twin_of(exchange: Any) -> _exchange.Exchange:
+    """Return the asynchronous form of a blocking exchange; ``UsageError`` for anything else."""
+    if not isinstance(exchange, Exchange):
+        raise UsageError(f"exchange was a {type(exchange).__name__}; give a tradeutils.sync.Exchange")
+    return exchange._twin

@@ -1,0 +1,86 @@
+"""A cache, blocking."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from tradeutils import cache as _cache
+from tradeutils.sync.loop import Blocking, blocking, on_own_thread
+
+__all__ = ["Cache", "HeldLock"]
+
+R = TypeVar("R")
+
+
+class Cache(Blocking[_cache.Cache]):
+    """
+    A cache, blocking; see `tradeutils.Cache`.
+
+    Parameters
+    ----------
+    url, namespace, timeout
+        As for `tradeutils.Cache`.
+    """
+
+    def __init__(self, url: str | None = None, *, namespace: str = "tu", timeout: float = 0.25) -> None:
+        self._live(lambda: _cache.Cache(url, namespace=namespace, timeout=timeout))
+
+    get = blocking(_cache.Cache.get)
+    set = blocking(_cache.Cache.set)
+    get_many = blocking(_cache.Cache.get_many)
+    set_many = blocking(_cache.Cache.set_many)
+    delete = blocking(_cache.Cache.delete)
+    invalidate = blocking(_cache.Cache.invalidate)
+    stats = blocking(_cache.Cache.stats)
+
+    server = blocking(_cache.Cache.server)
+
+    def scan(self, prefix: str = "") -> list[str]:
+        """Return the keys of this namespace that start with ``prefix`` (literally), in no order."""
+
+        async def collected() -> list[str]:
+            return [key async for key in self._twin.scan(prefix)]
+
+        return self._run(collected())
+
+    def get_or_fetch(self, key: str, fetch: Callable[[], R], ttl: float | None, stale: float | None = None) -> R:
+        """
+        Return the value of ``key``, or call ``fetch`` once for all who ask and keep what it returns.
+
+        As `tradeutils.Cache.get_or_fetch`, but ``fetch`` is an ordinary function; it runs on a thread of its
+        own and may use blocking objects itself.
+        """
+
+        async def fetched() -> R:
+            return await on_own_thread(fetch)
+
+        return self._run(self._twin.get_or_fetch(key, fetched, ttl, stale))
+
+    @contextlib.contextmanager
+    def lock(self, name: str, ttl: float) -> Iterator[HeldLock]:
+        """Hold the lock ``name`` for the block, at most ``ttl`` seconds; see `tradeutils.Cache.lock`."""
+
+        async def entered() -> _cache.Lock:
+            return await self._twin.lock(name, ttl).__aenter__()
+
+        held = self._run(entered())
+        try:
+            yield HeldLock(held, self._run)
+        except BaseException as error:
+            self._run(held.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self._run(held.__aexit__(None, None, None))
+
+
+class HeldLock:
+    """A lock while it is held, as `Cache.lock` yields it."""
+
+    def __init__(self, lock: _cache.Lock, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        self._lock = lock
+        self._run = run
+
+    def extend(self, ttl: float) -> None:
+        """Let the lock last ``ttl`` seconds from now; `CacheError` where it has ended already."""
+        self._run(self._lock.extend(ttl))
