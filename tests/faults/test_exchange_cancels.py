@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ ALICE = tu.Account(
     exchange="binance",
     credentials=tu.Credentials(key=DEFAULT_ACCOUNT.key, secret=DEFAULT_ACCOUNT.secret),
 )
+ONE_POT = dataclasses.replace(DEFAULT_ACCOUNT, unified=True)  # trades spot and swaps with the same money
 SYMBOL, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 AMOUNT = Decimal("0.001")
 ORDER, LISTED, ALGO = "/api/v3/order", "/api/v3/openOrders", "/fapi/v1/algoOrder"
@@ -29,7 +31,7 @@ ORDER, LISTED, ALGO = "/api/v3/order", "/api/v3/openOrders", "/fapi/v1/algoOrder
 @pytest.fixture
 async def venue() -> AsyncIterator[SimulatedVenue]:
     """A venue whose clock runs with ours, and which limits nobody."""
-    async with SimulatedVenue("binance", symbols=3, seed=3, skew=0, limits=Limits.none()) as venue:
+    async with SimulatedVenue("binance", symbols=3, seed=3, skew=0, accounts=[ONE_POT], limits=Limits.none()) as venue:
         yield venue
 
 

@@ -344,6 +344,23 @@ def test_resumed_account_is_tried_and_shown(run: Run, venue: SimulatedVenue, val
     assert run("--resume", "bob", "--suspended").code == 0
 
 
+def test_what_was_suspended_for_one_wallet_is_known_and_resumed_too(
+    run: Run, venue: SimulatedVenue, valkey: ValkeyServer
+) -> None:
+    """A key that may not read the funding wallet; an account that cannot be opened hides none of it."""
+    settle(venue, valkey.url)
+    path = pathlib.Path("tradeutils.toml")
+    path.write_text(path.read_text() + '[accounts.dan]\nexchange = "binanc"\nkey = "kkkk"\nsecret = "ssss"\n')
+    refusal = {"status": 401, "body": '{"code":-2015,"msg":"Invalid API-key"}', "count": 1}
+    venue.faults.add("status", path="/sapi/v1/asset/get-funding-asset", **refusal)
+    assert run("--account", "carol", "--wallets", "spot,funding").code == 1
+    assert run("--account", "carol").code == 0
+    assert list(run("--suspended", "--json").json["accounts"]) == ["carol"]
+    assert run("--resume", "carol").code == 0
+    assert run("--suspended").out == "no account is suspended\n"
+    assert run("--account", "carol", "--wallets", "spot,funding").code == 0
+
+
 def test_shared_questions_need_a_cache_that_answers(run: Run, venue: SimulatedVenue) -> None:
     """One in memory knows of no other process; one that is away must not look like one that knows of none."""
     settle(venue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,7 @@ ALICE = tu.Account(
     exchange="binance",
     credentials=tu.Credentials(key=DEFAULT_ACCOUNT.key, secret=DEFAULT_ACCOUNT.secret),
 )
+ONE_POT = dataclasses.replace(DEFAULT_ACCOUNT, unified=True)  # trades spot and swaps with the same money
 SYMBOL, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 LISTED, ORDER = "/api/v3/openOrders", "/api/v3/order"
 
@@ -31,7 +33,7 @@ LISTED, ORDER = "/api/v3/openOrders", "/api/v3/order"
 @pytest.fixture
 async def venue() -> AsyncIterator[SimulatedVenue]:
     """Twenty generated symbols on spot and ten swaps."""
-    async with SimulatedVenue("binance", symbols=20, seed=3) as venue:
+    async with SimulatedVenue("binance", symbols=20, seed=3, accounts=[ONE_POT]) as venue:
         yield venue
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import decimal
 from collections.abc import AsyncIterator
 from decimal import Decimal, localcontext
@@ -24,6 +25,7 @@ ALICE = tu.Account(
     exchange="binance",
     credentials=tu.Credentials(key=DEFAULT_ACCOUNT.key, secret=DEFAULT_ACCOUNT.secret),
 )
+ONE_POT = dataclasses.replace(DEFAULT_ACCOUNT, unified=True)  # trades spot and swaps with the same money
 SYMBOL, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 AMOUNT = Decimal("0.001")
 VENUES = ("binance", "bybit", "okx", "kraken", "coinbase", "kucoin", "gate", "bitget", "mexc", "htx")
@@ -33,7 +35,7 @@ BY_COST = ("coinbase", "gate", "bitget", "htx")  # take a market buy by what it 
 @pytest.fixture
 async def venue() -> AsyncIterator[SimulatedVenue]:
     """Ten generated symbols on spot and ten swaps, frozen at 30 s past a minute."""
-    async with SimulatedVenue("binance", symbols=10, seed=3) as venue:
+    async with SimulatedVenue("binance", symbols=10, seed=3, accounts=[ONE_POT]) as venue:
         yield venue
 
 

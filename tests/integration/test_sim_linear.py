@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from tradeutils import sim
 from tradeutils.sim.limits import Limits
 
 SWAP = "BTC/USDT:USDT"
+ONE_POT = dataclasses.replace(sim.DEFAULT_ACCOUNT, unified=True)  # trades spot and swaps with the same money
 _HOUR = 3_600_000
 _WAITS = {"trigger": True}
 _REDUCES = {"reduceOnly": True}
@@ -24,7 +26,7 @@ _REDUCES = {"reduceOnly": True}
 @pytest.fixture
 async def venue() -> AsyncIterator[sim.SimulatedVenue]:
     """A generated venue with a frozen clock."""
-    async with sim.SimulatedVenue(symbols=6, linear=4) as venue:
+    async with sim.SimulatedVenue(symbols=6, linear=4, accounts=[ONE_POT]) as venue:
         yield venue
 
 
@@ -408,7 +410,7 @@ async def test_market_orders_for_a_cost_and_cancelling_all_on_spot(venue: sim.Si
 async def test_futures_have_windows_of_their_own() -> None:
     """An address that has used up the futures' weight may still ask spot, and the headers count each apart."""
     limits = Limits(futures_weight=20, tolerated=50, futures_orders=2)
-    async with sim.SimulatedVenue(symbols=2, limits=limits) as venue, connected(venue) as binance:
+    async with sim.SimulatedVenue(symbols=2, accounts=[ONE_POT], limits=limits) as venue, connected(venue) as binance:
         await binance.load_markets()
         await binance.fetch_ticker(SWAP)
         assert binance.last_response_headers["x-mbx-used-weight-1m"] == "2"
@@ -430,7 +432,7 @@ async def test_futures_have_windows_of_their_own() -> None:
 
 async def test_funding_and_statistics_are_counted_by_request() -> None:
     """A five-hundred-and-first request for funding rates in five minutes is too much, whatever else was asked."""
-    async with sim.SimulatedVenue(symbols=2, limits=Limits(tolerated=50)) as venue, connected(venue) as binance:
+    async with sim.SimulatedVenue(symbols=2, accounts=[ONE_POT], limits=Limits(tolerated=50)) as venue, connected(venue) as binance:
         await binance.load_markets()
         for _ in range(500):
             venue.gate.charge("127.0.0.1", 1, "funding")

@@ -10,6 +10,7 @@ from typing import cast
 from tradeutils.balances.standings import key_of
 from tradeutils.errors import UnknownName, UsageError
 from tradeutils.exchange import Exchange, Exchanges
+from tradeutils.exchange.configuration import account_digest
 from tradeutils.settings import Account
 
 __all__ = ["Accounts", "OpenAccount", "Source"]
@@ -34,6 +35,8 @@ class OpenAccount:
     key : str
         Under which answers about it are kept: of its origin, its name, and a digest of its credentials, as two
         processes may know different accounts by one name.
+    whose : str
+        The same for two names of one account: of its origin, and a digest of its key.
     leave : callable
         Ends that we hear of its changes.
     """
@@ -42,6 +45,7 @@ class OpenAccount:
     exchange: Exchange
     account: Account
     key: str
+    whose: str
     leave: Callable[[], None]
 
     def key_of(self, wallet: str) -> str:
@@ -114,6 +118,8 @@ class Accounts:
 
     def has_open_orders(self, name: str) -> bool:
         """Tell whether an account is known to have open orders, from what this process did; nothing is opened."""
+        if self._of_settings is not None and self._of_settings.is_open(name):
+            return self._of_settings.account(name).has_open_orders  # which may not have been asked for a balance yet
         known = self._open.get(name)
         return known is not None and known.exchange.has_open_orders
 
@@ -148,6 +154,7 @@ class Accounts:
             exchange=exchange,
             account=account,
             key=f"balance:{exchange.origin}:{name}:{digest}",
+            whose=f"{exchange.origin}:{account_digest(account)}",
             leave=leave,
         )
         self._open[name] = found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import math
 import time
@@ -103,9 +104,7 @@ class Balances:
         self._snapshots = Snapshots(cache, check_count("snapshots", snapshots, 0, _MOST_SNAPSHOTS))
         self._suspensions = Suspensions(cache) if suspensions is None else suspensions
         self._fetching = Fetching(self._answers, self._snapshots, self._suspensions, check_wallets(wallets))
-        self._accounts = Accounts(
-            exchanges, lambda one: self._drop(one), lambda one: self._suspensions.know(one.account, one.exchange.origin)
-        )
+        self._accounts = Accounts(exchanges, lambda one: self._drop(one), self._fetching.know)
         self._accounts.enter_given()
         self._first = frozenset(names_of("priority", priority))
         for name in sorted(self._first):
@@ -279,7 +278,7 @@ class Balances:
             told = prices[origin]
             return value(balance, quote, told.routes(quote, pegs=pegs), told.time, dust=dust, locked=locked)
 
-        return await value_all(held, quote, worth)
+        return await value_all(held, quote, worth, lambda name: self._accounts.get(name).whose)
 
     def watch_totals(
         self, quote: str = "USDT", *, threshold: Decimal | int | str, interval: float = 60.0
@@ -369,7 +368,8 @@ class Balances:
     async def suspensions(self) -> dict[str, Suspension]:
         """Return the accounts whose calls are held back, by name, as all processes on the cache know them."""
         for name in self.accounts:
-            self._accounts.get(name)
+            with contextlib.suppress(TradeutilsError):  # of one that cannot be opened nothing is known
+                self._accounts.get(name)
             await asyncio.sleep(0)
         return await self._suspensions.get_all()
 

@@ -76,6 +76,11 @@ class Fetching:
             return dataclasses.replace(known.balance, age=self._answers.age(known), stale=True)
         return dataclasses.replace(found.balance, age=self._answers.age(found))
 
+    def know(self, one: OpenAccount) -> None:
+        """Make an account known to the suspensions, so that those of each of its wallets can be told and ended."""
+        for wallet in one.exchange.wallets:
+            self._suspensions.know(one.account, _where(one, wallet))
+
     def asked_at(self, name: str) -> float:
         """Return when an account was last asked for, by a clock that starts above 0; 0: never."""
         return self._asked.get(name, 0.0)
@@ -83,11 +88,9 @@ class Fetching:
     async def _ask(self, one: OpenAccount, wallet: str) -> Balance:
         """Ask the venue, where the account is not suspended, and keep a snapshot of what is new."""
         self._asked[one.name] = time.monotonic()
-        exchange, usual = one.exchange, wallet == one.exchange.wallets[0]
-        # A key may be refused for one wallet and good for the others.
-        where = exchange.origin if usual else f"{exchange.origin} {wallet}"
-        async with self._suspensions.attempt(one.account, where):
-            balance = await exchange.fetch_balance(None if usual else wallet)
+        usual = wallet == one.exchange.wallets[0]
+        async with self._suspensions.attempt(one.account, _where(one, wallet)):
+            balance = await one.exchange.fetch_balance(None if usual else wallet)
         await self._snapshots.record(one.key_of(wallet), Answer(balance, time.time()))
         return balance
 
@@ -99,3 +102,9 @@ class Fetching:
         except TradeutilsError:  # the venue's error is told
             return known
         return max([*found[-1:], *([] if known is None else [known])], key=lambda one: one.at, default=None)
+
+
+def _where(one: OpenAccount, wallet: str) -> str:
+    """Return for which calls a suspension is: a key may be refused for one wallet and good for the others."""
+    origin = one.exchange.origin
+    return origin if wallet == one.exchange.wallets[0] else f"{origin} {wallet}"

@@ -60,12 +60,15 @@ class Totals(Mapping[str, Valuation]):
         Of the accounts that could be asked and valued.
     failures, stale
         As of `AllBalances`. An account that is missing is not in `total` either.
+    same_as : mapping of str to str
+        Of two names that have one key at one venue, the later to the earlier: `total` counts what they hold once.
     """
 
     quote: str
     valuations: Mapping[str, Valuation]
     failures: Mapping[str, Exception] = field(default_factory=dict)
     stale: Mapping[str, float] = field(default_factory=dict)
+    same_as: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, account: str) -> Valuation:
         return self.valuations[account]
@@ -78,10 +81,11 @@ class Totals(Mapping[str, Valuation]):
 
     @property
     def total(self) -> Decimal:
-        """The sum over the accounts that are there, to the last digit that they have."""
+        """The sum over the accounts that are there, each once, to the last digit that they have."""
         found = Decimal(0)
-        for one in self.valuations.values():
-            found = EXACT.add(found, one.total)
+        for name, one in self.valuations.items():
+            if name not in self.same_as:
+                found = EXACT.add(found, one.total)
         return found
 
     @property
@@ -91,10 +95,18 @@ class Totals(Mapping[str, Valuation]):
 
 
 async def value_all(
-    held: AllBalances, quote: str, value: Callable[[str, Balance], Valuation | TradeutilsError]
+    held: AllBalances,
+    quote: str,
+    value: Callable[[str, Balance], Valuation | TradeutilsError],
+    whose: Callable[[str], str],
 ) -> Totals:
-    """Return what accounts are worth; ``value`` returns that of one, or why it has none."""
+    """
+    Return what accounts are worth.
+
+    ``value`` returns that of one, or why it has none; ``whose`` the same text for two names of one account.
+    """
     found: dict[str, Valuation] = {}
+    first: dict[str, str] = {}
     failures: dict[str, Exception] = dict(held.failures)
     for number, (name, balance) in enumerate(held.items(), 1):
         worth = value(name, balance)
@@ -105,4 +117,5 @@ async def value_all(
         if number % _VALUED_AT_ONCE == 0:
             await asyncio.sleep(0)
     stale = {name: age for name, age in held.stale.items() if name in found}
-    return Totals(quote=quote, valuations=found, failures=failures, stale=stale)
+    same_as = {name: first[whose(name)] for name in found if first.setdefault(whose(name), name) != name}
+    return Totals(quote=quote, valuations=found, failures=failures, stale=stale, same_as=same_as)

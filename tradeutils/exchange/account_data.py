@@ -88,7 +88,7 @@ class AccountData(Screening):
         Have a function called whenever what the account holds may have changed; return what ends that.
 
         That is when an order was placed or cancelled through this object, whatever came of it, and when one that was
-        asked for turns out to have been filled, or ended, since. It is called on the event loop, at once, and must not
+        asked for, or is no longer among the open ones, turns out to have been filled, or ended, since. It is called on the event loop, at once, and must not
         block; what it raises goes to the log.
         """
         return self._activity.subscribe(callback)
@@ -282,10 +282,12 @@ class AccountData(Screening):
         else:
             every = (await self._venue.load_markets()).values()
             markets = [market for market in every if kind is None or market.type == kind]
+        # A list of those that wait for a price need not have the others.
+        known = frozenset() if trigger else self._activity.known()
         found = await fetch_open_orders(
             self._venue.orders, markets, named=wanted is not None, trigger=trigger, urgent=urgent
         )
-        return self._activity.saw_all(_by_time(found))
+        return self._activity.listed(_by_time(found), {market.symbol for market in markets}, known)
 
     async def _range(
         self, operation: str, symbol: str, since: Instant | None, limit: int | None

@@ -7,7 +7,7 @@ Who keeps what the account holds is told when to ask anew.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from decimal import Decimal
 from typing import Final
 
@@ -27,6 +27,7 @@ class Activity:
 
     def __init__(self) -> None:
         self._filled: dict[tuple[str, str], Decimal | None] = {}  # by market and id of an open order, how much of it
+        self._waiting: set[tuple[str, str]] = set()  # those of them that wait for a price: venues list them apart
         self._callbacks: dict[object, Callable[[], object]] = {}
         self.changes = 0  # that were told
 
@@ -65,21 +66,44 @@ class Activity:
             self._tell()
         return orders
 
+    def known(self) -> frozenset[tuple[str, str]]:
+        """Return the open orders that a list of all would have, by market and id."""
+        return frozenset(self._filled.keys() - self._waiting)
+
+    def listed(self, orders: list[Order], markets: Container[str], before: frozenset[tuple[str, str]]) -> list[Order]:
+        """
+        Take note of all open orders of some markets, and return them.
+
+        What was known ``before`` the list was asked for and is not in it was filled, or cancelled elsewhere.
+        """
+        there = {(order.symbol, order.id) for order in orders}
+        gone = [which for which in before if which[0] in markets and which not in there and which in self._filled]
+        for symbol, number in gone:
+            self.ended(symbol, number)
+        changed = [self._note(order) for order in orders]
+        if gone or any(changed):
+            self._tell()
+        return orders
+
     def ended(self, symbol: str, number: str | None) -> None:
         """Take note of an order that is no longer open."""
         self._filled.pop((symbol, number or ""), None)
+        self._waiting.discard((symbol, number or ""))
 
     def _note(self, order: Order) -> bool:
         if order.id is None:
             return False
         which = (order.symbol, order.id)
         known = which in self._filled
-        before = self._filled.pop(which, None)
+        before = self._filled.get(which)
+        self.ended(*which)
         if order.status in _ENDED:
             return known
         self._filled[which] = order.filled
+        if order.stop_price is not None:
+            self._waiting.add(which)
         if len(self._filled) > _KEPT:
-            del self._filled[next(iter(self._filled))]
+            self.ended(*next(iter(self._filled)))
         return known and order.filled != before
 
     def _tell(self) -> None:

@@ -150,6 +150,11 @@ class Exchanges:
             raise UnknownName("account", name, self.accounts, where="the configuration")
         return self._open("account", name, account.exchange, account)
 
+    def is_open(self, account: str) -> bool:
+        """Whether the exchange of an account was opened, and not closed since; nothing is opened to find that out."""
+        found = self._opened.get(("account", account))
+        return found is not None and not found.is_closed
+
     def _open(self, kind: str, name: str, venue: str, account: Account | None) -> Exchange:
         if self._closed:
             raise Closed(f"{kind} {name}: these exchanges were closed; open others")

@@ -47,7 +47,9 @@ __all__ = [
 ]
 
 # Sums of money keep every digit, whatever precision the application has set for its own Decimals.
-_EXACT: Final = Context(prec=100)
+_EXACT: Final = Context(prec=400)
+_MOST_DIGITS: Final = 60  # of an amount, before the point or ahead of its first digit
+_LONGEST: Final = 100  # characters
 
 _TICK_SIZE: Final = 4
 _DECIMAL_PLACES: Final = 2
@@ -93,8 +95,9 @@ def _decimal(value: Any) -> Decimal | None:
 def _money(value: Any, what: str, venue: str) -> Decimal:
     """Return an amount that must be readable: a balance that cannot be read is an error, never zero."""
     amount = _decimal(value)
-    if amount is None:
-        raise BadReply(f"{what} was {value!r}, which is no amount", venue=venue, operation="fetch_balance")
+    # Sums are exact as far as they have room: 1E+999999 would make them infinite, and a million digits on a screen.
+    if amount is None or abs(amount.adjusted()) > _MOST_DIGITS or len(str(value)) > _LONGEST:
+        raise BadReply(f"{what} was {str(value)[:60]!r}, which is no amount", venue=venue, operation="fetch_balance")
     return amount
 
 

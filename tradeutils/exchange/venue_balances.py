@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tradeutils.errors import AuthenticationFailed, BadReply, PermanentVenueError
 from tradeutils.exchange import parse
@@ -24,21 +24,34 @@ __all__ = ["CcxtBalances"]
 _NO_WALLET: Final = re.compile(r'"code":\s*(-3003|-11001)\b')
 
 
-# Where a reply holds the rows of a wallet. ccxt takes one that has none (a gateway's page, say) for an empty account.
-_ROWS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
-    ("binance", "spot"): ("balances",),
-    ("binance", "funding"): (),
-    ("binance", "margin"): ("userAssets",),
-    **dict.fromkeys((("binance", name) for name in ("isolated", "swap", "inverse")), ("assets",)),
-    ("binanceus", "spot"): ("balances",),
-    ("binanceusdm", "swap"): ("assets",),
-    ("binancecoinm", "inverse"): ("assets",),
-    ("bybit", "unified"): ("result", "list"),
-    ("bybit", "funding"): ("result", "balance"),
-    ("kraken", "spot"): ("result",),
-    **dict.fromkeys(
-        ((venue, name) for venue in ("okx", "okxus", "myokx") for name in ("trading", "funding")), ("data",)
-    ),
+class _Rows(NamedTuple):
+    """
+    Where a reply holds the rows of a wallet, and what an asset is called there.
+
+    ccxt takes a reply without rows (a gateway's page, say) for an empty account, and passes over a row without a name.
+    """
+
+    path: tuple[str, ...]
+    name: str | None
+    within: str | None = None  # of each row, the list in which the assets stand
+
+
+_ASSETS: Final = _Rows(("assets",), "asset")
+_ROWS: Final[Mapping[tuple[str, str], _Rows]] = {
+    ("binance", "spot"): _Rows(("balances",), "asset"),
+    ("binance", "funding"): _Rows((), "asset"),
+    ("binance", "margin"): _Rows(("userAssets",), "asset"),
+    ("binance", "isolated"): _Rows(("assets",), None),
+    ("binance", "swap"): _ASSETS,
+    ("binance", "inverse"): _ASSETS,
+    ("binanceus", "spot"): _Rows(("balances",), "asset"),
+    ("binanceusdm", "swap"): _ASSETS,
+    ("binancecoinm", "inverse"): _ASSETS,
+    ("bybit", "unified"): _Rows(("result", "list"), "coin", "coin"),
+    ("bybit", "funding"): _Rows(("result", "balance"), "coin"),
+    ("kraken", "spot"): _Rows(("result",), None),
+    **{(venue, "trading"): _Rows(("data",), "ccy", "details") for venue in ("okx", "okxus", "myokx")},
+    **{(venue, "funding"): _Rows(("data",), "ccy") for venue in ("okx", "okxus", "myokx")},
 }
 
 
@@ -67,7 +80,10 @@ class CcxtBalances(CcxtDerivatives):
         return self._wallets
 
     async def fetch_balance(self, wallet: str | None = None) -> Balance:
-        """Return what a wallet holds, by its one name; ``None``: what ccxt asks for by itself."""
+        """Return what a wallet holds, by its one name; ``None``: the default one."""
+        # Of bybit ccxt looks first what kind of account it is. Elsewhere its own choice might be another wallet than ours.
+        if wallet is None and self._wallets.default != "unified":
+            wallet = self._wallets.default
         params: dict[str, Any] = {} if wallet is None else self._wallets.params(wallet)
 
         async def work(call: Call) -> Balance:
@@ -114,13 +130,31 @@ def _owe_once(ccxt: Any, raw: dict[str, Any]) -> None:
                 raw["debt"][code] = EXACT.add(spot, interest)
 
 
-def _check_rows(told: Any, path: tuple[str, ...] | None) -> None:
+def _check_rows(told: Any, where: _Rows | None) -> None:
     """Raise `BadReply` unless a reply holds rows, each of which can be read: what is skipped would be money lost."""
-    for key in path or ():
+    for key in () if where is None else where.path:
         told = told.get(key) if isinstance(told, Mapping) else None
-    by_name = path in (None, ("result",))  # kraken's are an object; of other venues nobody told us
+    by_name = where is None or where.path == ("result",)  # kraken's are an object; of other venues nobody told us
     if not isinstance(told, list) and not (by_name and isinstance(told, Mapping)):
         raise BadReply("the reply names no assets")
-    rows = told if isinstance(told, list) else told.values() if path else ()
-    if path is not None and not all(isinstance(row, Mapping) for row in rows):
+    if where is None:
+        return
+    rows = told if isinstance(told, list) else list(told.values())
+    _check_objects(rows)
+    if where.within is not None:
+        inner = [row.get(where.within) for row in rows]
+        if not all(isinstance(one, list) for one in inner):
+            raise BadReply("the reply names no assets")
+        rows = [row for one in inner for row in one]
+        _check_objects(rows)
+    if where.name is not None:
+        names = [row.get(where.name) for row in rows]
+        if not all(isinstance(name, str) and name for name in names):
+            raise BadReply("the reply has an amount of no asset")
+        if len(set(names)) < len(names):
+            raise BadReply("the reply tells twice of one asset")
+
+
+def _check_objects(rows: list[Any]) -> None:
+    if not all(isinstance(row, Mapping) for row in rows):
         raise BadReply("the reply has a row that is no object")

@@ -21,25 +21,28 @@ _Params = Mapping[str, Any]
 
 _TRADED: Final = ("spot", "margin", "swap", "future", "option")
 
+# Every wallet of binance names both, as ccxt's options (defaultSubType, defaultMarginMode) count otherwise: they send
+# the request for one wallet to another, or have swaps read as isolated margin, in which nothing is found.
+_NEITHER: Final[_Params] = {"subType": "none", "marginMode": "none"}
+_LINEAR: Final[_Params] = {"type": "swap", "subType": "linear", "marginMode": "none"}
+_INVERSE: Final[_Params] = {"type": "swap", "subType": "inverse", "marginMode": "none"}
+
 # By venue: its wallets with the parameters of ccxt for each, and other names of them.
 _WALLETS: Final[Mapping[str, tuple[Mapping[str, _Params], Mapping[str, str]]]] = {
     "binance": (
         {
-            "spot": {"type": "spot"},
-            "funding": {"type": "funding"},
-            "margin": {"type": "margin"},
-            "isolated": {"type": "margin", "marginMode": "isolated"},
-            "swap": {"type": "swap", "subType": "linear"},
-            "inverse": {"type": "swap", "subType": "inverse"},
+            "spot": {"type": "spot", **_NEITHER},
+            "funding": {"type": "funding", **_NEITHER},
+            "margin": {"type": "margin", "subType": "none", "marginMode": "cross"},
+            "isolated": {"type": "margin", "subType": "none", "marginMode": "isolated"},
+            "swap": _LINEAR,
+            "inverse": _INVERSE,
         },
         {"cross": "margin", "future": "swap", "linear": "swap", "delivery": "inverse"},
     ),
-    "binanceus": ({"spot": {"type": "spot"}}, {}),
-    "binanceusdm": ({"swap": {"type": "swap", "subType": "linear"}}, {"future": "swap", "linear": "swap"}),
-    "binancecoinm": (
-        {"inverse": {"type": "swap", "subType": "inverse"}},
-        {"swap": "inverse", "future": "inverse", "delivery": "inverse"},
-    ),
+    "binanceus": ({"spot": {"type": "spot", **_NEITHER}}, {}),
+    "binanceusdm": ({"swap": _LINEAR}, {"future": "swap", "linear": "swap"}),
+    "binancecoinm": ({"inverse": _INVERSE}, {"swap": "inverse", "future": "inverse", "delivery": "inverse"}),
     "bybit": (
         {"unified": {"type": "unified"}, "funding": {"type": "funding"}},
         dict.fromkeys((*_TRADED, "trading", "linear", "inverse"), "unified"),
@@ -112,6 +115,10 @@ def wallets_of(ccxt: Any) -> Wallets:
         name = kind if known is None else "portfolio"
         return Wallets(venue, name, MappingProxyType({name: {}}), MappingProxyType({}))
     own, aliases = known
+    if "isolated" in own and kind == "margin" and ccxt.handle_margin_mode_and_params("fetchBalance")[0] == "isolated":
+        kind = "isolated"
+    elif "inverse" in own and aliases.get(kind, kind) == "swap":
+        kind = "inverse" if ccxt.handle_sub_type_and_params("fetchBalance")[0] == "inverse" else "swap"
     default = kind if kind in own else aliases.get(kind)
     if default is None:  # the one wallet of a class, or one that ccxt's options name and that is not listed here
         default = next(iter(own)) if len(own) == 1 else kind

@@ -192,7 +192,8 @@ class ReadingHistory(Opened):
 
         Beside a writer as well. Damage is reported, not raised. Cost: reads everything, 3 ms for a month of minutes.
         """
-        return verify_all([self.store.series(key) for key in self.series(exchange, timeframe, symbols=symbols)])
+        keys = self.series(exchange, timeframe, symbols=symbols)
+        return verify_all([self.store.series(key) for key in keys], self.store.nameless())
 
 
 def _window(since: Instant | None, until: Instant | None) -> tuple[int | None, int | None]:

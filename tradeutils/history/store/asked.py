@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import enum
 import itertools
-import os
 import pathlib
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from tradeutils.errors import HistoryError
 from tradeutils.history.store.layout import put_file
-from tradeutils.history.store.partitions import refused, sync_folder
+from tradeutils.history.store.partitions import refused
 from tradeutils.history.store.ranges import Range, Ranges, subtract, union
+from tradeutils.history.store.record_files import append_records, read_records
 
 __all__ = ["ASKED", "Asked", "Note", "note_range", "read_asked", "rewrite_asked"]
 
@@ -75,13 +74,7 @@ class Asked:
 
 def read_asked(folder: pathlib.Path) -> Asked:
     """Return what is noted in a series' folder; a record that is only half there was never acknowledged."""
-    path = folder / ASKED
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return Asked()
-    except OSError as error:
-        raise HistoryError(f"{path} could not be read: {error.strerror}") from error
+    data = read_records(folder / ASKED)
     notes = [_note(data, at) for at in range(0, len(data) - len(data) % _RECORD.size, _RECORD.size)]
     damaged = notes.count(None)
     sound = notes[len(notes) - notes[::-1].index(None) :] if damaged else notes
@@ -115,39 +108,22 @@ def note_range(folder: pathlib.Path, note: Note, since: int, until: int) -> None
         return
     path = folder / ASKED
     needed = len(after.ranges) + len(after.pruned)
-    try:
-        if known.records >= _COMPACT_AT and known.records > 4 * needed:
-            put_file(path, b"".join(_packed(after)))
-        else:
-            _append(path, known.records * _RECORD.size, _record(note, since, until))
-    except OSError as error:
-        raise refused(path, error) from error
+    if known.records >= _COMPACT_AT and known.records > 4 * needed:
+        _replace(path, after)
+    else:
+        append_records(path, _record(note, since, until), _RECORD.size)
 
 
 def rewrite_asked(folder: pathlib.Path) -> None:
     """Write what is noted anew, without the records that are damaged. The caller holds the lock of the series."""
-    path = folder / ASKED
+    _replace(folder / ASKED, read_asked(folder))
+
+
+def _replace(path: pathlib.Path, asked: Asked) -> None:
     try:
-        put_file(path, b"".join(_packed(read_asked(folder))))
+        put_file(path, b"".join(_packed(asked)))
     except OSError as error:
         raise refused(path, error) from error
-
-
-def _append(path: pathlib.Path, end: int, record: bytes) -> None:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            os.ftruncate(handle, end)  # half a record may follow, of a writer that was killed
-            if os.pwrite(handle, record, end) < len(record):
-                raise OSError(28, "No space left on device")
-            os.fdatasync(handle)
-        except OSError:
-            os.ftruncate(handle, end)
-            raise
-    finally:
-        os.close(handle)
-    if not end:
-        sync_folder(path.parent)
 
 
 def _packed(asked: Asked) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from tradeutils.errors import DataError, HistoryError
 from tradeutils.history.reports import CompactReport
 from tradeutils.history.store.layout import SeriesKey, put_file
+from tradeutils.history.store.partition_file import opened
 from tradeutils.history.store.partitions import check_partition, refused, write_partition
 from tradeutils.history.store.store import Store
 from tradeutils.history.store.writer import Writer
@@ -55,7 +57,8 @@ def _compact(writer: Writer, totals: _Totals) -> None:
     parts = writer.series.partitions()[:-1]  # candles still come to the newest one, and each seal packs it anew
     for part in parts:
         path = folder / part.name
-        before = path.stat().st_size
+        with opened(path) as handle:
+            before = os.fstat(handle).st_size
         if packed.get(part.name) == before:
             continue
         writer.check_room(2 * before)

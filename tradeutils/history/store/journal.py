@@ -5,7 +5,8 @@ A header of 16 bytes (``tuj1``, the generation, a CRC32), then records of 52: th
 and volume as float64, all little-endian, and the CRC32 of those 48 bytes. In the records of one write all but the last
 have their CRC inverted in a fixed pattern, so the last one says that the write is whole. What follows the last record
 that says so was never acknowledged, or is being written just now: readers leave it out, the next writer cuts it off.
-What lies before it was acknowledged; if a record there fails its CRC, that is damage.
+What lies before it was acknowledged; if a record there fails its CRC, that is damage. So is a whole record after it
+that fails both ways: a write that was cut short is right as far as it goes, or ends in zeros.
 
 One `append` is one write and one fdatasync, however many rows. The file grows with each: written ahead with zeros it
 would take 0.10 instead of 0.13 ms, but then a power cut could keep the end of a write without its beginning, and that
@@ -31,6 +32,7 @@ import numpy.typing as npt
 
 from tradeutils.errors import HistoryCorrupt, HistoryError
 from tradeutils.history.store.layout import put_file
+from tradeutils.history.store.locks import is_at
 from tradeutils.history.store.partitions import refused
 from tradeutils.history.store.rows import FIELDS, Rows
 
@@ -59,6 +61,7 @@ _RECORD: Final = np.dtype([("time", "<i8"), *((name, "<f8") for name in FIELDS[1
 _MORE: Final = 0x5A5AA5A5  # a record that is not the last of its write has its CRC xored with this
 _LOOKS: Final = 3  # damage is believed when it is still there at the third look: a torn tail may be cut meanwhile
 _PAUSE_S: Final = 0.002
+_READING: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in its place would have us wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class View:
     size : int
         Bytes up to the end of the last of them.
     torn : int
-        Bytes after those: a write that was never acknowledged, is under way, or whose end was damaged.
+        Bytes after those: a write that was never acknowledged, or is under way.
     """
 
     rows: Rows
@@ -102,7 +105,7 @@ NOTHING: Final = View(Rows.empty(), None, 0, 0, 0)
 def identify(path: pathlib.Path) -> Identity | None:
     """Return which file the journal at ``path`` is; None where there is none, or one without a sound header."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, _READING)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -153,7 +156,7 @@ def read_journal(path: pathlib.Path) -> View:
 
 
 def _read(path: pathlib.Path) -> View:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(path, _READING)
     try:
         size = os.fstat(handle).st_size
         data = os.pread(handle, size, 0)
@@ -176,14 +179,19 @@ def _acknowledged(path: pathlib.Path, body: memoryview) -> int:
     difference = stored ^ _true_crcs(body, whole)
     ends = np.flatnonzero(difference == 0)
     count = int(ends[-1]) + 1 if len(ends) else 0
-    bad = np.flatnonzero((difference[:count] != 0) & (difference[:count] != _MORE))
-    if len(bad):
+    bad = np.flatnonzero((difference != 0) & (difference != _MORE))
+    if len(bad) and (bad[0] < count or not _ends_in_zeros(body, int(bad[0]))):
         at = HEADER_BYTES + int(bad[0]) * RECORD_BYTES
         raise HistoryCorrupt(
-            f"{path} is damaged at byte {at}: record {bad[0]} of {count} fails its checksum; "
+            f"{path} is damaged at byte {at}: record {bad[0]} of {whole} fails its checksum; "
             "take it out with history.salvage and fetch those candles again"
         )
     return count
+
+
+def _ends_in_zeros(body: memoryview, record: int) -> bool:
+    """Tell whether all is zero from the last byte of a record on: the length was on the disk before the bytes were."""
+    return not any(body[(record + 1) * RECORD_BYTES - 1 :])
 
 
 def _true_crcs(body: memoryview, count: int) -> npt.NDArray[np.uint32]:
@@ -262,13 +270,14 @@ class Journal:
     HistoryFull, HistoryError : it cannot be written.
     """
 
-    __slots__ = ("_handle", "identity", "path", "records", "size")
+    __slots__ = ("_handle", "_name", "identity", "path", "records", "size")
 
     identity: Identity
 
     def __init__(self, path: pathlib.Path) -> None:
         self._handle = -1
         self.path = path
+        self._name = os.fspath(path)
         view = read_journal(path)
         if view.identity is None:
             self._put(1)
@@ -294,9 +303,9 @@ class Journal:
         """Whether it can be appended to; not after `close`, nor after a failure that left it unknown what is there."""
         return self._handle >= 0
 
-    def is_deleted(self) -> bool:
-        """Tell whether the file lost its name while it was open: what is appended to it would be lost."""
-        return os.fstat(self._handle).st_nlink == 0
+    def is_there(self) -> bool:
+        """Tell whether the file still has its name: what is appended to one that was moved or deleted would be lost."""
+        return is_at(self._name, self._handle)
 
     def reopen(self) -> bool:
         """Open it again after `close`, if nobody else has written meanwhile; tell whether."""
@@ -324,14 +333,14 @@ class Journal:
             while written < len(data):  # the disk filled up on the way: the next try says so
                 written += os.pwrite(self._handle, memoryview(data)[written:], self.size + written)
             os.fdatasync(self._handle)
+            self.size += len(data)
+            self.records += len(rows)
         except OSError as error:
             self._take_back()
             raise refused(self.path, error) from error
         except BaseException:  # Ctrl-C: what is not acknowledged must not stay for the next write to fall short of
             self._take_back()
             raise
-        self.size += len(data)
-        self.records += len(rows)
 
     def _take_back(self) -> None:
         """Cut off what a failed append left; where even that fails, close, so that the next open looks at the file."""

@@ -14,6 +14,7 @@ Names that begin with ``_`` or ``.`` are no data to Spark and pyarrow, and no ``
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
@@ -44,6 +45,7 @@ __all__ = [
     "keys_in",
     "make_folder",
     "market_of",
+    "nameless_in",
     "partition_at",
     "partition_indices",
     "partitions_in",
@@ -57,6 +59,7 @@ FORMAT: Final = 1
 FORMAT_FILE: Final = "_history.json"  # a name that pyarrow passes over when it is handed the whole folder
 NAME_FILE: Final = "_name"
 
+_LEVELS: Final = ("exchange", "symbol", "timeframe")
 _HOUR_MS: Final = 3_600_000
 _LONGEST: Final = 200  # characters of a folder's value: file systems take 255 with the key, and a hash must fit
 _CUT_CODE: Final = re.compile(r"%[0-9A-F]?\Z")
@@ -138,32 +141,62 @@ def _decoded(value: str) -> str | None:
 
 def keys_in(root: pathlib.Path) -> Iterator[SeriesKey]:
     """Yield the series that have a folder, in no order; folders that we would have named otherwise are not ours."""
+    return filter(None, (_key_of(root, folder) for folder in _folders(root)))
+
+
+def nameless_in(root: pathlib.Path) -> list[tuple[SeriesKey, pathlib.Path]]:
+    """
+    Return the folders of which only their file could say what series they are, and it does not.
+
+    Each with what its path tells; the symbol is as it stands there, cut.
+    """
+    found = []
+    for folder in _folders(root):
+        values = _values_of(root, folder)
+        if "~" in "".join(values.values()) and _key_of(root, folder) is None:
+            told = [_decoded(values[level]) or values[level] for level in _LEVELS]
+            found.append((SeriesKey(*told), folder))
+    return sorted(found)
+
+
+def _folders(root: pathlib.Path) -> Iterator[pathlib.Path]:
     for exchange in _values(root, "exchange"):
         for market in _values(exchange, "market"):
             for timeframe in _values(market, "timeframe"):
-                for symbol in _values(timeframe, "symbol"):
-                    key = _key_of(root, symbol)
-                    if key is not None:
-                        yield key
+                yield from _values(timeframe, "symbol")
 
 
 def _values(folder: pathlib.Path, level: str) -> list[pathlib.Path]:
     try:
         with os.scandir(folder) as entries:
-            return [folder / entry.name for entry in entries if entry.name.startswith(f"{level}=") and entry.is_dir()]
+            return [folder / entry.name for entry in entries if entry.name.startswith(f"{level}=") and _leads(entry)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise HistoryError(f"{folder} could not be listed: {error.strerror}") from error
 
 
+def _leads(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link that ends at one."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself leads nowhere
+            return False
+        raise
+
+
+def _values_of(root: pathlib.Path, folder: pathlib.Path) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in folder.relative_to(root).parts)
+
+
 def _key_of(root: pathlib.Path, folder: pathlib.Path) -> SeriesKey | None:
-    values = dict(part.split("=", 1) for part in folder.relative_to(root).parts)
-    names = [_decoded(values[level]) for level in ("exchange", "symbol", "timeframe")]
+    values = _values_of(root, folder)
+    names = [_decoded(values[level]) for level in _LEVELS]
     try:
         if None in names:
             told = json.loads((folder / NAME_FILE).read_bytes())
-            names = [told[level] for level in ("exchange", "symbol", "timeframe")]
+            names = [told[level] for level in _LEVELS]
         key = SeriesKey(*names)  # type: ignore[arg-type]  # checked by the folder it must have
         return key if folder_of(root, key) == folder and _timeframe.parse(key.timeframe).name == key.timeframe else None
     except (OSError, ValueError, KeyError, TypeError):  # no name is kept, or it is that of another folder
@@ -173,7 +206,7 @@ def _key_of(root: pathlib.Path, folder: pathlib.Path) -> SeriesKey | None:
 def make_folder(root: pathlib.Path, key: SeriesKey) -> pathlib.Path:
     """Make the folder of a series, and have the disk know of it."""
     folder = folder_of(root, key)
-    if folder.is_dir() and ("~" not in str(folder.relative_to(root)) or (folder / NAME_FILE).exists()):
+    if folder.is_dir() and ("~" not in str(folder.relative_to(root)) or _key_of(root, folder) == key):
         return folder
     missing = [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
     try:

@@ -7,14 +7,20 @@ import errno
 import fcntl
 import os
 import pathlib
+import threading
+import weakref
 from typing import Final
 
 from tradeutils.errors import HistoryError, HistoryLocked
 from tradeutils.history.store.partitions import refused
 
-__all__ = ["LOCK", "SeriesLock"]
+__all__ = ["LOCK", "SeriesLock", "is_at"]
 
 LOCK: Final = "_lock"
+
+_TRIES: Final = 3
+_DOORS = threading.RLock()
+"""Held while a lock is taken or given back, and while the process forks: a child knows each that it was born with."""
 
 
 class SeriesLock:
@@ -22,8 +28,8 @@ class SeriesLock:
     The lock of a series' folder, taken at once or not at all.
 
     It belongs to the open file, not to the process: two in one process exclude each other too, and the child of a fork
-    would share it, which is why `History` lets go of it there. The file stays and holds the number of the process that
-    took it last; it says nothing about whether the lock is held.
+    would share it, which is why it lets go of it there. The file stays and holds the number of the process that took it
+    last; it says nothing about whether the lock is held.
 
     Raises
     ------
@@ -31,15 +37,29 @@ class SeriesLock:
     HistoryError : the folder cannot be written to.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ("__weakref__", "_handle", "_path")
 
     def __init__(self, folder: pathlib.Path) -> None:
-        path = folder / LOCK
+        self._path = os.fspath(folder / LOCK)
         self._handle = -1
-        try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise refused(path, error) from error
+        for _ in range(_TRIES):
+            self._take(folder)
+            if self.is_held():
+                break
+            self.release()  # somebody deleted the file between our opening and our locking it
+        else:
+            raise HistoryError(f"{self._path} was deleted {_TRIES} times while it was locked; leave it where it is")
+        if _holder(self._handle) != os.getpid():
+            with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, and only its note is missing
+                os.pwrite(self._handle, b"%20d\n" % os.getpid(), 0)
+
+    def _take(self, folder: pathlib.Path) -> None:
+        with _DOORS:
+            _ALL.add(self)
+            try:
+                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                raise refused(folder / LOCK, error) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -47,19 +67,31 @@ class SeriesLock:
             self.release()
             if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
                 raise _locked(folder, holder) from error
-            raise HistoryError(f"{path} could not be locked: {error.strerror}") from error
-        if _holder(self._handle) != os.getpid():
-            with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, and only its note is missing
-                os.pwrite(self._handle, b"%20d\n" % os.getpid(), 0)
+            raise HistoryError(f"{self._path} could not be locked: {error.strerror}") from error
+
+    def is_held(self) -> bool:
+        """Tell whether the locked file is the one there: who deletes it, or moves the folder, lets others in."""
+        return is_at(self._path, self._handle)
 
     def __del__(self) -> None:
         self.release()
 
     def release(self) -> None:
         """Give it back; in the child of a fork the parent keeps it."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        with _DOORS:
+            if self._handle >= 0:
+                handle, self._handle = self._handle, -1
+                os.close(handle)
+
+
+def is_at(path: str, handle: int) -> bool:
+    """Tell whether the open file is the one that has the name by now. Cost: 3 us."""
+    try:
+        there = os.stat(path)  # noqa: PTH116  # half the time of Path.stat, at each write
+    except OSError:
+        return False
+    ours = os.fstat(handle)
+    return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
 
 
 def _holder(handle: int) -> int | None:
@@ -75,3 +107,17 @@ def _locked(folder: pathlib.Path, holder: int | None) -> HistoryLocked:
     else:
         who = f"process {holder or '(unknown)'} writes it; write there, or wait until it has closed its History"
     return HistoryLocked(f"{folder} is locked: {who} (reading needs no lock)", pid=holder)
+
+
+_ALL: Final[weakref.WeakSet[SeriesLock]] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    """Give back, in the child of a fork, what is the parent's: also what its other threads were taking just then."""
+    global _DOORS
+    _DOORS = threading.RLock()
+    for lock in list(_ALL):
+        lock.release()
+
+
+os.register_at_fork(before=lambda: _DOORS.acquire(), after_in_parent=lambda: _DOORS.release(), after_in_child=_let_go)

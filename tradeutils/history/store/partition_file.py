@@ -66,7 +66,9 @@ def opened(path: pathlib.Path) -> Iterator[int]:
     """Open a file for a while; what the system refuses is a `HistoryError`, but that it is not there."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place would have us wait
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if path.is_symlink():  # to a disk that is not mounted: no file here would be replaced by one of the newest rows
+            raise HistoryError(f"{path} is a link to {os.readlink(path)}, which is not there; mount that disk") from error
         raise
     except OSError as error:
         raise HistoryError(f"{path} could not be read: {error.strerror}") from error

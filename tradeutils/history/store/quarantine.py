@@ -11,7 +11,6 @@ depends on it.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import zlib
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tradeutils.errors import HistoryError
 from tradeutils.history.store.layout import put_file
-from tradeutils.history.store.partitions import refused, sync_folder
+from tradeutils.history.store.partitions import refused
+from tradeutils.history.store.record_files import append_records, read_records, records_in
 from tradeutils.history.store.rows import FIELDS, Rows
 from tradeutils.timeframe import Timeframe
 
@@ -111,35 +110,14 @@ def keep_aside(folder: pathlib.Path, suspects: Suspects) -> None:
     HistoryFull, HistoryError : they could not be written.
     """
     path = folder / QUARANTINE
+    if records_in(path, _RECORD.itemsize) >= _MOST:  # to read them all again at each write takes 50 ms
+        return
     held, _ = _read(path)
     seen = {record.tobytes() for record in held}
     fresh = [one for one in map(bytes, _records(suspects)) if one not in seen]
     data = b"".join(fresh[: max(0, _MOST - len(held))])
-    if not data:
-        return
-    try:
-        _append(path, data)
-    except OSError as error:
-        raise refused(path, error) from error
-
-
-def _append(path: pathlib.Path, data: bytes) -> None:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        size = os.fstat(handle).st_size
-        end = size - size % _RECORD.itemsize
-        try:
-            done = 0
-            while done < len(data):
-                done += os.pwrite(handle, data[done:], end + done)
-            os.fdatasync(handle)
-        except OSError:
-            os.ftruncate(handle, end)
-            raise
-    finally:
-        os.close(handle)
-    if not end:
-        sync_folder(path.parent)
+    if data:
+        append_records(path, data, _RECORD.itemsize)
 
 
 def _records(suspects: Suspects) -> list[bytes]:
@@ -169,15 +147,10 @@ def rewrite_aside(folder: pathlib.Path) -> None:
 
 
 def _read(path: pathlib.Path) -> tuple[npt.NDArray[np.void], int]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        data = b""
-    except OSError as error:
-        raise HistoryError(f"{path} could not be read: {error.strerror}") from error
-    table = np.frombuffer(data, dtype=_RECORD, count=len(data) // _RECORD.itemsize)
-    sound = [
-        zlib.crc32(record.tobytes()[:_BODY_BYTES]) == record["crc"] and record["reason"] < len(REASONS)
-        for record in table
-    ]
-    return table[np.array(sound, dtype=np.bool_)], len(table) - sum(sound)
+    data = read_records(path)
+    size = _RECORD.itemsize
+    table = np.frombuffer(data, dtype=_RECORD, count=len(data) // size)
+    view = memoryview(data)
+    true = np.array([zlib.crc32(view[at : at + _BODY_BYTES]) for at in range(0, len(table) * size, size)], np.uint32)
+    sound = (true == table["crc"]) & (table["reason"] < len(REASONS))
+    return table[sound], len(table) - int(sound.sum())

@@ -73,6 +73,7 @@ def _salvage(writer: Writer, saved: _Saved) -> bool:
         rows, suspects = _sound(path, part, writer)
         if rows is not None and suspects is None:
             continue
+        _renew(writer)
         writer.note(Note.FORGOTTEN, part.since, part.until)
         saved.forgotten.append((part.since, part.until))
         if rows is None or suspects is None:
@@ -85,6 +86,12 @@ def _salvage(writer: Writer, saved: _Saved) -> bool:
     if found:
         writer.forget()
     return found
+
+
+def _renew(writer: Writer) -> None:
+    """Begin the next generation of the journal: no process believes what it remembers of what is put aside now."""
+    view = read_journal(writer.series.journal)
+    put_journal(writer.series.journal, view.rows, view.identity.generation + 1 if view.identity else 1)
 
 
 def _sound(path: pathlib.Path, part: Partition, writer: Writer) -> tuple[Rows | None, Suspects | None]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tradeutils.errors import Closed, HistoryError, UsageError
-from tradeutils.history.store.layout import SeriesKey, check_format, folder_of, keys_in, write_format
+from tradeutils.history.store.layout import SeriesKey, check_format, folder_of, keys_in, nameless_in, write_format
 from tradeutils.history.store.partitions import read_partition
 from tradeutils.history.store.series import PartitionReader, Series
 from tradeutils.history.store.writer import Writer, Writing
@@ -70,6 +70,10 @@ class Store:
         """Return the series that hold anything, in the order of exchange, symbol, timeframe. Cost: a walk."""
         self.check_open()
         return sorted(key for key in keys_in(self.root) if self.series(key).exists())
+
+    def nameless(self) -> list[tuple[SeriesKey, pathlib.Path]]:
+        """Return the folders of series whose names were too long for a path and are not told by their file."""
+        return nameless_in(self.root)
 
     def series(self, key: SeriesKey) -> Series:
         """Return a series for reading."""

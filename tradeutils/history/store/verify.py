@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pathlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from tradeutils.history.reports import Damage, VerifyReport
 from tradeutils.history.store.asked import ASKED, read_asked
 from tradeutils.history.store.compact import PACKED
 from tradeutils.history.store.journal import JOURNAL, read_journal
-from tradeutils.history.store.layout import NAME_FILE, Partition
+from tradeutils.history.store.layout import NAME_FILE, Partition, SeriesKey
 from tradeutils.history.store.locks import LOCK
 from tradeutils.history.store.partitions import check_partition
 from tradeutils.history.store.quarantine import QUARANTINE, REASONS, read_aside, screened
@@ -36,9 +37,12 @@ class _Findings:
     notes: list[Damage] = field(default_factory=list)
 
 
-def verify_all(series: Iterable[Series]) -> VerifyReport:
-    """Verify series; damage is reported, not raised."""
+def verify_all(series: Iterable[Series], nameless: Iterable[tuple[SeriesKey, pathlib.Path]] = ()) -> VerifyReport:
+    """Verify series; damage is reported, not raised. Folders that do not say which series they are are damage too."""
     found = _Findings()
+    for key, folder in nameless:
+        told = f"{folder / NAME_FILE} does not say which series this is; write to the series, or ask for it by its name"
+        found.damages.append(Damage(key, str(folder / NAME_FILE), told))
     count = 0
     for one in series:
         count += 1

@@ -19,7 +19,14 @@ import numpy.typing as npt
 from tradeutils.errors import DataError, HistoryError, HistoryFull
 from tradeutils.history.store.asked import Note, note_range
 from tradeutils.history.store.journal import RECORD_BYTES, Journal, read_journal
-from tradeutils.history.store.layout import Partition, make_folder, partition_at, partition_indices
+from tradeutils.history.store.layout import (
+    Partition,
+    check_format,
+    make_folder,
+    partition_at,
+    partition_indices,
+    write_format,
+)
 from tradeutils.history.store.locks import SeriesLock
 from tradeutils.history.store.partitions import read_partition, refused, sync_folder, write_partition
 from tradeutils.history.store.quarantine import Suspects, keep_aside
@@ -128,11 +135,11 @@ class Writer:
         HistoryCorrupt : the journal is damaged.
         HistoryFull, HistoryError : the folder cannot be made or written to.
         """
-        if self._lock is not None and self._journal is not None and self._journal.is_open:
-            if not self._journal.is_deleted():
-                return self._journal
-            self.close()  # somebody deleted the folder: begin it anew
-            self._journal = None
+        journal = self._journal if self._journal is not None and self._journal.is_open else None
+        if self._lock is not None and journal is not None and self._lock.is_held() and journal.is_there():
+            return journal
+        if self._lock is not None and (journal is not None or not self._lock.is_held()):
+            self._begin_anew()
         self.take_lock()
         try:
             if self._journal is None or not self._journal.reopen():
@@ -144,6 +151,13 @@ class Writer:
             self.close()
             raise
         return self._journal
+
+    def _begin_anew(self) -> None:
+        """Let go of files that are no longer the folder's: it was deleted, moved or replaced, or its lock was."""
+        self.close()
+        self._journal = None
+        if not check_format(self._writing.root):
+            write_format(self._writing.root)
 
     def take_lock(self) -> None:
         """Take the lock only: for who mends a journal that cannot be opened."""
