@@ -7,7 +7,9 @@ debts or unpriced assets; all assets here have a direct market, so that it can b
 In the timed part of ours: prices and routes are there, as the loop's dictionaries are, and totals of all accounts come
 out. "From columns": amounts have been read into `Holdings` before. "From balances": they are read in the timed part,
 each `Decimal` made a float; the loop is given floats that ccxt made when it parsed the reply, which is timed nowhere.
-"1 % changed": 100 of the 10,000 balances are new since the last valuation, and are read in the timed part.
+All accounts list the same assets in the same order, as many venues do; where each has an order of its own, reading
+takes an eighth longer. "1 % changed": 100 of the 10,000 balances are new since the last valuation, and are read in the
+timed part.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import history_peers as peers
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ArcticDB asks pandas 3 for what it warns of
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SYMBOLS = [f"COIN{number}/USDT" for number in range(int(os.environ.get("TRADEUTILS_BENCH_SYMBOLS", "20")))]
 MINUTE, DAY = 60_000, 86_400_000

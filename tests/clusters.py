@@ -21,7 +21,7 @@ def dask_client() -> Iterator[Any]:
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None is port 8787, which another cluster may have
             host="127.0.0.1",
             silence_logs=50,
         ) as cluster,

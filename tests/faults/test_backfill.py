@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import multiprocessing
 import os
 import pathlib
@@ -12,14 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
+from backfill_work import open_at
 from servers import ValkeyServer
 
 import tradeutils as tu
+from tradeutils.history.backfilling import pace
 from tradeutils.sim import Fault, Limits, SimulatedVenue, serve
 
 MINUTE, DAY = 60_000, 86_400_000
@@ -41,13 +42,15 @@ async def main(url, path, since, until, *symbols):
             )
             print("done" if report.complete else report, flush=True)
 
+tu.Exchange, tu.History  # a process that is to be killed soon is quick to begin
+sys.stdin.readline()
 asyncio.run(main(*sys.argv[1:]))
 """
 
 
 def start(url: str, path: pathlib.Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", _CHILD, url, str(path), str(SINCE), str(UNTIL), *SYMBOLS]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 async def resume(url: str, path: pathlib.Path) -> None:
@@ -80,8 +83,11 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: pathlib.Path) ->
     path, chance = tmp_path / "candles", random.Random(5)
     with serve("binance", symbols=SYMBOLS, limits=Limits.none()) as venue:
         venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.05))
-        for least in (26, 6):  # of 39 pages: begun anew each time, it would be 71 in the end
-            child = start(venue.url, path)
+        children = [start(venue.url, path) for _ in range(2)]
+        for child, least in zip(children, (26, 6), strict=True):  # of 39 pages: begun anew each time, it would be 71
+            assert child.stdin is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
             asked = venue.requests.paths.get("/api/v3/klines", 0)
             wanted = asked + chance.randrange(least, least + 5)
             while venue.requests.paths.get("/api/v3/klines", 0) < wanted and child.poll() is None:
@@ -109,8 +115,11 @@ async def test_cut_connections_and_lies_cost_no_candle(tmp_path: pathlib.Path) -
         await check_equal(venue.url, tmp_path)
 
 
-async def test_a_venue_that_dies_midway_leaves_a_report(tmp_path: pathlib.Path) -> None:
+async def test_a_venue_that_dies_midway_leaves_a_report(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What came is stored, what did not is named, and with the venue back the same call completes it."""
+    monkeypatch.setattr(pace, "PAUSES", (0.01, 0.02))
     async with SimulatedVenue("binance", symbols=SYMBOLS, limits=Limits.none()) as venue:
         async with tu.Exchange("binance", url=venue.url, retries=0) as exchange:
             with tu.History(tmp_path) as history:
@@ -131,31 +140,27 @@ async def test_a_venue_that_dies_midway_leaves_a_report(tmp_path: pathlib.Path) 
         await check_equal(venue.url, tmp_path)
 
 
-@contextlib.asynccontextmanager
-async def open_exchange() -> AsyncIterator[tu.Exchange]:
-    """Open what a worker is to ask; the addresses come by the environment, as a password would."""
-    async with (
-        tu.Cache(os.environ["BACKFILL_REDIS"]) as cache,
-        tu.Exchange("binance", url=os.environ["BACKFILL_URL"], cache=cache) as exchange,
-    ):
-        yield exchange
-
-
-async def test_a_worker_that_is_killed_costs_nothing(
-    tmp_path: pathlib.Path, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_worker_that_is_killed_costs_nothing(tmp_path: pathlib.Path, valkey: ValkeyServer) -> None:
     """Its symbols are done again by another, from where it was."""
     with serve("binance", symbols=SYMBOLS, limits=Limits.none()) as venue:
-        monkeypatch.setenv("BACKFILL_REDIS", valkey.url)
-        monkeypatch.setenv("BACKFILL_URL", venue.url)
-        venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.05))
-        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        async with open_exchange() as exchange:
+        opening = functools.partial(open_at, valkey.url, venue.url)
+        venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.02))
+        starting = multiprocessing.get_context("forkserver")
+        starting.set_forkserver_preload(
+            [
+                "pytest",
+                "ccxt.async_support.binance",
+                "tradeutils.exchange.exchange",
+                "tradeutils.history.backfilling.call",
+            ]
+        )
+        pool = ProcessPoolExecutor(1, mp_context=starting)
+        async with opening() as exchange:
             with tu.History(tmp_path) as history:
                 working = asyncio.create_task(
                     history.backfill(
                         exchange, SYMBOLS, ["1m", "1h"], since=SINCE, until=UNTIL, executor=pool,
-                        open_exchange=open_exchange, concurrency=1,
+                        open_exchange=opening, concurrency=1,
                     )
                 )  # fmt: skip
                 while venue.requests.paths.get("/api/v3/klines", 0) < 5:

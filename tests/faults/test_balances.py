@@ -260,3 +260,33 @@ async def test_a_cache_that_is_away_is_no_reason_to_fail_for_answers_and_snapsho
         await snapshots.record("k", found)
         with pytest.raises(errors.CacheUnavailable):
             await snapshots.read("k")
+
+
+async def test_who_asks_while_another_process_changed_the_account_waits_for_a_new_answer(
+    own_valkey: ValkeyServer,
+) -> None:
+    """The request left before the change, of which this process was not told: who joins later is not served by it."""
+    asked, state, began, gate = 0, 1, asyncio.Event(), asyncio.Event()
+
+    async def fetch() -> Balance:
+        nonlocal asked
+        asked += 1
+        told = Balance(venue="x", account="a", time=state)
+        began.set()
+        await gate.wait()
+        return told
+
+    async with tu.Cache(own_valkey.url) as first, tu.Cache(own_valkey.url) as second:
+        here, there = Answers(first, 60.0), Answers(second, 60.0)
+        early = asyncio.create_task(here.get("k", fetch))
+        await began.wait()
+        state = 2
+        there.drop(["k"])
+        await there.settle()
+        late = [asyncio.create_task(here.get("k", fetch)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        gate.set()
+        assert (await early).balance.time == 1
+        assert {(await one).balance.time for one in late} == {2}
+        assert (await there.get("k", fetch)).balance.time == 2
+        assert asked == 2

@@ -8,6 +8,8 @@ import collections
 import contextlib
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -88,14 +90,19 @@ sys.exit(sum(abs(process.exitcode or 0) for process in processes))
 def fleet(redis: str, url: str) -> Iterator[subprocess.Popen[str]]:
     """Start processes that each have all accounts, and ask for them all whenever they are told their time."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _FLEET, redis, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _FLEET, redis, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         yield process
         process.communicate(timeout=60)
         assert process.returncode == 0
     finally:
-        process.kill()  # its daemons end when their pipes do
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the forked ones hold its output open, and each other's pipes
         process.communicate()
 
 
@@ -268,7 +275,8 @@ async def main():
 
         async def attempt(name, inside):
             credentials = tu.Credentials(key=f"key-of-{name}", secret="secret")
-            async with suspensions.attempt(tu.Account(name=name, exchange="binance", credentials=credentials), "binance"):
+            account = tu.Account(name=name, exchange="binance", credentials=credentials)
+            async with suspensions.attempt(account, "binance"):
                 inside.release()
                 await asyncio.sleep(600)
 
@@ -309,8 +317,10 @@ async def test_a_try_of_a_killed_process_is_taken_over(valkey: ValkeyServer) -> 
             process.communicate()
         async with asyncio.timeout(30):
             assert await first == "made"
-            while (outcome := await call(patient)) == "held back":
+            outcome = await call(patient)
+            while outcome == "held back":
                 await asyncio.sleep(0.02)
+                outcome = await call(patient)
         assert outcome == "made"
 
 

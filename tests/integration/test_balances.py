@@ -19,7 +19,7 @@ from servers import ValkeyServer
 import tradeutils as tu
 from tradeutils import errors, sync
 from tradeutils.balances import Alert
-from tradeutils.budget import LocalBudget
+from tradeutils.budget import Charge, Grant, LocalBudget
 from tradeutils.settings import ExchangeSettings
 from tradeutils.sim import Limits, SimulatedAccount, SimulatedVenue, serve
 
@@ -468,3 +468,126 @@ def asked_of(url: str, path: str) -> int:
     """Return how often a venue in another thread was asked."""
     with urllib.request.urlopen(f"{url}/sim/requests") as answer:  # noqa: S310  # loopback
         return int(json.loads(answer.read())["paths"].get(path, 0))
+
+
+# Hard cases
+
+
+async def test_an_order_that_left_the_list_of_open_ones_drops_what_was_known(venue: SimulatedVenue) -> None:
+    """It was met while nobody looked: a bot that only asks for its open orders sees the new balance as well."""
+    async with tu.Cache() as cache, alone(venue, cache=cache, ttl=600) as (exchange, balances):
+        ticker = await exchange.fetch_ticker("BTC/USDT")
+        near = (D(str(ticker.bid)) * D("0.999")).quantize(D("0.01"))
+        await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), near)
+        before = await balances.fetch("a0")
+        for _ in range(200):
+            venue.clock.step(3_600_000)
+            if not await exchange.fetch_open_orders("BTC/USDT"):
+                break
+        assert not exchange.has_open_orders
+        assert balances.diff(before, await balances.fetch("a0"))["BTC"].total > 0
+
+
+async def test_open_orders_count_before_a_balance_was_asked_for(venue: SimulatedVenue) -> None:
+    """The account was opened to trade; what is first in the fleet does not hang on who asked for its balance."""
+    async with tu.Exchanges(settings_of(venue), budget=LocalBudget()) as exchanges:
+        balances = tu.Balances(exchanges)
+        await exchanges.account("a7").create_order("BTC/USDT", "limit", "buy", D("0.001"), D("20000"))
+        assert balances._in_order()[0] == "a7"  # type: ignore[attr-defined]
+        assert [name for name in balances.accounts if exchanges.is_open(name)] == ["a7"]
+        await exchanges.account("a7").aclose()
+        assert not exchanges.is_open("a7")
+        assert len(await balances.fetch_all()) == 10
+
+
+async def test_two_names_of_one_key_are_one_account_in_the_sum(venue: SimulatedVenue) -> None:
+    """Each is told by itself, and what they hold is counted once; the same key at another venue is another account."""
+    first, second = account_of(venue.accounts[1], name="bot"), account_of(venue.accounts[1], name="me")
+    async with SimulatedVenue("binance", symbols=5, seed=3, accounts=venue.accounts, limits=Limits.none()) as other:
+        opened = [
+            tu.Exchange("binance", account=account, url=url, budget=LocalBudget())
+            for account, url in ((first, venue.url), (second, venue.url), (account_of(venue.accounts[1]), other.url))
+        ]
+        async with contextlib.AsyncExitStack() as stack:
+            for exchange in opened:
+                await stack.enter_async_context(exchange)
+            found = await tu.Balances(opened).totals()
+            assert dict(found.same_as) == {"me": "bot"}
+            assert found["me"].total == found["bot"].total == (await tu.Balances(opened[1]).total("me")).total
+            assert found.total == found["bot"].total + found["a1"].total
+
+
+async def test_one_name_at_two_venues_is_refused_together_and_apart_not_mixed_up(venue: SimulatedVenue) -> None:
+    """Through one cache, with the same key: neither is served with what the other holds."""
+    richer = SimulatedAccount(
+        name="alice", key=venue.accounts[1].key, secret=venue.accounts[1].secret, balances={"USDT": 7}
+    )
+    async with (
+        SimulatedVenue("binance", symbols=2, accounts=[richer], limits=Limits.none()) as other,
+        tu.Cache() as cache,
+        alone(venue, 1, cache, name="alice", ttl=600) as (here, one),
+        tu.Exchange("binance", account=account_of(richer), url=other.url, budget=LocalBudget()) as there,
+    ):
+        two = tu.Balances(there, cache=cache, ttl=600)
+        for _ in range(2):
+            assert (await one.fetch("alice"))["USDT"].total == D("1001.00000001")
+            assert (await two.fetch("alice"))["USDT"].total == 7
+        with pytest.raises(errors.UsageError, match="'alice' was given twice"):
+            tu.Balances([here, there])
+
+
+async def test_a_key_that_the_vault_replaced_starts_anew(venue: SimulatedVenue) -> None:
+    """The old one was refused; once its exchange is closed the new one is asked for, and not held back."""
+    given = [tu.Credentials(key="x" * 64, secret="y" * 64)]
+    account = tu.Account(name="alice", exchange="binance", vault=lambda _name: given[0])
+    settings = tu.Settings(exchanges={"binance": ExchangeSettings(url=venue.url)}, accounts={"alice": account})
+    async with tu.Cache() as cache, tu.Exchanges(settings, cache=cache, budget=LocalBudget()) as exchanges:
+        balances = tu.Balances(exchanges, cache=cache, ttl=600)
+        with pytest.raises(errors.AuthenticationFailed):
+            await balances.fetch("alice")
+        for number in (1, 2):
+            given[0] = account_of(venue.accounts[number]).credentials
+            await exchanges.account("alice").aclose()
+            assert (await balances.fetch("alice"))["USDT"].total == D(f"100{number}.0000000{number}")
+            assert balances.suspension("alice") is None
+            assert len(await balances.history("alice")) == 1
+
+
+async def test_what_was_closed_still_hears_of_changes_once_it_is_asked(venue: SimulatedVenue) -> None:
+    """Nothing from before an order is served after it, though nobody listened when it was placed."""
+    async with tu.Cache() as cache, alone(venue, cache=cache, ttl=600) as (exchange, balances):
+        await balances.fetch("a0")
+        await balances.aclose()
+        await exchange.create_order("BTC/USDT", "limit", "buy", D("0.001"), D("20000"))
+        assert (await balances.fetch("a0", max_age=600))["USDT"].used == 20
+        await balances.aclose()
+        await balances.aclose()
+        await exchange.aclose()
+        with pytest.raises(errors.Closed):
+            await balances.fetch("a0", max_age=0)
+
+
+class Payer(LocalBudget):
+    """Remembers what was paid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paid: list[float] = []
+
+    async def acquire(self, charge: Charge, *, timeout: float | None = None) -> Grant:  # noqa: ASYNC109  # its own
+        self.paid += [line.cost for line in charge.lines if line.window.name == "weight"]
+        return await super().acquire(charge, timeout=timeout)
+
+
+async def test_every_try_of_a_balance_is_paid(venue: SimulatedVenue) -> None:
+    """Two that failed and one that worked are three payments of 20, so that retries break no limit."""
+    budget = Payer()
+    async with tu.Exchange(
+        "binance", account=account_of(venue.accounts[0]), url=venue.url, budget=budget, retries=2
+    ) as exchange:
+        await exchange.fetch_balance()
+        budget.paid.clear()
+        venue.faults.add("reset", path=ACCOUNT, count=1)
+        venue.faults.add("status", status=503, path=ACCOUNT, count=1)
+        assert (await tu.Balances(exchange).fetch("a0"))["USDT"].total == 1000
+        assert budget.paid == [20, 20, 20]

@@ -13,6 +13,7 @@ import pytest
 import tradeutils as tu
 from tradeutils.budget import LocalBudget
 from tradeutils.errors import NotSupportedByVenue, UnknownName, UsageError
+from tradeutils.model.rounding import EXACT
 from tradeutils.sim import Limits, SimulatedAccount, SimulatedVenue
 
 D = Decimal
@@ -256,3 +257,122 @@ def test_the_simulated_venue_refuses_wallets_that_it_has_not() -> None:
         SimulatedVenue("kraken", accounts=[holder("kraken", wallets={"funding": {}})])
     with pytest.raises(UsageError, match="was to move 2000"):
         SimulatedVenue("binance", accounts=[holder("binance", wallets={"funding": {"USDT": 2000}})])
+
+
+@pytest.mark.parametrize("venue", sorted(MOVED))
+async def test_an_account_without_other_wallets_is_not_counted_twice(venue: str) -> None:
+    """All of its money lies in the default one; on binance the wallet that swaps are paid from is empty."""
+    async with opened(venue, holder(venue, wallets={})) as (_, exchange):
+        found = await tu.Balances(exchange, wallets="all").fetch("alice")
+        assert {asset: one.total for asset, one in found.items()} == {asset: D(text) for asset, text in HELD.items()}
+
+
+async def test_one_pot_for_spot_and_swaps_is_there_on_request() -> None:
+    """Both wallets then tell of the same money."""
+    async with opened("binance", holder("binance", wallets={}, unified=True)) as (_, exchange):
+        spot, swap = await exchange.fetch_balance("spot"), await exchange.fetch_balance("swap")
+        assert spot["USDT"].total == swap["USDT"].total == D(HELD["USDT"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"defaultType": "swap", "defaultMarginMode": "isolated"},
+        {"defaultType": "swap", "defaultSubType": "inverse"},
+        {"defaultMarginMode": "isolated"},
+        {"defaultMarginMode": "cross"},
+        {"defaultSubType": "linear"},
+        {"defaultType": "future"},
+        {"fetchBalance": {"type": "funding"}},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())).replace("{'type': 'funding'}", "funding"),
+)
+async def test_options_of_ccxt_send_no_wallet_to_another(options: dict[str, Any]) -> None:
+    """Each wallet is told by its own endpoint, whatever they say, and the sum is what there is."""
+    async with opened("binance", options=options) as (running, exchange):
+        await exchange.fetch_balance()
+        before = running.requests.paths
+        found = await tu.Balances(exchange, wallets="all").fetch("alice")
+        assert {asset: one.total for asset, one in found.items()} == {asset: D(text) for asset, text in HELD.items()}
+        assert {asset: one.total for asset, one in found.wallets["swap"].items()} == {"USDT": D("300.00000002")}
+        paths = ("/api/v3/account", "/sapi/v1/margin/account", "/sapi/v1/margin/isolated/account", "/fapi/v3/account",
+                 "/dapi/v1/account", "/sapi/v1/asset/get-funding-asset")  # fmt: skip
+        asked = {path: running.requests.paths.get(path, 0) - before.get(path, 0) for path in paths}
+        assert asked == dict.fromkeys(paths, 1)
+
+
+FAR = {"A": "1000000000000.000000000000000001", "B": "0.000000000000000001", "C": "0.123456789012345678", "D": "1E-18"}
+REPLIES: dict[str, tuple[str, Any]] = {
+    "binance": (
+        "/api/v3/account", {"balances": [{"asset": a, "free": t, "locked": "0.1"} for a, t in FAR.items()]}
+    ),
+    "bybit": (
+        "/v5/account/wallet-balance",
+        {"retCode": 0, "retMsg": "OK", "time": 1, "result": {"list": [{"accountType": "UNIFIED", "coin": [
+            {"coin": a, "walletBalance": str(D(t) + D("0.1")) if a != "A" else "1000000000000.100000000000000001",
+             "locked": "0.1", "borrowAmount": "0", "accruedInterest": "0", "totalPositionIM": "0", "totalOrderIM": "0"}
+            for a, t in FAR.items()]}]}},
+    ),
+    "okx": (
+        "/api/v5/account/balance",
+        {"code": "0", "msg": "", "data": [{"uTime": "1", "details": [
+            {"ccy": a, "eq": "1000000000000.100000000000000001" if a == "A" else str(D(t) + D("0.1")), "availEq": t}
+            for a, t in FAR.items()]}]},
+    ),
+    "kraken": (
+        "/0/private/BalanceEx",
+        {"error": [], "result": {a: {
+            "balance": "1000000000000.100000000000000001" if a == "A" else str(D(t) + D("0.1")), "hold_trade": "0.1"}
+            for a, t in FAR.items()}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("venue", sorted(REPLIES))
+async def test_every_digit_survives_from_each_dialect_to_the_sum(venue: str) -> None:
+    """18 decimals, 1e-18 and 1e12 units, also in the exponent form: through ccxt, the cache, two accounts and a sum."""
+    path, reply = REPLIES[venue]
+    async with tu.Cache() as cache, opened(venue) as (running, exchange):
+        await exchange.fetch_balance()
+        running.faults.add("status", status=200, body=json.dumps(reply), path=path)
+        balances = tu.Balances(exchange, cache=cache, ttl=60)
+        for _ in range(2):  # from the venue, and from the cache
+            found = await balances.fetch("alice", wallet="spot")
+            for asset, text in FAR.items():
+                held = found[asset]
+                assert (held.free, held.used) == (D(text), D("0.1"))
+                assert EXACT.subtract(held.total, held.used) == held.free
+            twice = tu.Balance.combined({"one": found, "two": found})
+            assert twice["A"].total == D("2000000000000.200000000000000002")
+            assert twice["B"].free == D("0.000000000000000002")
+
+
+ODD: dict[str, tuple[str, str, list[str]]] = {
+    "binance": ("/api/v3/account", '{{"balances":[{}]}}', [
+        '{"free":"5","locked":"0"}', '{"asset":null,"free":"5","locked":"0"}',
+        '{"asset":"A","free":"1E+99","locked":"0"}',
+        '{"asset":"A","free":"0E-99","locked":"0"}',
+        '{"asset":"A","free":"5","locked":"0"},{"asset":"A","free":"7","locked":"0"}',
+    ]),
+    "bybit": ("/v5/account/wallet-balance", '{{"retCode":0,"retMsg":"OK","time":1,"result":{{"list":[{}]}}}}', [
+        '{"accountType":"UNIFIED"}', '{"accountType":"UNIFIED","coin":null}', '{"accountType":"UNIFIED","coin":[5]}',
+        '{"accountType":"UNIFIED","coin":[{"walletBalance":"5","locked":"0"}]}',
+    ]),
+    "okx": ("/api/v5/account/balance", '{{"code":"0","msg":"","data":[{}]}}', [
+        '{"uTime":"1"}', '{"uTime":"1","details":{}}', '{"uTime":"1","details":[{"eq":"5","availEq":"5"}]}',
+    ]),
+    "kraken": ("/0/private/BalanceEx", '{{"error":[],"result":{{{}}}}}', ['"XXBT":5', '"XXBT":{}', '"XXBT":null']),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("venue", "row"), [(venue, row) for venue, (_, _, rows) in ODD.items() for row in range(len(rows))]
+)
+async def test_rows_that_cannot_be_read_are_not_passed_over(venue: str, row: int) -> None:
+    """ccxt skips a row without a name, takes the last of two and a wallet without rows for empty: money lost."""
+    path, frame, rows = ODD[venue]
+    async with opened(venue, retries=0) as (running, exchange):
+        await exchange.fetch_balance()
+        running.faults.add("status", status=200, body=frame.format(rows[row]), path=path)
+        with pytest.raises(tu.errors.BadReply):
+            await exchange.fetch_balance()

@@ -137,7 +137,7 @@ def test_ctrl_c_on_a_terminal_ends_quietly_and_the_same_command_goes_on(
     venue: SimulatedVenue, folder: pathlib.Path
 ) -> None:
     """The bar tells rate and time left; after Ctrl-C one line says how to go on, and what came is kept."""
-    words = ["backfill", "binance", "--symbols", "BTC/USDT,ETH/USDT", "--since", "2025-05-01", "--url", venue.url]
+    words = ["backfill", "binance", "--symbols", "BTC/USDT,ETH/USDT", "--since", "2025-05-20", "--url", venue.url]
     number = venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.15))
     before = venue.requests.paths.get("/api/v3/klines", 0)
     reader, terminal = pty.openpty()
@@ -169,4 +169,4 @@ def test_ctrl_c_on_a_terminal_ends_quietly_and_the_same_command_goes_on(
     with tu.History(folder / "candles", read_only=True) as history:
         assert not history.gaps("binance", "BTC/USDT", "1m")
         assert history.coverage("binance", "ETH/USDT", "1m").complete
-    assert venue.requests.paths["/api/v3/klines"] - before <= 2 * 48 + 2 * 6 * 2
+    assert venue.requests.paths["/api/v3/klines"] - before <= 2 * 20 + 2 * 6 * 2

@@ -155,6 +155,12 @@ def test_damage_ends_with_1_and_names_the_file_and_the_remedy(run: Run) -> None:
     assert "damaged" in run("stats").out
 
 
+def test_history_that_lost_the_file_of_its_format_is_verified(run: Run) -> None:
+    """Its series are there, and that is what counts."""
+    pathlib.Path("candles/_history.json").unlink()
+    assert run("verify").out.startswith("3 series")
+
+
 def test_salvage_makes_a_damaged_history_sound(run: Run) -> None:
     """The damaged file is put aside, and its month is missing for a backfill."""
     assert run("salvage").out == "0 series mended: 0 candles of journals kept, 0 records lost\n"
@@ -264,6 +270,7 @@ def test_prune_says_what_would_go_and_then_does_it(run: Run) -> None:
     [
         (("stat",), "command was 'stat'; did you mean stats"),
         (("stats", "--path", "nowhere"), "path was 'nowhere', and there is no such folder"),
+        (("verify", "--path", "candles/exchange=okx"), "path was 'candles/exchange=okx', which is no history"),
         (("stats", "--exchange", "binanc"), "exchange was 'binanc'; did you mean binance"),
         (("series", "--symbol", "BTC/USD"), "symbol was 'BTC/USD'; "),
         (("verify", "-t", "7x"), "timeframe was '7x'"),

@@ -432,7 +432,10 @@ async def test_futures_have_windows_of_their_own() -> None:
 
 async def test_funding_and_statistics_are_counted_by_request() -> None:
     """A five-hundred-and-first request for funding rates in five minutes is too much, whatever else was asked."""
-    async with sim.SimulatedVenue(symbols=2, accounts=[ONE_POT], limits=Limits(tolerated=50)) as venue, connected(venue) as binance:
+    async with (
+        sim.SimulatedVenue(symbols=2, accounts=[ONE_POT], limits=Limits(tolerated=50)) as venue,
+        connected(venue) as binance,
+    ):
         await binance.load_markets()
         for _ in range(500):
             venue.gate.charge("127.0.0.1", 1, "funding")

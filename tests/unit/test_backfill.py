@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import itertools
 import pathlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from made_exchange import DAY, HOUR, MINUTE, NOW, MadeExchange
 
 import tradeutils as tu
 from tradeutils import errors, sync
+from tradeutils.history.backfilling import pace
 from tradeutils.history.backfilling.plan import PIECE_BARS, gathered, probe_frame
 from tradeutils.history.backfilling.report import BackfillReport, Missing, Progress, SeriesBackfill
 from tradeutils.timeframe import parse
@@ -29,6 +33,12 @@ def history(tmp_path: pathlib.Path) -> Iterator[tu.History]:
     """An empty store."""
     with tu.History(tmp_path / "candles") as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The minute that a venue gets to come back, in a hundredth of a second."""
+    monkeypatch.setattr(pace, "PAUSES", tuple(pause / 6000 for pause in pace.PAUSES))
 
 
 def same(stored: tu.Candles, expected: tu.Candles) -> bool:
@@ -135,6 +145,37 @@ async def test_what_the_venue_no_longer_keeps_is_told_and_not_marked(history: tu
     assert history.coverage("made", SYMBOL, "1m", since, oldest).missing == ((since, oldest),)
     assert len(exchange.asked) <= 12 + kept * 2 // PIECE_BARS
     assert report.complete
+
+
+async def test_bars_that_are_lost_while_others_have_their_turn_are_not_marked(history: tu.History) -> None:
+    """Bars expire between two calls: they are lost, not quiet minutes, and no coarser bar is made without them."""
+    exchange = MadeExchange([SYMBOL, "ETH/USDT"], kept=720, now=TODAY + 11 * HOUR + 56 * MINUTE + 30_000)
+
+    def before(*_: Any) -> None:
+        exchange.now += 3 * MINUTE
+
+    exchange.before = before
+    since = TODAY - 3 * DAY
+    report = await history.backfill(exchange, exchange.symbols, ["1m", "1h"], since=since)
+    for symbol in exchange.symbols:
+        hours = history.read("made", symbol, "1h")
+        assert same(hours, exchange.candles(symbol, "1h", since, int(hours.time[-1]) + HOUR))
+        first = int(history.read("made", symbol, "1m").time[0])
+        assert history.coverage("made", symbol, "1m", since, first).missing == ((since, first),)
+        assert [gap.reason for gap in report[symbol, "1m"].missing] == ["not kept"]
+
+
+async def test_a_hole_of_which_the_venue_loses_the_start_is_not_marked(history: tu.History) -> None:
+    """It was whole when the range before it was asked for."""
+    exchange = MadeExchange(kept=720)
+    oldest = NOW - NOW % MINUTE - 720 * MINUTE
+    history.write(exchange.candles(SYMBOL, "1m", oldest + MINUTE, oldest + 2 * MINUTE))
+    history.write(exchange.candles(SYMBOL, "1m", oldest + 40 * MINUTE, NOW - NOW % MINUTE - 5 * MINUTE))
+    exchange.before = lambda *_: setattr(exchange, "now", exchange.now + 10 * MINUTE)
+    await history.backfill(exchange, [SYMBOL], "1m", since=oldest - DAY)
+    first = int(history.read("made", SYMBOL, "1m", oldest + 2 * MINUTE).time[0])
+    assert first > oldest + 2 * MINUTE
+    assert history.coverage("made", SYMBOL, "1m", oldest, NOW).empty == ()
 
 
 async def test_a_range_of_which_nothing_is_kept_is_told(history: tu.History) -> None:
@@ -306,8 +347,34 @@ async def test_a_venue_that_is_gone_ends_it_soon(history: tu.History) -> None:
     report = await history.backfill(exchange, symbols, "1m", since=TODAY - 365 * DAY)
     assert len(exchange.asked) <= 10 + 16 + 8
     assert all(one.failed for one in report.series)
-    assert "given up after 16 failures in a row" in str(report)
+    assert "failures in a row; VenueTimeout" in str(report)
     assert report.added > 0
+
+
+@pytest.mark.parametrize("symbols", [1, 40])
+async def test_an_outage_of_moments_costs_nothing(
+    history: tu.History, monkeypatch: pytest.MonkeyPatch, symbols: int
+) -> None:
+    """All that was under way fails at once, and what is tried meanwhile: no piece is given up for it."""
+    monkeypatch.setattr(pace, "PAUSES", (0.1, 0.2, 0.4))
+    down = True
+
+    async def before(symbol: str, timeframe: str, since: int, until: int) -> None:
+        late = len(exchange.asked) > 20
+        await asyncio.sleep(0.001)
+        if late and down:
+            asyncio.get_running_loop().call_later(0.15, up)
+            raise timeout()
+
+    def up() -> None:
+        nonlocal down
+        down = False
+
+    exchange = MadeExchange([f"S{i}/USDT" for i in range(symbols)], before=before)
+    since = TODAY - 300 * DAY // symbols
+    report = await history.backfill(exchange, exchange.symbols, "1m", since=since, until=TODAY)
+    assert report.complete
+    assert report.added == symbols * (TODAY - since) // MINUTE
 
 
 async def test_a_refusal_ends_one_series_and_no_other(history: tu.History) -> None:
@@ -331,9 +398,27 @@ async def test_a_venue_that_wants_silence_gets_it(history: tu.History) -> None:
     assert report.complete
     assert time.monotonic() - began >= 0.02
     forever = lambda: errors.RateLimited("banned", retry_after=86_400.0, venue="made")  # noqa: E731
-    exchange = MadeExchange(["ETH/USDT"], before=failing(forever, lambda symbol, since, n: True))
-    report = await history.backfill(exchange, ["ETH/USDT"], "1m", since=TODAY - DAY)
-    assert "RateLimited" in report["ETH/USDT", "1m"].missing[0].detail
+    symbols = [f"S{i}/USDT" for i in range(9)]
+    exchange = MadeExchange(symbols, before=failing(forever, lambda symbol, since, n: True))
+    report = await history.backfill(exchange, symbols, "1d", since=TODAY - DAY, concurrency=2)
+    assert all("RateLimited" in one.missing[0].detail for one in report.series)
+    assert len(exchange.asked) <= 3  # who asks on is banned for longer
+
+
+async def test_in_the_silence_nobody_asks(history: tu.History) -> None:
+    """Neither the series that was told to wait, nor those whose turn comes meanwhile."""
+    symbols, times = [f"S{i}/USDT" for i in range(30)], []
+
+    def before(*_: Any) -> None:
+        times.append(time.monotonic())
+        if len(times) == 3:
+            raise errors.RateLimited("slow down", retry_after=0.1, venue="made")
+
+    await history.backfill(
+        MadeExchange(symbols, before=before), symbols, "1d", since=TODAY - 9 * DAY, until=TODAY, concurrency=2
+    )
+    assert len(times) == 31
+    assert sum(times[2] < one < times[2] + 0.1 for one in times) <= 1  # what was under way already
 
 
 async def test_symbols_take_turns_and_few_pieces_are_under_way(history: tu.History) -> None:
@@ -362,6 +447,28 @@ async def test_progress_goes_to_the_end(history: tu.History) -> None:
     assert (seen[0].eta, seen[-1].eta) == (None, 0.0)
     assert seen[-1].rate > 0
     assert seen[-1].calls == len(exchange.asked)
+
+
+async def test_progress_counts_what_the_store_lacked(history: tu.History) -> None:
+    """Known bars that come with a page do not count: it is at its total only when nothing is left."""
+    exchange, start, seen = MadeExchange(), TODAY - 40 * DAY, []
+    whole = exchange.candles(SYMBOL, "1m", start, TODAY - 20 * DAY)
+    history.write(tu.Candles(exchange="made", symbol=SYMBOL, timeframe="1m", **{
+        name: getattr(whole, name)[::2] for name in ("time", "open", "high", "low", "close", "volume")
+    }))  # fmt: skip
+    await history.backfill(exchange, [SYMBOL], "1m", since=start, until=TODAY, concurrency=6, progress=seen.append)
+    assert [one.done == one.total for one in seen] == [False] * (len(seen) - 1) + [True]
+
+
+async def test_years_that_are_passed_over_do_not_shorten_the_time_left(history: tu.History) -> None:
+    """They took no time, so neither rate nor the time that the rest takes are told by them."""
+    symbols = [f"S{i}/USDT" for i in range(6)]
+    exchange = MadeExchange(symbols, first=dict.fromkeys(symbols, TODAY - 30 * DAY))
+    seen: list[Progress] = []
+    await history.backfill(exchange, symbols, "1m", since=TODAY - 3000 * DAY, until=TODAY, progress=seen.append)
+    jumps = [(one, other) for one, other in itertools.pairwise(seen) if other.done - one.done > 1_000_000]
+    assert len(jumps) == 6
+    assert all(after.rate < 2 * before.rate for before, after in jumps)
 
 
 async def test_what_progress_raises_ends_the_whole(history: tu.History) -> None:
@@ -396,6 +503,132 @@ async def test_cancelled_it_leaves_a_sound_store_and_nothing_running(history: tu
     assert (await history.backfill(exchange, [SYMBOL], ["1m", "1h"], since=since, until=TODAY)).complete
     for frame in ("1m", "1h"):
         assert same(history.read("made", SYMBOL, frame), exchange.candles(SYMBOL, frame, since, TODAY))
+
+
+async def test_cancelled_while_it_looks_it_ends_at_once(history: tu.History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a large store lacks takes minutes to find out: who cancels does not wait for all series."""
+    looked, coverage = [], history.coverage
+    monkeypatch.setattr(history, "coverage", lambda *key: (time.sleep(0.001), looked.append(key), coverage(*key))[2])
+    symbols = [f"S{i}/USDT" for i in range(1000)]
+    working = asyncio.create_task(history.backfill(MadeExchange(symbols), symbols, "1m", since=TODAY - DAY))
+    while not looked:  # noqa: ASYNC110  # it tells nobody
+        await asyncio.sleep(0)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert len(looked) < 100
+
+
+async def test_killed_between_the_write_and_the_mark_nothing_is_lost(tmp_path: pathlib.Path) -> None:
+    """The candles are there, the mark is not: the next run asks for the quiet minutes between them, and no more."""
+    quiet = [(TODAY - DAY + at * HOUR, TODAY - DAY + at * HOUR + 3 * MINUTE) for at in range(1, 24, 7)]
+    exchange = MadeExchange(quiet=quiet)
+
+    class Killed(BaseException):
+        pass
+
+    class Dying(tu.History):
+        def asked(self, *_: Any) -> None:
+            raise Killed
+
+    with Dying(tmp_path) as history, pytest.raises(Killed):
+        await history.backfill(exchange, [SYMBOL], "1m", since=TODAY - DAY, until=TODAY)
+    exchange.asked.clear()
+    with tu.History(tmp_path) as history:
+        report = await history.backfill(exchange, [SYMBOL], ["1m", "1h"], since=TODAY - DAY, until=TODAY)
+        assert (report[SYMBOL, "1m"].added, report[SYMBOL, "1h"].derived) == (0, 24)
+        assert report[SYMBOL, "1m"].asked == 4 * 3
+        assert same(history.read("made", SYMBOL, "1m"), exchange.candles(SYMBOL, "1m", TODAY - DAY, TODAY))
+        assert history.coverage("made", SYMBOL, "1m", TODAY - DAY, TODAY).complete
+
+
+@pytest.mark.parametrize("frame", ["3d", "1w", "1M"])
+@pytest.mark.parametrize("derive", [True, False])
+async def test_long_bars_lie_on_their_own_grid(history: tu.History, frame: str, derive: bool) -> None:
+    """Weeks from Monday, months from the first: the venue's own, fetched or made of hours, and none that is in part."""
+    exchange = MadeExchange(frames=("1h", "1d", "3d", "1w", "1M"))
+    since = TODAY - 150 * DAY + 5 * HOUR
+    report = await history.backfill(exchange, [SYMBOL], ["1h", frame], since=since, derive=derive)
+    expected = exchange.candles(SYMBOL, frame, parse(frame).ceil(since), NOW)
+    found = history.read("made", SYMBOL, frame)
+    for name in ("time", "open", "high", "low", "close"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+    np.testing.assert_allclose(found.volume, expected.volume, rtol=1e-12)
+    assert (report[SYMBOL, frame].derived > 0) == derive
+    assert not (await history.backfill(exchange, [SYMBOL], frame, since=since)).calls
+
+
+async def test_two_at_once_fill_one_store(history: tu.History) -> None:
+    """On one History both come to their end; on two each tells the series that the other has, and none is damaged."""
+    exchange = MadeExchange([SYMBOL, "ETH/USDT"], before=lambda *_: asyncio.sleep(0.001))
+    for second, since in ((history, TODAY - 9 * DAY), (tu.History(history.path), TODAY - 18 * DAY)):
+        reports = await asyncio.gather(
+            *(one.backfill(exchange, exchange.symbols, "1m", since=since, until=TODAY) for one in (history, second))
+        )
+        held = [one for report in reports for one in report.series if one.failed]
+        assert all("is locked" in one.missing[0].detail for one in held)
+        assert bool(held) == (second is not history)
+        for symbol in exchange.symbols:
+            assert same(history.read("made", symbol, "1m"), exchange.candles(symbol, "1m", since, TODAY))
+        assert history.verify().ok
+    second.close()
+
+
+# Workers, as far as one process shows them
+
+
+def opening(*exchanges: MadeExchange) -> Any:
+    """Return what opens one exchange after the other."""
+    waiting = iter(exchanges)
+
+    @contextlib.asynccontextmanager
+    async def open_exchange() -> AsyncIterator[MadeExchange]:
+        yield next(waiting)
+
+    return open_exchange
+
+
+async def test_a_worker_to_whom_nobody_answers_is_in_the_report(history: tu.History) -> None:
+    """Its symbols have failed; those of the others are there."""
+
+    class Silent(MadeExchange):
+        async def fetch_time(self) -> int:
+            raise timeout()
+
+    names = ["A/USDT", "B/USDT"]
+    with ThreadPoolExecutor(1) as pool:
+        report = await history.backfill(
+            MadeExchange(names), names, "1h", since=TODAY - DAY, until=TODAY, executor=pool,
+            open_exchange=opening(Silent(names), MadeExchange(names)),
+        )  # fmt: skip
+    assert [(one.failed, one.added) for one in report.series] == [(True, 0), (False, 24)]
+    assert (report["A/USDT", "1h"].missing[0].bars, report.complete) == (24, False)
+    assert "VenueTimeout" in str(report)
+
+
+async def test_a_worker_keeps_as_much_of_the_disk_free(tmp_path: pathlib.Path) -> None:
+    """The caller's bound holds for what writes in its place."""
+    exchange = MadeExchange()
+    with (
+        tu.History(tmp_path, min_free=2**62) as history,
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(errors.HistoryFull),
+    ):
+        await history.backfill(
+            exchange, [SYMBOL], "1h", since=TODAY - DAY, executor=pool, open_exchange=opening(exchange)
+        )
+
+
+async def test_what_closes_while_workers_work_is_not_counted_twice(history: tu.History) -> None:
+    """Hours later a few bars more are over: progress stays within its total."""
+    seen: list[Progress] = []
+    later = MadeExchange(now=NOW + 3 * HOUR)
+    with ThreadPoolExecutor(1) as pool:
+        await history.backfill(
+            MadeExchange(), [SYMBOL], ["1m", "1h"], since=TODAY - DAY, executor=pool, open_exchange=opening(later),
+            progress=seen.append,
+        )  # fmt: skip
+    assert (seen[-1].done, seen[-1].eta) == (seen[-1].total, 0.0)
 
 
 async def test_a_series_that_another_writes_is_reported(history: tu.History) -> None:
@@ -581,6 +814,14 @@ async def test_a_hole_that_cannot_be_filled_does_not_end_the_stream(history: tu.
     unlisted = MadeExchange(["OTHER/USDT"])
     more = unlisted.candles(SYMBOL, "1m", TODAY + 10 * MINUTE, TODAY + 20 * MINUTE)
     assert (await history.follow(stream(more), exchange=unlisted)).failed == 1
+
+
+async def test_a_hole_that_is_still_to_come_at_the_venue_does_not_end_the_stream(history: tu.History) -> None:
+    """Two clocks differ: the hole is counted as not filled, and what follows is written."""
+    exchange = MadeExchange(now=TODAY - DAY)
+    whole = MadeExchange().candles(SYMBOL, "1m", TODAY - HOUR, TODAY)
+    followed = await history.follow(stream(whole[:10], whole[20:]), exchange=exchange)
+    assert (followed.added, followed.missing, followed.failed) == (50, 10, 1)
 
 
 async def test_panels_and_bars_are_written_too(history: tu.History) -> None:

@@ -565,3 +565,86 @@ async def test_a_cache_that_is_closed_is_not_taken_for_an_outage() -> None:
         await Answers(cache, 2.0).get("k", Venue().fetch)
     with pytest.raises((tu.errors.Closed, CacheUnavailable)):
         await Snapshots(cache, 3).read("k")
+
+
+async def test_a_cold_cache_is_asked_once_for_the_newest() -> None:
+    """``max_age=0`` of what nobody knows is one request, and of what this call had asked for itself."""
+    async with tu.Cache() as cache:
+        venue, answers = Venue(), Answers(cache, 60.0)
+        assert (await answers.get("k", venue.fetch, max_age=0)).balance["USDT"].total == 1
+        assert venue.asked == 1
+        assert (await answers.get("k", venue.fetch, max_age=0)).balance["USDT"].total == 2
+        assert venue.asked == 2
+
+
+async def test_what_another_process_dropped_is_not_served_for_its_young_age() -> None:
+    """It changed the account: what this process asked itself before that is no answer, however young it may be."""
+    async with tu.Cache() as cache:
+        venue, here, there = Venue(), Answers(cache, 60.0), Answers(cache, 60.0)
+        assert (await here.get("k", venue.fetch, max_age=30)).balance["USDT"].total == 1
+        assert (await here.get("k", venue.fetch, max_age=30)).balance["USDT"].total == 1
+        there.drop(["k"])
+        await there.settle()
+        assert (await here.get("k", venue.fetch, max_age=30)).balance["USDT"].total == 2
+
+
+async def test_a_change_back_that_another_process_saw_half_of_is_kept() -> None:
+    """One sees 1, the other 2, the first 1 again: the last snapshot is what is held now."""
+    async with tu.Cache() as cache:
+        here, there = Snapshots(cache, 5), Snapshots(cache, 5)
+        for at, (snapshots, amount) in enumerate([(here, "1"), (there, "2"), (here, "1"), (here, "1.0")]):
+            await snapshots.record("k", Answer(held(USDT=amount), float(at)))
+        assert [one.balance["USDT"].total for one in await there.read("k")] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("-1", "-2"), ("0", str(2**61 - 1)), ("5", str(2**61 + 4))], ids=["below zero", "0", "5"]
+)
+async def test_amounts_that_python_hashes_alike_are_a_change(before: str, after: str) -> None:
+    """The hash of -1 is that of -2, and any is the same 2^61 - 1 further on."""
+    assert hash(D(before)) == hash(D(after))
+    snapshots = Snapshots(None, 5)
+    for amount in (before, after, f"{after}.000", before):
+        await snapshots.record("k", Answer(held(USDT=amount), 1.0))
+    assert [one.balance["USDT"].total for one in await snapshots.read("k")] == [D(before), D(after), D(before)]
+
+
+def test_an_order_that_is_no_longer_listed_has_ended() -> None:
+    """It was filled, or cancelled elsewhere, which is a change; of other markets, and of younger orders, nothing."""
+    activity, heard = Activity(), []
+    activity.subscribe(lambda: heard.append(1))
+    other = Order(symbol="ETH/USDT", id="3", status="open")
+    waits = Order(symbol="BTC/USDT", id="4", status="open", stop_price=D(9))
+    activity.saw_all([order("1", "open"), order("2", "open"), other, waits])
+    known = activity.known()
+    activity.saw(order("5", "open"))  # placed while the list is on its way
+    activity.listed([order("2", "open")], {"BTC/USDT"}, known)
+    assert heard == [1]
+    assert set(activity._filled) == {("BTC/USDT", "2"), ("ETH/USDT", "3"), ("BTC/USDT", "4"), ("BTC/USDT", "5")}
+    activity.listed([order("2", "open"), order("5", "open")], {"BTC/USDT"}, activity.known())
+    assert heard == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "default"),
+    [
+        ({"defaultSubType": "inverse"}, "spot"),
+        ({"defaultMarginMode": "isolated"}, "spot"),
+        ({"defaultType": "swap", "defaultSubType": "inverse"}, "inverse"),
+        ({"defaultType": "future", "defaultSubType": "linear"}, "swap"),
+        ({"defaultType": "swap", "defaultMarginMode": "isolated"}, "swap"),
+        ({"defaultType": "margin", "defaultMarginMode": "isolated"}, "isolated"),
+        ({"defaultType": "delivery"}, "inverse"),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else value,
+)
+def test_the_default_wallet_is_the_one_that_the_options_mean(options: dict[str, Any], default: str) -> None:
+    """By its own name, so that it is not counted under another as well."""
+    assert wallets_of(ccxt.async_support.binance({"options": options})).default == default
+
+
+def test_two_names_of_one_account_are_counted_once() -> None:
+    """Both are told, and the sum has what they hold once."""
+    worth = Valuation(account="alice", quote="USDT", total=D("1.1"), assets={}, unpriced={}, time=1)
+    found = Totals(quote="USDT", valuations={"alice": worth, "al": worth, "bob": worth}, same_as={"al": "alice"})
+    assert (found.total, len(found)) == (D("2.2"), 3)

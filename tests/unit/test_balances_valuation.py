@@ -336,7 +336,8 @@ def test_routes_are_kept_only_where_they_would_be_found_again(changes: dict[str,
     """That is, while no ticker grows too old for what it was taken for."""
     told = prices(BTC_USDT=60_000.0, ETH_BTC=0.05)
     routes = told.routes("USDT")
-    later = Prices(**{"venue": "binance", "markets": told.markets, "tickers": told.tickers, "time": NOW} | changes)
+    given: dict[str, Any] = {"venue": "binance", "markets": told.markets, "tickers": told.tickers, "time": NOW}
+    later = Prices(**given | changes)
     found = told.renewed(later)
     assert found.time == later.time
     assert (found is later) == (not kept)

@@ -176,6 +176,12 @@ def test_name_that_a_history_cut_is_not_taken_for_the_whole() -> None:
     assert (named.symbol, named.refused) == ("", "")
 
 
+def test_folder_that_names_no_text_is_not_guessed_at() -> None:
+    """Percent codes of bytes that are no UTF-8 stand for nothing."""
+    named = name_of(["symbol=%FF%FE", "timeframe=1h", "x.csv"])
+    assert (named.symbol, named.timeframe) == ("", "1h")
+
+
 def test_symbol_is_as_the_caller_says() -> None:
     """One for all files, or by the market's name in them; a market that is not named keeps what it says."""
     odd, known = name_of(("BTCUSD1-1m-2024-01.zip",)), name_of(("BTCUSDT-1m-2024-01.zip",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from tradeutils.errors import HistoryCorrupt
 from tradeutils.history.store.asked import ASKED, Note, note_range, read_asked
 from tradeutils.history.store.journal import JOURNAL, RECORD_BYTES, Journal, identify, read_journal, sound_rows
+from tradeutils.history.store.quarantine import screened
 from tradeutils.history.store.rows import Rows
+from tradeutils.timeframe import parse
 
 HEADER = 16
 
@@ -99,12 +102,16 @@ def test_flipped_byte_is_never_read_as_a_candle(path: Path, record: int) -> None
             read_journal(path)
 
 
-def test_damage_to_the_very_last_record_is_taken_for_a_torn_write(path: Path) -> None:
-    """Nothing after it says that it was acknowledged: its write is left out, and `torn` tells of it."""
-    data = filled(path, rows(0, 2), rows(2, 1))
+def test_damage_to_the_very_last_record_is_no_torn_write(path: Path) -> None:
+    """A write that was cut short is right as far as it goes, or ends in zeros; a whole record that is not is damage."""
+    data = filled(path, rows(0, 2), rows(2, 3))
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    view = read_journal(path)
-    assert (times(view.rows), view.torn) == ([0, 1], RECORD_BYTES)
+    with pytest.raises(HistoryCorrupt, match="record 4 of 5"):
+        read_journal(path)
+    for zeros in (1, 60, 2 * RECORD_BYTES):  # the length of the file was on the disk, and the bytes were not
+        path.write_bytes(data[:-zeros] + bytes(zeros))
+        view = read_journal(path)
+        assert (times(view.rows), view.torn) == ([0, 1], 3 * RECORD_BYTES)
 
 
 def test_damaged_header_is_damage(path: Path) -> None:
@@ -216,3 +223,21 @@ def test_interrupted_restart_never_appends_to_a_file_without_a_name(
     assert not journal.is_open
     assert not journal.reopen()
     assert len(read_journal(path).rows) == 0
+
+
+def test_one_row_is_a_candle_by_the_rule_for_many() -> None:
+    """A row alone is looked at in another, quicker way than rows together: both say the same of it."""
+    minute = parse("1m")
+    numbers = [np.nan, np.inf, -np.inf, 0.0, -1.0, 1.0, 2.0]
+    cases = [(1.0, *prices, 1.0) for prices in itertools.product(numbers, repeat=3)]
+    cases += [(opened, 2.0, 1.0, 1.5, volume) for opened, volume in itertools.product(numbers, repeat=2)]
+    for time in (28_400_000 * 60_000, 28_400_000 * 60_000 + 1, 4 * 10**13, -(2**62)):
+        for case in cases:
+            columns = [np.array([number]) for number in case]
+            one = Rows(np.array([time]), *columns)
+            two = Rows(np.array([time, time + 60_000]), *(np.repeat(column, 2) for column in columns))
+            together = screened(two, minute)[1]
+            alone = screened(one, minute)[1]
+            assert (alone is None) == (together is None), (time, case)
+            if alone is not None and together is not None:
+                assert alone.reason[0] == together.reason[0]

@@ -132,11 +132,12 @@ def test_file_that_is_gone_makes_the_reader_begin_anew(history: tu.History) -> N
 
 def test_files_that_never_stay_are_an_error(history: tu.History) -> None:
     """A folder in which what is listed is never there says so, and does not read as empty."""
-    here = folder_of(history.path, KEY)
-    (here / "2023-12.parquet").unlink()
-    (here / "2023-12.parquet").symlink_to("nowhere")
+
+    def gone(path: Path, *, since: int | None = None, until: int | None = None, last: int | None = None) -> Rows:
+        raise FileNotFoundError(path)
+
     with pytest.raises(HistoryError, match="went away while they were read"):
-        history.read("binance", "BTC/USDT", "1h")
+        Series(KEY, folder_of(history.path, KEY), gone).rows()
     history.close()
 
 
@@ -178,6 +179,37 @@ def test_parts_follow_each_other(history: tu.History) -> None:
         assert all(len(part) for part in parts)
     assert series.span(newest=True) == ((FIRST + 209) * HOUR,) * 2
     assert series.span((FIRST + 500) * HOUR, newest=True) is None
+    history.close()
+
+
+def test_tail_that_follows_a_file_copies_none_of_it(tmp_path: Path) -> None:
+    """What a panel is filled from are the rows of the file as they were decoded, then those of the journal."""
+    decoded = []
+
+    def read(path: Path, *, since: int | None = None, until: int | None = None, last: int | None = None) -> Rows:
+        decoded.append(read_partition(path, since=since, until=until, last=last))
+        return decoded[-1]
+
+    with tu.History(tmp_path, seal_rows=500, min_free=0) as history:
+        history.write(bars(60, 100))
+        history.seal()
+        history.write(bars(160, 5, 2.0))
+        file, tail = Series(KEY, folder_of(history.path, KEY), read).parts()
+        assert file is decoded[0]
+        assert tail.close.tolist() == [2.0] * 5
+
+
+def test_ends_of_files_tell_from_when_to_when_a_series_is(history: tu.History) -> None:
+    """No row is decoded for the first and the last candle, but where a range begins or ends inside a file."""
+    history.seal()
+    meddling = Meddling(lambda _: None, before=True)
+    series = Series(KEY, folder_of(history.path, KEY), meddling)
+    hour = FIRST * HOUR
+    assert series.span() == (hour, hour + 209 * HOUR)
+    assert series.span(hour - HOUR, hour + 210 * HOUR) == (hour, hour + 209 * HOUR)
+    assert meddling.count == 0
+    assert series.span(hour + 1, hour + 100 * HOUR) == (hour + HOUR, hour + 99 * HOUR)
+    assert meddling.count == 2
     history.close()
 
 

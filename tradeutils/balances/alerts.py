@@ -182,6 +182,8 @@ class _Watched:
             if alert is not None:
                 self._of_account[account] = found
                 yield alert
+        for account in getattr(totals, "same_as", ()):  # another name of one that is there
+            now.pop(account, None)
         for account, found in now.items():
             self._of_all.setdefault(account, found)
         if len(self._of_all) > 1:

@@ -2,8 +2,8 @@
 What a balance is worth in one currency, exactly.
 
 No float is reckoned with: amounts are the venue's own text, a price is the decimal that the venue wrote, as far as a
-ticker's float keeps it (15 digits, mostly 17), and products and sums lose no digit of amounts of up to 400. The total is
-the sum of the parts to the last one.
+ticker's float keeps it (15 digits, mostly 17), and products and sums lose no digit of amounts of up to 400. The total
+is the sum of the parts to the last one.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import random
 import secrets
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -58,16 +59,22 @@ class Flights:
         self._counters = counters
         self._flights: dict[str, asyncio.Task[Encoded | None]] = {}
         self._tasks: set[asyncio.Task[Encoded | None]] = set()  # detached ones too
+        self._refused: weakref.WeakSet[asyncio.Task[Encoded | None]] = weakref.WeakSet()  # by the backend
+        # By what this process did: whoever waits for one of these asked before that.
+        self._overtaken_here: weakref.WeakSet[asyncio.Task[Encoded | None]] = weakref.WeakSet()
 
     async def join(self, job: Job) -> Encoded:
         """
         Return the encoded outcome of the fetch under way for this key, or of a new one.
 
         A caller that is cancelled leaves alone: the fetch goes on for the others and for the cache. An error of the
-        fetch is raised in every caller that waits for it, and not remembered.
+        fetch is raised in every caller that waits for it, and not remembered. Where another process deleted the key
+        meanwhile, who joined the fetch may have done so after that, and waits for a new one.
         """
+        first = True
         while True:
             flight = self._flights.get(job.key)
+            joined, first = first and flight is not None, False  # one that had begun before this call
             if flight is None:
                 flight = self._start(job, refresh=False)
             elif _waits_for_us(flight):
@@ -79,7 +86,8 @@ class Flights:
             if flight.cancelled():
                 raise Closed(f"the cache on {self._backend.name} was closed while {job.key!r} was fetched")
             data = flight.result()
-            if data is not None:  # None: a refresh that found another process at it
+            overtaken = joined and flight in self._refused and flight not in self._overtaken_here
+            if data is not None and not overtaken:  # None: a refresh that found another process at it
                 return data
 
     def refresh(self, job: Job) -> None:
@@ -89,10 +97,13 @@ class Flights:
 
     def detach(self, key: str) -> None:
         """Let the next caller begin anew: what is being fetched may be older than what was just written."""
-        self._flights.pop(key, None)
+        flight = self._flights.pop(key, None)
+        if flight is not None:
+            self._overtaken_here.add(flight)
 
     def detach_prefix(self, prefix: str) -> None:
         """Detach every key that starts with ``prefix``."""
+        self._overtaken_here.update(self._flights.values())  # the backend will store none of them
         for key in [key for key in self._flights if key.startswith(prefix)]:
             del self._flights[key]
 
@@ -164,7 +175,9 @@ class Flights:
             keeper.cancel()
         try:
             kept = await self._backend.commit(self._keyspace.value(job.key), data, job.ttl, job.stale, lease)
-            self._counters.discarded += not kept
+            if not kept:
+                self._counters.discarded += 1
+                self._refused.add(cast("asyncio.Task[Encoded | None]", asyncio.current_task()))
         except (CacheError, UsageError) as error:  # the answer is good even if it could not be stored, or is too long
             self._count(error)
             if not isinstance(error, CacheUnavailable):

@@ -42,14 +42,20 @@ def open_history(
 
     Raises
     ------
-    UsageError : there is no such folder, and the command does not ``make`` one.
+    UsageError : there is no such folder, or it is no history, and the command does not ``make`` one.
     """
     from tradeutils.cli.venues import load_settings
     from tradeutils.history import History
+    from tradeutils.history.store.layout import FORMAT_FILE
 
     folder = load_settings(config).history.path if path is None else path.expanduser()
     if not make and not folder.is_dir():
         raise UsageError(f"path was {str(folder)!r}, and there is no such folder; write --path FOLDER")
+    # Series without the file that says so are of a history that lost it: these are to be verified and salvaged too.
+    if not make and not (folder / FORMAT_FILE).exists() and not any(folder.glob("exchange=*")):
+        raise UsageError(
+            f"path was {str(folder)!r}, which is no history; write --path FOLDER, or import or backfill first"
+        )
     with History(folder, read_only=read_only) as opened:
         yield opened
 

@@ -88,8 +88,8 @@ class AccountData(Screening):
         Have a function called whenever what the account holds may have changed; return what ends that.
 
         That is when an order was placed or cancelled through this object, whatever came of it, and when one that was
-        asked for, or is no longer among the open ones, turns out to have been filled, or ended, since. It is called on the event loop, at once, and must not
-        block; what it raises goes to the log.
+        asked for, or is no longer among the open ones, turns out to have been filled, or ended, since. It is called on
+        the event loop, at once, and must not block; what it raises goes to the log.
         """
         return self._activity.subscribe(callback)
 

@@ -81,7 +81,7 @@ class CcxtBalances(CcxtDerivatives):
 
     async def fetch_balance(self, wallet: str | None = None) -> Balance:
         """Return what a wallet holds, by its one name; ``None``: the default one."""
-        # Of bybit ccxt looks first what kind of account it is. Elsewhere its own choice might be another wallet than ours.
+        # Of bybit ccxt looks first what kind of account it is. Elsewhere it might choose another wallet than is named.
         if wallet is None and self._wallets.default != "unified":
             wallet = self._wallets.default
         params: dict[str, Any] = {} if wallet is None else self._wallets.params(wallet)

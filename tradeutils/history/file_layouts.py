@@ -76,7 +76,7 @@ def name_of(parts: Sequence[str], above: Sequence[str] = ()) -> Named:
     """
     *inner, name = parts
     folders = (*above, *inner)
-    hive = {match[1]: urllib.parse.unquote(match[2]) for part in folders if (match := _HIVE.fullmatch(part))}
+    hive = {match[1]: _unquoted(match[2]) for part in folders if (match := _HIVE.fullmatch(part))}
     if "symbol" in hive:
         frame = hive.get("timeframe", "") or timeframe_of(name)
         symbol = "" if _CUT.search(hive["symbol"]) else hive["symbol"]
@@ -86,6 +86,14 @@ def name_of(parts: Sequence[str], above: Sequence[str] = ()) -> Named:
     if (match := _FREQTRADE.fullmatch(name)) and (named := _of_freqtrade(match)):
         return named
     return _of_any(name, inner)
+
+
+def _unquoted(value: str) -> str:
+    """Return a name as a folder has it percent-encoded; empty where its bytes are no text, which is not guessed at."""
+    try:
+        return urllib.parse.unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        return ""
 
 
 def _of_binance(match: re.Match[str], folders: Sequence[str]) -> Named:

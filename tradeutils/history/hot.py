@@ -86,7 +86,7 @@ class HotPartitions:
         try:
             about = path.stat()
         except FileNotFoundError:
-            raise
+            return read_partition(path)  # which says what is wrong, if it is a link
         except OSError as error:
             raise HistoryError(f"{path} could not be read: {error.strerror}") from error
         rows = self._kept(path, _identity(about))

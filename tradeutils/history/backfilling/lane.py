@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class Lane:
     missing : tuple of ranges
         What the store lacked when it was planned: only candles of it are written.
     ranges : deque of Range
-        What is still to be asked for, oldest first.
+        What is still to be asked for, oldest first; what has failed comes last.
     reached : bool
         What the venue has begins before what is asked for from now on.
     width : int
@@ -47,8 +48,12 @@ class Lane:
     search : str or None
         What is to be found out before more is asked for: where anything was ``"traded"`` again, or from when on the
         venue has ``"kept"`` its candles.
+    head : bool
+        Whether what was taken last begins a range, and does not follow what was taken before.
     resting : bool
         A piece has failed; the others go first.
+    tried : dict of int or None to int
+        Where pieces begin that have failed once, and how many had succeeded by then; None: a search.
     abandoned : int
         Pieces in a row that failed twice.
     """
@@ -67,7 +72,10 @@ class Lane:
     reached: bool = False
     width: int = 1
     search: Literal["traded", "kept"] | None = None
+    head: bool = False
+    tail: int | None = None  # the end of what was taken last
     resting: bool = False
+    tried: dict[int | None, int] = field(default_factory=dict)
     abandoned: int = 0
     over: bool = False
     flying: int = 0
@@ -97,6 +105,7 @@ class Lane:
         piece = next(pieces(self.frame, since, until))
         if piece[1] < until:
             self.ranges.appendleft((piece[1], until))
+        self.head, self.tail = since != self.tail, piece[1]
         return piece
 
     def plan(self, missing: Ranges) -> None:
@@ -118,6 +127,12 @@ class Lane:
             return candles
         columns = {name: getattr(candles, name)[inside] for name in ("time", *PRICE_FIELDS, "closed")}
         return Candles(exchange=candles.exchange, symbol=candles.symbol, timeframe=candles.timeframe, **columns)
+
+    def lacked(self, since: int, until: int) -> int:
+        """Count the bars of a range that the store lacked when it was planned."""
+        first = max(0, bisect.bisect_right(self.missing, (since, until)) - 1)
+        last = bisect.bisect_left(self.missing, (until,))
+        return bars_in(self.frame, intersect(self.missing[first:last], ((since, until),)))
 
     def settle(self, bars: int) -> int:
         """Count bars that need no more work, and return by how much fewer there are to do."""

@@ -40,7 +40,7 @@ class Progress:
     calls : int
         Of ``fetch_ohlcv`` so far; each is one request a page of the venue.
     rate : float
-        Bars a second, since the start.
+        Bars a second that were fetched, since the start; what was passed over, or made of finer candles, took no time.
     eta : float or None
         Seconds that the rest takes at this rate; ``None`` while nobody can tell.
     """
@@ -54,12 +54,14 @@ class Progress:
     eta: float | None
 
     @classmethod
-    def at(cls, symbol: str, timeframe: str, done: int, total: int, calls: int, seconds: float) -> Progress:
-        """Return how far it is after so many seconds."""
-        rate = done / max(seconds, 1e-9)
+    def at(
+        cls, symbol: str, timeframe: str, done: int, total: int, calls: int, seconds: float, brought: int
+    ) -> Progress:
+        """Return how far it is after so many seconds, in which ``brought`` of the bars took requests."""
+        rate, left = brought / max(seconds, 1e-9), total - done
         return cls(
             symbol=symbol, timeframe=timeframe, done=done, total=total, calls=calls, rate=rate,
-            eta=(total - done) / rate if rate else None,
+            eta=0.0 if not left else left / rate if rate else None,
         )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from tradeutils.errors import (
 from tradeutils.history.backfilling.derive import derive
 from tradeutils.history.backfilling.disk import Disk
 from tradeutils.history.backfilling.lane import Lane
+from tradeutils.history.backfilling.pace import Pace
 from tradeutils.history.backfilling.plan import PAGE_BARS, bars_in
 from tradeutils.history.backfilling.report import Progress, Reason, SeriesBackfill, date
 from tradeutils.history.backfilling.search import first_kept, first_traded
@@ -54,7 +55,6 @@ second at 300 ms a reply, which is what binance allows. More would only be lost 
 _LONGEST_WAIT_S: Final = 600.0  # for a venue that wants silence; the exchange itself waits as long for its budget
 _PAUSE_S: Final = 5.0  # where it does not say for how long
 _WAITS: Final = 5  # how often a piece waits so
-_IN_A_ROW: Final = 16  # failures without a success between, and the venue is taken for gone
 
 
 class CandleExchange(Protocol):
@@ -120,14 +120,13 @@ class Run:
         self._exchange = exchange
         self._lanes = lanes
         self._turns = deque(lanes)
-        self._most = self._slots = concurrency
-        self._slow_until = 0.0
+        self._pace = Pace(concurrency)
         self._progress = progress
         self._frames = [_timeframe.parse(name) for name in exchange.timeframes]
         self._disk = Disk()
-        self._failures = 0  # in a row
         self._calls = 0
         self._done = 0
+        self._brought = 0  # of them by requests
         self._total = 0
         self._stopped = False  # read on the disk's threads
         self._began = time.monotonic()
@@ -136,14 +135,15 @@ class Run:
         """Fill what is missing, and say what became of each series."""
         under_way: dict[asyncio.Task[None], int] = {}  # how many requests each may have under way
         try:
-            await self._disk(self._look)
+            for lane in self._lanes:  # one by one, so that a cancellation need not wait for all
+                await self._disk(self._look, lane)
             if self._lanes:
                 self._tell(self._lanes[0])
             while True:
-                while (room := self._slots - sum(under_way.values())) > 0 and (job := self._next()) is not None:
+                while (room := self._pace.slots - sum(under_way.values())) > 0 and (job := self._next()) is not None:
                     under_way[asyncio.create_task(self._guarded(job))] = min(job.requests, room)
                 if not under_way:
-                    return await self._disk(self._reports)
+                    return [await self._disk(self._report, lane) for lane in self._lanes]
                 done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
@@ -157,20 +157,19 @@ class Run:
 
     # What is to be done
 
-    def _look(self) -> None:
-        """Learn what each series lacks, for the totals."""
-        for lane in self._lanes:
-            missing = self._missing(lane)
-            lacking = bars_in(lane.frame, missing)
-            lane.known = lane.frame.count(lane.since, lane.until) - lacking
-            if lane.over:
-                continue
-            lane.asked = lane.todo = lacking
-            self._total += lacking
-            if not missing:
-                lane.over = True
-            elif not lane.finer and not lane.sources:
-                lane.plan(missing)
+    def _look(self, lane: Lane) -> None:
+        """Learn what a series lacks, for the totals."""
+        missing = self._missing(lane)
+        lacking = bars_in(lane.frame, missing)
+        lane.known = lane.frame.count(lane.since, lane.until) - lacking
+        if lane.over:
+            return
+        lane.asked = lane.todo = lacking
+        self._total += lacking
+        if not missing:
+            lane.over = True
+        elif not lane.finer and not lane.sources:
+            lane.plan(missing)
 
     def _missing(self, lane: Lane) -> Ranges:
         if lane.since >= lane.until:
@@ -208,7 +207,8 @@ class Run:
         piece = lane.take()
         if piece is None:
             return None
-        return _Job(lane, lambda: self._fetch(lane, piece), piece, -(-lane.frame.count(*piece) // PAGE_BARS))
+        head = lane.head
+        return _Job(lane, lambda: self._fetch(lane, piece, head=head), piece, -(-lane.frame.count(*piece) // PAGE_BARS))
 
     async def _guarded(self, job: _Job) -> None:
         """Do a job; what fails is noted with its series, and the others go on."""
@@ -229,50 +229,69 @@ class Run:
         self._tell(lane)
 
     def _set_back(self, lane: Lane, piece: Range | None, error: TransientVenueError) -> None:
-        """Have a job done again after the others; the second time, go on without the piece."""
-        self._failures += 1
+        """Have a job done again after the others; if it fails where others succeed, go on without the piece."""
         words = f"{type(error).__name__}: {error}"
         _log.warning("%s failed: %s", lane.name, words)
-        if self._failures >= _IN_A_ROW:
+        # Banned for longer than is waited: to ask on would only make it longer.
+        banned = isinstance(error, RateLimited) and (error.retry_after or 0.0) > _LONGEST_WAIT_S
+        verdict = "gone" if banned else self._pace.failed()
+        start, succeeded = None if piece is None else piece[0], self._pace.successes
+        if verdict == "gone":
+            given_up = words if banned else f"given up after {self._pace.failures} failures in a row; {words}"
             for one in self._lanes:
                 if not one.over:
-                    self._give_up(one, "failed", f"given up after {self._failures} failures in a row; {words}")
-        elif lane.resting:
+                    self._give_up(one, "failed", given_up)
+        elif verdict == "piece" and lane.tried.get(start, succeeded) < succeeded:
             lane.abandoned += 1
             lane.reason, lane.words = "failed", words
             if piece is None or lane.abandoned > 1:
                 self._give_up(lane, "failed", words)
-        elif piece is not None:
-            lane.ranges.appendleft(piece)
+        else:
+            if verdict == "piece":
+                lane.tried.setdefault(start, succeeded)
+            if piece is not None and not lane.over:
+                lane.ranges.append(piece)
         lane.resting, lane.width = True, 1
 
     def _give_up(self, lane: Lane, reason: Reason, words: str) -> None:
         lane.end(reason, words)
         self._settle(lane, lane.todo)
 
-    def _settle(self, lane: Lane, bars: int) -> None:
-        self._done += lane.settle(bars)
+    def _settle(self, lane: Lane, bars: int, *, brought: bool = False) -> None:
+        fewer = lane.settle(bars)
+        self._done += fewer
+        self._brought += fewer if brought else 0
 
     def _tell(self, lane: Lane) -> None:
         if self._progress is not None:
-            seconds = time.monotonic() - self._began
-            self._progress(Progress.at(lane.symbol, lane.frame.name, self._done, self._total, self._calls, seconds))
+            self._progress(
+                Progress.at(
+                    lane.symbol, lane.frame.name, self._done, self._total, self._calls,
+                    time.monotonic() - self._began, self._brought,
+                )
+            )  # fmt: skip
 
     # What is fetched
 
-    async def _fetch(self, lane: Lane, piece: Range) -> None:
-        """Fetch a piece, write it, and mark it as asked."""
+    async def _fetch(self, lane: Lane, piece: Range, *, head: bool) -> None:
+        """Fetch a piece, write it, and mark it as asked; ``head``: another range begins with it."""
+        # Once bars have come, whatever is older than what the venue keeps lies behind: it need not be checked. Where
+        # another range begins it may have come nearer meanwhile; of a venue known to lose bars `_cut` sees that.
+        partial = lane.reached and (not head or bool(lane.lost))
         try:
-            # Once bars have come, whatever is older than what the venue keeps lies behind: it need not be checked.
-            candles = await self._ask(lane, lane.frame, piece, partial=lane.reached)
+            candles = await self._ask(lane, lane.frame, piece, partial=partial)
         except RangeNotServed as error:
             self._lose(lane, piece, error.first)
             return
+        if head and partial:
+            piece = self._cut(lane, candles, piece)
+            if piece[0] == piece[1]:
+                return
         added, quarantined = await self._disk(self._put, lane, candles, piece)
         lane.added += added
         lane.quarantined += quarantined
         self._succeeded(lane)
-        self._settle(lane, lane.frame.count(*piece))
+        self._settle(lane, lane.lacked(*piece), brought=True)
         if len(candles):
             lane.reached, lane.width = True, lane.width + 1
             return
@@ -281,9 +300,9 @@ class Run:
             lane.search = "traded"
 
     def _succeeded(self, lane: Lane) -> None:
-        self._failures = lane.abandoned = 0
+        lane.abandoned = 0
         lane.resting = False
-        self._slots = min(self._slots + 1, self._most)
+        self._pace.succeeded()
 
     async def _ask(
         self, lane: Lane, frame: Timeframe, span: Range, *, partial: bool, closed_only: bool = True
@@ -291,6 +310,7 @@ class Run:
         """Fetch candles; a venue that wants silence gets it, where that ends soon."""
         waits = 0
         while True:
+            await self._pace.quiet()
             lane.calls += 1
             self._calls += 1
             try:
@@ -302,11 +322,7 @@ class Run:
                 if waits == _WAITS or pause > _LONGEST_WAIT_S:
                     raise
             waits += 1
-            now = time.monotonic()
-            if now >= self._slow_until:  # once for all that are told so together
-                self._slots, self._slow_until = max(1, self._slots // 2), now + pause
-                _log.warning("%s wants silence for %.3g s", self._exchange.venue, pause)
-            await asyncio.sleep(pause)
+            self._pace.silence(self._exchange.venue, pause)
 
     def _put(self, lane: Lane, candles: Candles | None, piece: Range) -> tuple[int, int]:
         """Write a piece, then mark it; return how many candles are new, and how many were put aside."""
@@ -334,11 +350,24 @@ class Run:
             self._note_lost(lane, since, until, until)
             lane.search = "kept" if lane.ranges else None
 
+    def _cut(self, lane: Lane, candles: Candles, piece: Range) -> Range:
+        """
+        Return a piece without what the venue has lost of it since it was planned.
+
+        A venue that keeps only its newest bars loses them while others have their turn. Marked as asked, their minutes
+        would pass for minutes in which nobody traded, and coarser bars would be made without them.
+        """
+        since, until = piece
+        first = min(max(since, int(candles.time[0])), until) if len(candles) else until
+        if since < first:
+            self._note_lost(lane, since, first, until)
+        return first, until
+
     def _note_lost(self, lane: Lane, since: int, first: int, until: int) -> None:
         lane.lost.append((since, first))
         lane.reached = first < until
         lane.lost_words = f"the venue keeps them only since {date(first)}" if lane.reached else "the venue has none"
-        self._settle(lane, lane.frame.count(since, first))
+        self._settle(lane, lane.lacked(since, first))
 
     async def _search(self, lane: Lane) -> None:
         """Find where what the venue has begins, in few requests, and pass over what lies before."""
@@ -357,12 +386,13 @@ class Run:
                 self._note_lost(lane, since, stop, until)
             elif since < stop:
                 await self._disk(self._put, lane, None, (since, stop))
-                self._settle(lane, lane.frame.count(since, stop))
+                self._settle(lane, lane.lacked(since, stop))
             lane.ranges.popleft()
             if stop < until:
                 lane.ranges.appendleft((stop, until))
                 break
         lane.search = None
+        lane.tried.pop(None, None)
         self._succeeded(lane)
 
     # What is made of finer candles
@@ -384,8 +414,8 @@ class Run:
 
     # What is said of it
 
-    def _reports(self) -> list[SeriesBackfill]:
-        return [lane.report(self._covered(lane)) for lane in self._lanes]
+    def _report(self, lane: Lane) -> SeriesBackfill:
+        return lane.report(self._covered(lane))
 
     def _covered(self, lane: Lane) -> Coverage | None:
         if lane.since >= lane.until:

@@ -7,19 +7,21 @@ What goes to a worker is a path, names, times and the function that opens an exc
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
+from tradeutils import timeframe as _timeframe
 from tradeutils.budget import LocalBudget
-from tradeutils.errors import UsageError
+from tradeutils.errors import UnknownName, UsageError, VenueError
 from tradeutils.history.backfilling.disk import Disk
 from tradeutils.history.backfilling.lane import Lane
-from tradeutils.history.backfilling.report import Progress, SeriesBackfill
+from tradeutils.history.backfilling.report import Missing, Progress, SeriesBackfill
 from tradeutils.history.backfilling.run import CandleExchange, Run
 from tradeutils.history.executors import check_executor, check_function
 from tradeutils.history.tasks import each_group
@@ -56,6 +58,8 @@ class Order:
     derive : bool
     apart : bool
         The worker may be a process of its own.
+    min_free, seal_rows : int
+        Of the caller's `History`.
     """
 
     path: str
@@ -66,10 +70,22 @@ class Order:
     concurrency: int
     derive: bool
     apart: bool
+    min_free: int
+    seal_rows: int
 
     def __call__(self, symbols: tuple[str, ...]) -> tuple[SeriesBackfill, ...]:
-        """Fill some symbols."""
-        return asyncio.run(self._fill(symbols))
+        """Fill some symbols; a venue that does not even tell its time is told in the report, as what fails later is."""
+        try:
+            return asyncio.run(self._fill(symbols))
+        except (VenueError, UnknownName) as error:  # unknown since the caller has looked
+            return tuple(self._failed(symbols, f"{type(error).__name__}: {error}"))
+
+    def _failed(self, symbols: Sequence[str], words: str) -> Iterable[SeriesBackfill]:
+        for symbol, name in itertools.product(symbols, self.timeframes):
+            frame = _timeframe.parse(name)
+            since, until = frame.ceil(self.since), frame.floor(self.until)
+            missing = [Missing(since=since, until=until, bars=frame.count(since, until), reason="failed", detail=words)]
+            yield SeriesBackfill(symbol=symbol, timeframe=name, missing=tuple(missing if since < until else ()))
 
     async def _fill(self, symbols: Sequence[str]) -> tuple[SeriesBackfill, ...]:
         from tradeutils.history.backfilling.call import backfill  # which knows this module
@@ -78,7 +94,7 @@ class Order:
         async with self.open_exchange() as exchange:
             if self.apart:
                 check_shared(exchange)
-            with History(self.path) as history:
+            with History(self.path, min_free=self.min_free, seal_rows=self.seal_rows) as history:
                 report = await backfill(
                     history,
                     exchange,
@@ -142,17 +158,19 @@ class _Tally:
 
     def __init__(self, total: int, progress: Callable[[Progress], object] | None) -> None:
         self._total, self._progress = total, progress
-        self._done = self._calls = 0
+        self._done = self._brought = self._calls = 0
         self._began = time.monotonic()
 
     def add(self, series: Sequence[SeriesBackfill]) -> None:
-        self._done += sum(one.asked + one.known for one in series)
+        # By the workers' time a few bars more may be over.
+        self._done = min(self._done + sum(one.asked + one.known for one in series), self._total)
+        self._brought += sum(one.asked for one in series)
         self._calls += sum(one.calls for one in series)
         if self._progress is not None:
             self._progress(
                 Progress.at(
                     series[-1].symbol, series[-1].timeframe, self._done, self._total, self._calls,
-                    time.monotonic() - self._began,
+                    time.monotonic() - self._began, self._brought,
                 )
             )  # fmt: skip
 

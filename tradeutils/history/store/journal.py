@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from tradeutils.errors import HistoryCorrupt, HistoryError
 from tradeutils.history.store.layout import put_file
-from tradeutils.history.store.locks import is_at
+from tradeutils.history.store.locks import file_at
 from tradeutils.history.store.partitions import refused
 from tradeutils.history.store.rows import FIELDS, Rows
 
@@ -305,7 +305,7 @@ class Journal:
 
     def is_there(self) -> bool:
         """Tell whether the file still has its name: what is appended to one that was moved or deleted would be lost."""
-        return is_at(self._name, self._handle)
+        return file_at(self._name) == (self.identity.device, self.identity.inode)
 
     def reopen(self) -> bool:
         """Open it again after `close`, if nobody else has written meanwhile; tell whether."""

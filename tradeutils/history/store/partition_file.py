@@ -67,8 +67,8 @@ def opened(path: pathlib.Path) -> Iterator[int]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place would have us wait
     except FileNotFoundError as error:
-        if path.is_symlink():  # to a disk that is not mounted: no file here would be replaced by one of the newest rows
-            raise HistoryError(f"{path} is a link to {os.readlink(path)}, which is not there; mount that disk") from error
+        if path.is_symlink():  # to a disk that is not mounted: taken for no file, it would be replaced by a new one
+            raise HistoryError(f"{path} is a link to {path.readlink()}, which is not there; mount that disk") from error
         raise
     except OSError as error:
         raise HistoryError(f"{path} could not be read: {error.strerror}") from error
@@ -119,6 +119,7 @@ class PartitionFile:
         try:
             self._file = self._parsed(page_checksums=False)
             self.groups = _groups(self._file.metadata)
+            self._extents = [_extent(group) for group in self.groups]
             self._check_claims(self._file.schema_arrow, first_after)
         except _UNREADABLE as error:
             raise self.corrupt(f"is not a Parquet file that can be read: {_brief(error)}") from error
@@ -175,8 +176,7 @@ class PartitionFile:
         if not self.groups or len(self.groups) != len(self._sums):
             raise self.corrupt(f"has {len(self.groups)} groups of rows and checksums of {len(self._sums)}")
         at = len(_MAGIC)
-        for group in self.groups:
-            first, last = _extent(group)
+        for group, (first, last) in zip(self.groups, self._extents, strict=True):
             if not 0 < group.num_rows <= _MAX_GROUP_ROWS or first != at or last <= first:
                 raise self.corrupt(f"has a group of {group.num_rows} rows at {first} to {last}, which cannot be")
             at = last
@@ -212,7 +212,7 @@ class PartitionFile:
     def rows(self, groups: Sequence[int], *, page_checksums: bool = False) -> Rows:
         """Return the rows of consecutive groups, verified."""
         for at in groups:
-            first, last = _extent(self.groups[at])
+            first, last = self._extents[at]
             if first < self._loaded:
                 self._read(first, min(last, self._loaded))
             if zlib.crc32(memoryview(self._held)[first:last]) != self._sums[at]:

@@ -125,6 +125,8 @@ def merged(older: Rows, newer: Rows) -> Rows:
     """
     if not len(newer) or not len(older):
         return newer if len(newer) else older
+    if newer.time[0] > older.time[-1]:
+        return _concatenated([older, newer])
     first = int(older.time.searchsorted(newer.time[0]))
     last = int(older.time.searchsorted(newer.time[-1], side="right"))
     inside = older.slice(first, last)
@@ -157,7 +159,5 @@ def _concatenated(parts: Sequence[Rows]) -> Rows:
     held = [part for part in parts if len(part)]
     if len(held) == 1:
         return held[0]
-    return Rows(
-        np.concatenate([part.time for part in held]),
-        *(np.concatenate([getattr(part, name) for part in held]) for name in PRICE_FIELDS),
-    )
+    time, *prices = map(np.concatenate, zip(*(part.columns() for part in held), strict=True))
+    return Rows(time, *prices)

@@ -13,6 +13,7 @@ candles of two moments. After several such rounds it takes what it has, which is
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
@@ -132,7 +133,11 @@ class Series:
         for part in self.partitions(since, until):
             first, last = (int(at) for at in tail.time.searchsorted((part.since, part.until)))
             before, inside, done = tail.slice(done, first), tail.slice(first, last), last
-            found += [before, merged(self._partition(part, since, until), inside)]
+            rows = self._partition(part, since, until)
+            if len(rows) and len(inside) and inside.time[0] > rows.time[-1]:
+                found += [before, rows, inside]  # the tail of a live series, mostly: the month is not copied for it
+            else:
+                found += [before, merged(rows, inside)]
         found.append(tail.slice(done, len(tail)))
         return [rows for rows in found if len(rows)]
 
@@ -192,19 +197,28 @@ class Series:
         tail = tail.between(since, until)
         times = [int(tail.time[0]), int(tail.time[-1])] if len(tail) else []
         parts = self.partitions(since, until)
-        for part in reversed(parts):
-            rows = self._partition(part, since, until, 1)
-            times += [int(rows.time[-1])] if len(rows) else []
-            if len(rows):
-                break
+        ends = (self._edge(part, since, until, -1) for part in reversed(parts))
+        times += itertools.islice((end for end in ends if end is not None), 1)
         if newest:
             return (max(times), max(times)) if times else None
-        for part in parts:
-            rows = self._partition(part, since, until)
-            times += [int(rows.time[0])] if len(rows) else []
-            if len(rows):
-                break
+        begins = (self._edge(part, since, until, 0) for part in parts)
+        times += itertools.islice((begin for begin in begins if begin is not None), 1)
         return (min(times), max(times)) if times else None
+
+    def _edge(self, part: Partition, since: int | None, until: int | None, side: int) -> int | None:
+        """
+        Return the first (0) or last (-1) time that a file has in ``[since, until)``, None where it has none.
+
+        Costs 0.2 ms where the end of the file tells it, as it does unless the range begins or ends inside the file.
+        """
+        path = self.folder / part.name
+        with opened(path) as handle:
+            file = PartitionFile(path, handle)
+            edge = file.span(file.groups[side])[side]
+        if part.since <= edge < part.until and (since is None or edge >= since) and (until is None or edge < until):
+            return edge
+        rows = self._partition(part, since, until, 1 if side else None)
+        return int(rows.time[side]) if len(rows) else None
 
 
 def _one(parts: Sequence[Rows]) -> Rows:

@@ -52,6 +52,8 @@ class Store:
     ) -> None:
         self.root = root
         self.read_only = read_only
+        self.min_free = min_free
+        self.seal_rows = seal_rows
         self._read = read
         self._writing = Writing(root, seal_rows, min_free)
         self._mutex = threading.Lock()

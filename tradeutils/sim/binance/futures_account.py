@@ -25,12 +25,15 @@ class FuturesAccount:
         self._data = market_data
 
     def _assets(self, account: SimulatedAccount) -> dict[str, tuple[Margin, int]]:
-        """Return how the account stands in each asset that swaps are settled in, and when that last changed."""
+        """Return how the account stands in each asset that swaps are settled in or that lies there, and since when."""
         now = self._clock.now()
-        _, updated = self._ledger.holdings(account.key, now)
-        settled = dict.fromkeys(one.settle or one.quote for one in self._traded.values())
+        spot, updated = self._ledger.holdings(account.key, now)
+        swap = self._ledger.wallet(account.key, now, "swap")
+        told = dict.fromkeys(one.settle or one.quote for one in self._traded.values())
+        if swap is not spot:
+            told |= dict.fromkeys(swap)
         # What was never touched would be taken for an asset without a balance: Binance tells 0 for those.
-        return {asset: (self._ledger.margin(account.key, now, asset), updated or now) for asset in settled}
+        return {asset: (self._ledger.margin(account.key, now, asset), updated or now) for asset in told}
 
     def account(self, account: SimulatedAccount, _values: dict[str, Any]) -> Any:
         """Return balances and the positions there are."""
