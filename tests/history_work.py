@@ -80,11 +80,26 @@ class Raising:
         return len(symbols)
 
 
-class TwoPartError(Exception):
+def made_of_two(what: str, of: str) -> TwoPartError:
+    """Return an error of two parts."""
+    return TwoPartError(f"{what} of {of}")
+
+
+class _Part:
     """What pickle writes and cannot read back: it keeps one argument, and two are needed."""
 
-    def __init__(self, what: str, of: str) -> None:
-        super().__init__(f"{what} of {of}")
+    def __reduce__(self) -> tuple[Any, ...]:
+        return made_of_two, ("end",)
+
+
+class TwoPartError(Exception):
+    """An error that pickle writes and cannot read back, whatever other packages teach it of errors (as Dask does)."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, _Part())
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,7 @@ class RaisingWhatCannotCome:
 
     def __call__(self, symbols: Symbols) -> int:
         if self.symbol in symbols:
-            raise TwoPartError("end", self.symbol)
+            raise TwoPartError(f"end of {self.symbol}")
         return len(symbols)
 
 

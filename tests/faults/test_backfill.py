@@ -145,16 +145,7 @@ async def test_a_worker_that_is_killed_costs_nothing(tmp_path: pathlib.Path, val
     with serve("binance", symbols=SYMBOLS, limits=Limits.none()) as venue:
         opening = functools.partial(open_at, valkey.url, venue.url)
         venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.02))
-        starting = multiprocessing.get_context("forkserver")
-        starting.set_forkserver_preload(
-            [
-                "pytest",
-                "ccxt.async_support.binance",
-                "tradeutils.exchange.exchange",
-                "tradeutils.history.backfilling.call",
-            ]
-        )
-        pool = ProcessPoolExecutor(1, mp_context=starting)
+        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         async with opening() as exchange:
             with tu.History(tmp_path) as history:
                 working = asyncio.create_task(

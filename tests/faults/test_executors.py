@@ -68,7 +68,7 @@ def test_symbols_that_kill_every_worker_are_named_and_no_others(tmp_path: pathli
 
 def test_error_that_pickle_cannot_read_back_is_not_taken_for_a_death() -> None:
     """It breaks the pool as a death does; the message says what it was, and no word of memory."""
-    with _pool("fork") as pool, pytest.raises(HistoryError, match=r"came back .* for C7 .*TwoPartError\.") as caught:
+    with _pool("fork") as pool, pytest.raises(HistoryError, match=r"came back .* for C7 .*made_of_two\(\)") as caught:
         list(each_group(work.RaisingWhatCannotCome("C7"), SYMBOLS, executor=pool, group=1))
     assert "memory" not in str(caught.value)
     assert "missing 1 required positional argument: 'of')" in str(caught.value)

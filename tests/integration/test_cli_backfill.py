@@ -51,7 +51,7 @@ def test_a_quote_is_backfilled_into_the_folder(
     venue: SimulatedVenue, folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All active markets of it; coarser candles are made, and the same command again asks for nothing."""
-    command = ("binance", "--quote", "USDT", "-t", "1m", "-t", "1h", "--since", SINCE, "--url", venue.url)
+    command = ("binance", "--quote", "USDT", "-t", "1m,1h", "--since", SINCE, "--url", venue.url)
     assert run(*command) == 0
     assert "candles fetched" in capsys.readouterr().err
     with tu.History(folder / "candles", read_only=True) as history:

@@ -127,9 +127,9 @@ def test_control_characters_in_a_credential_are_refused(name: str, inside: str) 
     assert PLANTED not in str(told.value)
 
 
-def test_private_key_keeps_its_line_ends() -> None:
-    """PEM files have them."""
-    text = "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
-    kept = Credentials(private_key=text).private_key
-    assert kept is not None
+@pytest.mark.parametrize(("name", "end"), [("private_key", "\n"), ("secret", "")])
+def test_pem_text_keeps_its_line_ends(name: str, end: str) -> None:
+    """Private keys have them, and so have the secrets of coinbase."""
+    text = f"-----BEGIN KEY-----\nabc\n-----END KEY-----{end}"
+    kept = getattr(Credentials(**{name: text}), name)  # type: ignore[arg-type]
     assert kept.reveal() == text

@@ -37,7 +37,9 @@ def backfill(
     until: Until = None,
     timeframes: Annotated[
         list[str] | None,
-        typer.Option("--timeframe", "-t", metavar="TIMEFRAME", help="1m, 1h ...; may be repeated. Default: 1m."),
+        typer.Option(
+            "--timeframe", "-t", metavar="TIMEFRAME", help="Or several, with commas; may be repeated. Default: 1m."
+        ),
     ] = None,
     symbols: Annotated[
         list[str] | None, typer.Option("--symbols", metavar="SYMBOL", help="Or several, with commas; may be repeated.")
@@ -73,7 +75,7 @@ def backfill(
     if not symbols and not quote:
         raise UsageError("neither --symbols nor --quote was given; write which markets, as in --symbols BTC/USDT")
     settings = load_settings(config)
-    wanted = _Wanted(symbols or (), tuple(quote or ()), kind, tuple(timeframes or ("1m",)), start, end)
+    wanted = _Wanted(symbols or (), tuple(quote or ()), kind, tuple(_each(timeframes or ("1m",))), start, end)
     folder = (settings.history.path if path is None else path).expanduser()
     try:
         report = asyncio.run(_backfill(venue, wanted, folder, settings, url=url, derive=not fetch_all))
@@ -83,6 +85,11 @@ def backfill(
     _show(report, folder, as_json=as_json)
     if not report.complete:
         raise typer.Exit(FAILED)
+
+
+def _each(texts: Sequence[str]) -> list[str]:
+    """Return what stands between commas."""
+    return [one.strip() for text in texts for one in text.split(",") if one.strip()]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ class _Wanted:
 
     def of(self, markets: Mapping[str, Market], venue: str) -> list[str]:
         """Return the symbols, those that were named first."""
-        named = [symbol.strip() for text in self.symbols for symbol in text.split(",") if symbol.strip()]
+        named = _each(self.symbols)
         alike = [one for one in markets.values() if one.type == self.kind]
         if self.quotes and not alike:
             raise UnknownName("type", self.kind, sorted({one.type for one in markets.values()}), where=venue)

@@ -81,11 +81,13 @@ class FillingHistory(WritingHistory):
         Notes
         -----
         A series that another process writes, or of which a file is damaged, is reported as failed; so is what the venue
-        did not answer, tried twice, each time as often as the exchange's ``retries`` say. A venue that asks for silence
-        of up to ten minutes gets it. Of a market that was listed later than ``since``, the empty years take a few
-        requests. What the venue no longer keeps is reported and stays missing. The newest bars are not marked as asked
-        for two minutes after their end, unless they came. Cancelled, it waits for the write under way, and leaves
-        nothing running; with ``executor`` also for the groups of symbols that workers have begun.
+        did not answer, tried twice, each time as often as the exchange's ``retries`` say. Where nothing is answered the
+        whole waits, up to a minute between tries, and is given up after that. A venue that asks for silence of up to
+        ten minutes gets it; one that bans for longer ends the whole. Of a market that was listed later than ``since``,
+        the empty years take a few requests. What the venue no longer keeps is reported and stays missing. The newest
+        bars are not marked as asked for two minutes after their end, unless they came. Cancelled, it waits for the
+        write under way, and leaves nothing running; with ``executor`` also for the groups of symbols that workers have
+        begun.
         """
         from tradeutils.history.backfilling.call import backfill  # only who asks a venue pays for it
 

@@ -37,7 +37,7 @@ class Credentials:
     ------
     SettingsError : nothing is given; a value is empty, no string, begins or ends with white space (a key pasted with
         its line end fails at the venue, as a bad signature), or holds a control character (it would end a header).
-        ``private_key`` may have line ends, as PEM files do.
+        ``private_key``, and a ``secret`` that is PEM text, may have line ends.
 
     Examples
     --------
@@ -100,6 +100,8 @@ def _sealed(name: str, value: str | Secret | None) -> Secret | str | None:
         return found
     if found.reveal() != found.reveal().strip():
         return f"credentials: {name} begins or ends with white space; write it without"
+    if name == "secret" and found.reveal().startswith("-----BEGIN"):  # coinbase's is a PEM text, and signs only
+        return found
     if any(ord(character) < _FIRST_PRINTABLE or ord(character) == _DELETE for character in found.reveal()):
         return f"credentials: {name} holds a control character; write it as the venue gave it"
     return found

@@ -141,18 +141,22 @@ def read_journal(path: pathlib.Path) -> View:
     ------
     HistoryCorrupt : a record that was acknowledged fails its checksum; the file and the byte are named.
     """
-    for look in range(_LOOKS):
+    for _ in range(_LOOKS - 1):
         try:
-            return _read(path)
-        except FileNotFoundError:
-            return NOTHING
-        except OSError as error:
-            raise HistoryError(f"{path} could not be read: {error.strerror}") from error
+            return _looked(path)
         except HistoryCorrupt:
-            if look == _LOOKS - 1:
-                raise
             _clock.sleep(_PAUSE_S)
-    raise AssertionError("the last look returns or raises")
+    return _looked(path)
+
+
+def _looked(path: pathlib.Path) -> View:
+    """Read it once."""
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        return NOTHING
+    except OSError as error:
+        raise HistoryError(f"{path} could not be read: {error.strerror}") from error
 
 
 def _read(path: pathlib.Path) -> View:
