@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import multiprocessing
-import os
 import pathlib
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -144,7 +142,7 @@ async def test_a_worker_that_is_killed_costs_nothing(tmp_path: pathlib.Path, val
     """Its symbols are done again by another, from where it was."""
     with serve("binance", symbols=SYMBOLS, limits=Limits.none()) as venue:
         opening = functools.partial(open_at, valkey.url, venue.url)
-        venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.02))
+        venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.01))
         pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         async with opening() as exchange:
             with tu.History(tmp_path) as history:
@@ -158,7 +156,7 @@ async def test_a_worker_that_is_killed_costs_nothing(tmp_path: pathlib.Path, val
                     assert not working.done()
                     await asyncio.sleep(0.01)
                 (victim,) = pool._processes.values()
-                os.kill(victim.pid, signal.SIGKILL)
+                victim.kill()
                 report = await working
         pool.shutdown()
         assert report.complete

@@ -167,15 +167,32 @@ async def test_bars_that_are_lost_while_others_have_their_turn_are_not_marked(hi
 
 async def test_a_hole_of_which_the_venue_loses_the_start_is_not_marked(history: tu.History) -> None:
     """It was whole when the range before it was asked for."""
-    exchange = MadeExchange(kept=720)
-    oldest = NOW - NOW % MINUTE - 720 * MINUTE
-    history.write(exchange.candles(SYMBOL, "1m", oldest + MINUTE, oldest + 2 * MINUTE))
-    history.write(exchange.candles(SYMBOL, "1m", oldest + 40 * MINUTE, NOW - NOW % MINUTE - 5 * MINUTE))
-    exchange.before = lambda *_: setattr(exchange, "now", exchange.now + 10 * MINUTE)
-    await history.backfill(exchange, [SYMBOL], "1m", since=oldest - DAY)
-    first = int(history.read("made", SYMBOL, "1m", oldest + 2 * MINUTE).time[0])
-    assert first > oldest + 2 * MINUTE
-    assert history.coverage("made", SYMBOL, "1m", oldest, NOW).empty == ()
+    exchange, end = MadeExchange(kept=5000), NOW - NOW % MINUTE
+    oldest = end - 5000 * MINUTE
+    history.write(exchange.candles(SYMBOL, "1m", oldest + MINUTE, oldest + 1100 * MINUTE))
+    history.write(exchange.candles(SYMBOL, "1m", oldest + 1300 * MINUTE, end))
+
+    def before(symbol: str, timeframe: str, since: int, until: int) -> None:
+        exchange.now = NOW + 1200 * MINUTE * (since > oldest)
+
+    exchange.before = before
+    report = await history.backfill(exchange, [SYMBOL], "1m", since=oldest)
+    lost = (oldest + 1100 * MINUTE, oldest + 1200 * MINUTE)
+    assert report.added == 1 + 100
+    assert [(gap.since, gap.until, gap.reason) for gap in report[SYMBOL, "1m"].missing] == [(*lost, "not kept")]
+    assert history.coverage("made", SYMBOL, "1m", oldest, end).missing == (lost,)
+
+
+async def test_a_hole_that_begins_quietly_is_known_to_be_quiet(history: tu.History) -> None:
+    """A venue that keeps everything has lost nothing where nobody traded."""
+    start = TODAY - 3 * DAY
+    quiet = (start + 1100 * MINUTE, start + 1110 * MINUTE)
+    exchange = MadeExchange(quiet=[quiet])
+    history.write(exchange.candles(SYMBOL, "1m", start + MINUTE, start + 1100 * MINUTE))
+    history.write(exchange.candles(SYMBOL, "1m", start + 1300 * MINUTE, TODAY))
+    report = await history.backfill(exchange, [SYMBOL], "1m", since=start, until=TODAY)
+    assert [gap.reason for gap in report[SYMBOL, "1m"].missing] == ["nobody traded"]
+    assert history.coverage("made", SYMBOL, "1m", start, TODAY).empty == (quiet,)
 
 
 async def test_a_range_of_which_nothing_is_kept_is_told(history: tu.History) -> None:
@@ -351,19 +368,21 @@ async def test_a_venue_that_is_gone_ends_it_soon(history: tu.History) -> None:
     assert report.added > 0
 
 
-@pytest.mark.parametrize("symbols", [1, 40])
+@pytest.mark.parametrize(
+    ("symbols", "days", "concurrency", "begins"), [(1, 80, 6, 12), (1, 80, 48, 12), (40, 80, 48, 12), (1, 4, 48, 0)]
+)
 async def test_an_outage_of_moments_costs_nothing(
-    history: tu.History, monkeypatch: pytest.MonkeyPatch, symbols: int
+    history: tu.History, monkeypatch: pytest.MonkeyPatch, symbols: int, days: int, concurrency: int, begins: int
 ) -> None:
     """All that was under way fails at once, and what is tried meanwhile: no piece is given up for it."""
-    monkeypatch.setattr(pace, "PAUSES", (0.1, 0.2, 0.4))
+    monkeypatch.setattr(pace, "PAUSES", (0.02, 0.04, 0.08))
     down = True
 
     async def before(symbol: str, timeframe: str, since: int, until: int) -> None:
-        late = len(exchange.asked) > 20
+        late = len(exchange.asked) > begins
         await asyncio.sleep(0.001)
         if late and down:
-            asyncio.get_running_loop().call_later(0.15, up)
+            asyncio.get_running_loop().call_later(0.04, up)
             raise timeout()
 
     def up() -> None:
@@ -371,8 +390,9 @@ async def test_an_outage_of_moments_costs_nothing(
         down = False
 
     exchange = MadeExchange([f"S{i}/USDT" for i in range(symbols)], before=before)
-    since = TODAY - 300 * DAY // symbols
-    report = await history.backfill(exchange, exchange.symbols, "1m", since=since, until=TODAY)
+    since = TODAY - days * DAY // symbols
+    report = await history.backfill(exchange, exchange.symbols, "1m", since=since, until=TODAY, concurrency=concurrency)
+    assert not down
     assert report.complete
     assert report.added == symbols * (TODAY - since) // MINUTE
 
@@ -451,7 +471,8 @@ async def test_progress_goes_to_the_end(history: tu.History) -> None:
 
 async def test_progress_counts_what_the_store_lacked(history: tu.History) -> None:
     """Known bars that come with a page do not count: it is at its total only when nothing is left."""
-    exchange, start, seen = MadeExchange(), TODAY - 40 * DAY, []
+    exchange, start = MadeExchange(), TODAY - 40 * DAY
+    seen: list[Progress] = []
     whole = exchange.candles(SYMBOL, "1m", start, TODAY - 20 * DAY)
     history.write(tu.Candles(exchange="made", symbol=SYMBOL, timeframe="1m", **{
         name: getattr(whole, name)[::2] for name in ("time", "open", "high", "low", "close", "volume")
@@ -508,7 +529,13 @@ async def test_cancelled_it_leaves_a_sound_store_and_nothing_running(history: tu
 async def test_cancelled_while_it_looks_it_ends_at_once(history: tu.History, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a large store lacks takes minutes to find out: who cancels does not wait for all series."""
     looked, coverage = [], history.coverage
-    monkeypatch.setattr(history, "coverage", lambda *key: (time.sleep(0.001), looked.append(key), coverage(*key))[2])
+
+    def slow(*key: Any) -> Any:
+        time.sleep(0.001)
+        looked.append(key)
+        return coverage(*key)
+
+    monkeypatch.setattr(history, "coverage", slow)
     symbols = [f"S{i}/USDT" for i in range(1000)]
     working = asyncio.create_task(history.backfill(MadeExchange(symbols), symbols, "1m", since=TODAY - DAY))
     while not looked:  # noqa: ASYNC110  # it tells nobody
@@ -534,12 +561,12 @@ async def test_killed_between_the_write_and_the_mark_nothing_is_lost(tmp_path: p
     with Dying(tmp_path) as history, pytest.raises(Killed):
         await history.backfill(exchange, [SYMBOL], "1m", since=TODAY - DAY, until=TODAY)
     exchange.asked.clear()
-    with tu.History(tmp_path) as history:
-        report = await history.backfill(exchange, [SYMBOL], ["1m", "1h"], since=TODAY - DAY, until=TODAY)
+    with tu.History(tmp_path) as again:
+        report = await again.backfill(exchange, [SYMBOL], ["1m", "1h"], since=TODAY - DAY, until=TODAY)
         assert (report[SYMBOL, "1m"].added, report[SYMBOL, "1h"].derived) == (0, 24)
         assert report[SYMBOL, "1m"].asked == 4 * 3
-        assert same(history.read("made", SYMBOL, "1m"), exchange.candles(SYMBOL, "1m", TODAY - DAY, TODAY))
-        assert history.coverage("made", SYMBOL, "1m", TODAY - DAY, TODAY).complete
+        assert same(again.read("made", SYMBOL, "1m"), exchange.candles(SYMBOL, "1m", TODAY - DAY, TODAY))
+        assert again.coverage("made", SYMBOL, "1m", TODAY - DAY, TODAY).complete
 
 
 @pytest.mark.parametrize("frame", ["3d", "1w", "1M"])

@@ -10,8 +10,8 @@ from tradeutils.model.stored import Executors
 from tradeutils.timeframe import Instant
 
 if TYPE_CHECKING:
+    from tradeutils.history.backfilling.asking import CandleExchange
     from tradeutils.history.backfilling.report import BackfillReport, Progress
-    from tradeutils.history.backfilling.run import CandleExchange
     from tradeutils.history.backfilling.tasks import OpenExchange
     from tradeutils.history.live import Followed, Live
 

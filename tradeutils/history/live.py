@@ -14,9 +14,9 @@ import numpy as np
 from tradeutils import logs
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import HistoryCorrupt, HistoryLocked, UnknownName, UsageError, VenueError
+from tradeutils.history.backfilling.asking import CandleExchange
 from tradeutils.history.backfilling.call import backfill
 from tradeutils.history.backfilling.disk import Disk
-from tradeutils.history.backfilling.run import CandleExchange
 from tradeutils.history.store.ranges import Range
 from tradeutils.model import Bars, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS

@@ -1,7 +1,7 @@
 """
 Fill a store from a venue: many series at once, only what it lacks, and resumable at any moment.
 
-What is said in a call is checked here before anything is asked; the work is in `backfill_run`.
+What is said in a call is checked here before anything is asked; the work is in `run`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import UnknownName, UsageError
+from tradeutils.history.backfilling.asking import CandleExchange
 from tradeutils.history.backfilling.lane import Lane
 from tradeutils.history.backfilling.plan import sources_of
 from tradeutils.history.backfilling.report import BackfillReport, Progress
-from tradeutils.history.backfilling.run import CONCURRENCY, CandleExchange, Run
+from tradeutils.history.backfilling.run import CONCURRENCY, Run
 from tradeutils.history.backfilling.tasks import OpenExchange, Order, check_shared, in_other_processes, spread
 from tradeutils.model import Market
 from tradeutils.model.stored import Executors

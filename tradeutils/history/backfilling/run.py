@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from tradeutils import logs
 from tradeutils import timeframe as _timeframe
@@ -25,6 +25,7 @@ from tradeutils.errors import (
     TransientVenueError,
     VenueError,
 )
+from tradeutils.history.backfilling.asking import CandleExchange
 from tradeutils.history.backfilling.derive import derive
 from tradeutils.history.backfilling.disk import Disk
 from tradeutils.history.backfilling.lane import Lane
@@ -34,13 +35,13 @@ from tradeutils.history.backfilling.report import Progress, Reason, SeriesBackfi
 from tradeutils.history.backfilling.search import first_kept, first_traded
 from tradeutils.history.reports import Coverage
 from tradeutils.history.store.ranges import Range, Ranges
-from tradeutils.model import Candles, Market
-from tradeutils.timeframe import Instant, Timeframe
+from tradeutils.model import Candles
+from tradeutils.timeframe import Timeframe
 
 if TYPE_CHECKING:
     from tradeutils.history.writing import WritingHistory
 
-__all__ = ["CONCURRENCY", "CandleExchange", "Run"]
+__all__ = ["CONCURRENCY", "Run"]
 
 _log = logs.get_logger("history")
 
@@ -55,28 +56,6 @@ second at 300 ms a reply, which is what binance allows. More would only be lost 
 _LONGEST_WAIT_S: Final = 600.0  # for a venue that wants silence; the exchange itself waits as long for its budget
 _PAUSE_S: Final = 5.0  # where it does not say for how long
 _WAITS: Final = 5  # how often a piece waits so
-
-
-class CandleExchange(Protocol):
-    """What a backfill asks of an exchange; `tradeutils.Exchange` is one."""
-
-    @property
-    def venue(self) -> str: ...
-    @property
-    def timeframes(self) -> Sequence[str]: ...
-    async def fetch_time(self) -> int: ...
-    async def load_markets(self, *, reload: bool = False) -> Mapping[str, Market]: ...
-    async def fetch_ohlcv(
-        self,
-        symbol: str,
-        timeframe: str = ...,
-        *,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        limit: int | None = None,
-        closed_only: bool = True,
-        partial: bool = False,
-    ) -> Candles: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

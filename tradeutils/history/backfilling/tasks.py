@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from tradeutils import timeframe as _timeframe
 from tradeutils.budget import LocalBudget
 from tradeutils.errors import UnknownName, UsageError, VenueError
+from tradeutils.history.backfilling.asking import CandleExchange
 from tradeutils.history.backfilling.disk import Disk
 from tradeutils.history.backfilling.lane import Lane
 from tradeutils.history.backfilling.report import Missing, Progress, SeriesBackfill
-from tradeutils.history.backfilling.run import CandleExchange, Run
+from tradeutils.history.backfilling.run import Run
 from tradeutils.history.executors import check_executor, check_function
 from tradeutils.history.tasks import each_group
 from tradeutils.model.stored import Executors
