@@ -25,7 +25,7 @@ from tradeutils.history import Selection
 from tradeutils.history.tasks import each_group
 
 SYMBOLS = tuple(f"C{number}" for number in range(24))
-STARTS = ("fork", "spawn")
+STARTS = ("forkserver", "spawn")  # a fork of a process with threads may be born with a lock held
 
 
 def _pool(start: str, workers: int = 2) -> ProcessPoolExecutor:
@@ -52,14 +52,14 @@ def test_killed_process_of_a_pool_costs_no_result(
 
 def test_two_deaths_in_a_row_cost_no_result(tmp_path: pathlib.Path) -> None:
     """The third try is made alone, and goes well; the others run side by side again after it."""
-    with _pool("fork") as pool:
+    with _pool("forkserver") as pool:
         found = list(each_group(work.Dying(str(tmp_path), "C7", 2), SYMBOLS, executor=pool, group=2, ordered=True))
     assert tuple(itertools.chain.from_iterable(symbols for symbols, _ in found)) == SYMBOLS
 
 
 def test_symbols_that_kill_every_worker_are_named_and_no_others(tmp_path: pathlib.Path) -> None:
     """The last try is made alone, so those that died with it are not blamed; nothing is left running."""
-    with _pool("fork") as pool, pytest.raises(HistoryError, match=r"workers died 3 times at C6, C7 \(") as caught:
+    with _pool("forkserver") as pool, pytest.raises(HistoryError, match=r"workers died 3 times at C6, C7 \(") as caught:
         list(each_group(work.Dying(str(tmp_path), "C7", 100), SYMBOLS, executor=pool, group=2))
     assert caught.value.__cause__ is not None
     assert len(list(tmp_path.iterdir())) == 3
@@ -68,7 +68,10 @@ def test_symbols_that_kill_every_worker_are_named_and_no_others(tmp_path: pathli
 
 def test_error_that_pickle_cannot_read_back_is_not_taken_for_a_death() -> None:
     """It breaks the pool as a death does; the message says what it was, and no word of memory."""
-    with _pool("fork") as pool, pytest.raises(HistoryError, match=r"came back .* for C7 .*made_of_two\(\)") as caught:
+    with (
+        _pool("forkserver") as pool,
+        pytest.raises(HistoryError, match=r"came back .* for C7 .*made_of_two\(\)") as caught,
+    ):
         list(each_group(work.RaisingWhatCannotCome("C7"), SYMBOLS, executor=pool, group=1))
     assert "memory" not in str(caught.value)
     assert "missing 1 required positional argument: 'of')" in str(caught.value)
@@ -99,7 +102,7 @@ def test_pool_that_was_broken_before_is_replaced(tmp_path: pathlib.Path) -> None
 def test_leaving_early_after_a_death_leaves_no_process(tmp_path: pathlib.Path) -> None:
     """The fresh pool is ours to end."""
     before = threading.active_count()
-    with _pool("fork") as pool:
+    with _pool("forkserver") as pool:
         for symbols, _ in each_group(work.Dying(str(tmp_path), "C0", 1), SYMBOLS, executor=pool, group=1, ordered=True):
             assert symbols == ("C0",)
             break
@@ -156,7 +159,7 @@ def test_killed_process_costs_no_column(tmp_path: pathlib.Path, selection: Selec
 
 def test_indicators_of_a_pool_that_lost_a_process_are_the_same(selection: Selection) -> None:
     """The pool was broken before the first task; the numbers are those of the panel."""
-    with _pool("fork") as pool:
+    with _pool("spawn") as pool:
         pool.submit(os.getpid).result()
         os.kill(next(iter(pool._processes)), signal.SIGKILL)
         told = tu.Indicators(selection).compute(["rsi:14"], executor=pool)["rsi:14"]
