@@ -1,24 +1,30 @@
-"""What every suite shares: the machine is printed and kept with the figures."""
+"""What every suite shares: the machine is printed and kept with the figures, and lines are printed when all is over."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
 import platform
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 PACKAGES = (
     "aiocache",
+    "arcticdb",
     "cashews",
     "ccxt",
+    "distributed",
+    "duckdb",
     "hiredis",
     "numba",
     "numpy",
     "orjson",
     "pandas",
+    "polars",
     "pyarrow",
     "redis",
     "ta-lib",
@@ -73,3 +79,23 @@ def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
         one.pop("options", None)
     commit = output_json.get("commit_info", {})
     output_json["commit_info"] = {key: commit.get(key) for key in ("id", "time", "dirty")}
+
+
+@pytest.fixture(scope="module")
+def one_core() -> Iterator[None]:
+    """Keep the process on one core, so that neither side is moved about."""
+    before = os.sched_getaffinity(0)
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, {max(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.fixture(scope="module")
+def say(pytestconfig: pytest.Config) -> Iterator[Callable[[str], None]]:
+    """Collect lines and print them when all is over, captured or not."""
+    lines: list[str] = []
+    yield lines.append
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        print("\n" + "\n".join(lines))

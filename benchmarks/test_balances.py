@@ -14,8 +14,6 @@ timed part.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import statistics
 import time
@@ -36,25 +34,7 @@ ACCOUNTS, ASSETS, LISTED = 10_000, 300, 739
 NOW = 1_700_000_000_000
 CALLS = ("loop", "from columns", "1 % changed", "from balances")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Keep the process on one core, so that neither side is moved about."""
-    before = os.sched_getaffinity(0)
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, {max(before)})
-    yield
-    os.sched_setaffinity(0, before)
-
-
-@pytest.fixture(scope="module", name="say")
-def _say(pytestconfig: pytest.Config) -> Iterator[Callable[[str], None]]:
-    """Collect lines and print them when all is over, captured or not."""
-    lines: list[str] = []
-    yield lines.append
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print("\n" + "\n".join(lines))
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 @pytest.fixture(scope="module", name="medians")

@@ -8,8 +8,6 @@ the end.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -27,6 +25,8 @@ from tradeutils.model import AssetBalance, Balance, Candles, Market, Panel, Tick
 FIELDS = ("open", "high", "low", "close", "volume")
 RANDOM = np.random.default_rng(1)
 _Medians = dict[tuple[str, str, str], float]
+
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 def _ticker(i: int, known: bool) -> dict[str, Any]:
@@ -126,36 +126,22 @@ TASKS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Keep the process on one core, so that no peer is moved about."""
-    before = os.sched_getaffinity(0)
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, {max(before)})
-    yield
-    os.sched_setaffinity(0, before)
-
-
 @pytest.fixture(scope="module", name="medians")
-def _medians(pytestconfig: pytest.Config) -> Iterator[_Medians]:
+def _medians(say: Callable[[str], None]) -> Iterator[_Medians]:
     """Collect the medians of a run in seconds; print the ratios when it is over, captured or not."""
     medians: _Medians = {}
     yield medians
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print("\nmicroseconds to encode + decode; peers as multiples of ours:")
-        for name, (_, peers) in VALUES.items():
-            both = {
-                who: [medians.get((name, who, way)) for way in ("encode", "decode")] for who in ("tradeutils", *peers)
-            }
-            if any(None in pair for pair in both.values()):
-                continue
-            ours = both.pop("tradeutils")
-            times = ", ".join(
-                f"{who} {pair[0] / ours[0]:.2f} + {pair[1] / ours[1]:.2f} (both {sum(pair) / sum(ours):.2f})"
-                for who, pair in both.items()
-            )
-            print(f"  {name:40s} {ours[0] * 1e6:8.1f} + {ours[1] * 1e6:8.1f}: {times}")
+    say("microseconds to encode + decode; peers as multiples of ours:")
+    for name, (_, peers) in VALUES.items():
+        both = {who: [medians.get((name, who, way)) for way in ("encode", "decode")] for who in ("tradeutils", *peers)}
+        if any(None in pair for pair in both.values()):
+            continue
+        ours = both.pop("tradeutils")
+        times = ", ".join(
+            f"{who} {pair[0] / ours[0]:.2f} + {pair[1] / ours[1]:.2f} (both {sum(pair) / sum(ours):.2f})"
+            for who, pair in both.items()
+        )
+        say(f"  {name:40s} {ours[0] * 1e6:8.1f} + {ours[1] * 1e6:8.1f}: {times}")
 
 
 @pytest.mark.parametrize(("name", "who", "way"), TASKS, ids=lambda part: part.replace(" ", "-"))

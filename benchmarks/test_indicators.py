@@ -65,16 +65,6 @@ ROUNDS = 7
 _Medians = dict[tuple[str, str, str], float]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Keep the process on one core, so that neither side is moved about."""
-    before = os.sched_getaffinity(0)
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, {max(before)})
-    yield
-    os.sched_setaffinity(0, before)
-
-
 @contextlib.contextmanager
 def all_cores() -> Iterator[int]:
     """Let this thread run anywhere; gives the number of cores."""
@@ -86,14 +76,7 @@ def all_cores() -> Iterator[int]:
         os.sched_setaffinity(0, before)
 
 
-@pytest.fixture(scope="module", name="say")
-def _say(pytestconfig: pytest.Config) -> Iterator[Callable[[str], None]]:
-    """Collect lines and print them when all is over, captured or not."""
-    lines: list[str] = []
-    yield lines.append
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print("\n" + "\n".join(lines))
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 @pytest.fixture(scope="module", name="medians")

@@ -7,7 +7,6 @@ result is stored in a panel of its own kind of number (int32). Ours is one call 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import statistics
 import time
@@ -29,25 +28,7 @@ ALL = "all 61"
 WHICH = {ALL: NAMES, "doji": ("cdldoji",), "engulfing": ("cdlengulfing",), "morningstar": ("cdlmorningstar",)}
 ROUNDS = 5
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Keep the process on one core, so that neither side is moved about."""
-    before = os.sched_getaffinity(0)
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, {max(before)})
-    yield
-    os.sched_setaffinity(0, before)
-
-
-@pytest.fixture(scope="module", name="say")
-def _say(pytestconfig: pytest.Config) -> Iterator[Callable[[str], None]]:
-    """Collect lines and print them when all is over, captured or not."""
-    lines: list[str] = []
-    yield lines.append
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print("\n" + "\n".join(lines))
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 @pytest.fixture(scope="module", name="medians")

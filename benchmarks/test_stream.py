@@ -9,8 +9,6 @@ holds, and the caller keeps copies of all values. One core, medians of some hund
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,28 +33,18 @@ START, MINUTE = 1_700_000_040_000, 60_000
 FIELDS = ("open", "high", "low", "close", "volume")
 each_shape = pytest.mark.parametrize("shape", SHAPES)
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Keep the process on one core, so that neither side is moved about."""
-    before = os.sched_getaffinity(0)
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, {max(before)})
-    yield
-    os.sched_setaffinity(0, before)
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 @pytest.fixture(scope="module", name="medians")
-def _medians(pytestconfig: pytest.Config) -> Iterator[dict[str, float]]:
+def _medians(say: Callable[[str], None]) -> Iterator[dict[str, float]]:
     """Collect medians in seconds; print how they stand to TA-Lib's when all is over."""
     medians: dict[str, float] = {}
     yield medians
     if not medians.get("TA-Lib") or not medians.get(SMALL):
         return
     ours, theirs = medians[SMALL], medians["TA-Lib"]
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print(f"\n{SMALL}: {ours * 1e6:.1f} us a bar, TA-Lib's handles {theirs * 1e6:.0f} us: {theirs / ours:.0f}x")
+    say(f"{SMALL}: {ours * 1e6:.1f} us a bar, TA-Lib's handles {theirs * 1e6:.0f} us: {theirs / ours:.0f}x")
 
 
 def panel(shape: str) -> Panel:
