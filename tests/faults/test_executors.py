@@ -90,7 +90,7 @@ def test_worker_killed_from_outside_costs_no_result() -> None:
 
 def test_pool_that_was_broken_before_is_replaced(tmp_path: pathlib.Path) -> None:
     """It refuses every task, and the fresh one has its size and its way to start."""
-    with _pool("fork", workers=1) as pool:
+    with _pool("forkserver", workers=1) as pool:
         broken = pool.submit(os.kill, 0, 0) and pool.submit(os._exit, 1)
         assert broken.exception() is not None
         found = list(each_group(work.where, SYMBOLS, executor=pool, group=4))

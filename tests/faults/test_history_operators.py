@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -282,16 +283,28 @@ def written_in_pool(root: Path, number: int) -> int:
         return len(history.read("binance", f"COIN{number}/USDT", "1m"))
 
 
-def test_forked_pool_writes_beside_its_parent(tmp_path: Path) -> None:
-    """Workers forked from a process that writes write series of their own; the parent's is still the parent's."""
-    with tu.History(tmp_path, min_free=0) as history:
+def write_in_forks(root: Path) -> None:
+    """Fork off a process that writes; it must have no other threads, which could leave the children a lock held."""
+    with tu.History(root, min_free=0) as history:
         history.write(bars(0, 10))
         with ProcessPoolExecutor(2, get_context("fork")) as pool:
-            assert list(pool.map(functools.partial(written_in_pool, tmp_path), range(6))) == [200] * 6
+            assert list(pool.map(functools.partial(written_in_pool, root), range(6))) == [200] * 6
         history.write(bars(10, 10))
         assert history.read(*NAME) == bars(0, 20)
         assert len(history.series()) == 7
         assert history.verify().ok
+
+
+def test_forked_pool_writes_beside_its_parent(tmp_path: Path) -> None:
+    """Workers forked from a process that writes write series of their own; the parent's is still the parent's."""
+    program = "import pathlib, sys, test_history_operators as tests; tests.write_in_forks(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with tu.History(tmp_path, read_only=True) as history:
+        assert len(history.series()) == 7
 
 
 # Flipped bits and things that are no files.

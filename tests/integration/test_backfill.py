@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import multiprocessing
 import os
 import pathlib
 from collections.abc import AsyncIterator, Iterator
@@ -225,7 +226,7 @@ async def test_a_cluster_fills_the_store(
 @pytest.mark.usefixtures("addresses")
 async def test_processes_that_would_each_spend_the_limit_are_refused(history: tu.History) -> None:
     """Before anything is asked, by the caller's exchange and by that of a worker; what to write is said."""
-    with ProcessPoolExecutor(1) as pool:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         async with open_alone() as exchange:
             ask = functools.partial(history.backfill, exchange, ["BTC/USDT"], "1m", since=HISTORY_START, executor=pool)
             with pytest.raises(errors.UsageError, match=r"ban them.*Redis"):

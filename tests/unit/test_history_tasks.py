@@ -33,10 +33,11 @@ def _spawned(workers: int) -> ProcessPoolExecutor:
 
 
 def _forked(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    # Off a server: a child of a process with threads may be born with a lock held.
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"))
 
 
-POOLS: dict[str, Callable[[int], Executor]] = {"threads": ThreadPoolExecutor, "spawn": _spawned, "fork": _forked}
+POOLS: dict[str, Callable[[int], Executor]] = {"threads": ThreadPoolExecutor, "spawn": _spawned, "forked": _forked}
 
 
 @pytest.fixture(params=["here", *POOLS], scope="module")  # so that all tests of a kind share its processes
@@ -242,7 +243,7 @@ def test_ordered_results_do_not_pile_up_behind_a_slow_one(tmp_path: pathlib.Path
         assert len(list(run)) == 39
 
 
-@pytest.mark.parametrize("kind", ["fork", "threads"])
+@pytest.mark.parametrize("kind", ["forked", "threads"])
 def test_leaving_early_cancels_what_is_queued(tmp_path: pathlib.Path, kind: str) -> None:
     """After a break nothing more is begun, and when it is over nothing is under way."""
     with POOLS[kind](2) as pool:
@@ -369,7 +370,8 @@ def test_function_typed_in_by_hand_cannot_go_to_fresh_processes(monkeypatch: pyt
     """A process that is started afresh has no file to import it from; a forked one has it already."""
     monkeypatch.delattr("__main__.__file__", raising=False)  # a test process of xdist has none
     typed = type("Typed", (), {"__call__": lambda self, symbols: 0, "__module__": "__main__"})()
-    with _spawned(1) as spawned, _forked(1) as forked:
+    forking = multiprocessing.get_context("fork")  # nothing is submitted, so nothing is forked
+    with _spawned(1) as spawned, ProcessPoolExecutor(1, mp_context=forking) as forked:
         with pytest.raises(UsageError, match="typed in by hand"):
             check_function(typed, spawned)
         check_function(typed, forked)
