@@ -23,6 +23,7 @@ _LARGEST_AXIS: Final = 2**48
 _LAST_CODE_POINT: Final = 0x10FFFF
 
 
+@functools.lru_cache(maxsize=256)
 def kept_dtype(dtype: np.dtype[Any]) -> bool:
     """Tell whether arrays of ``dtype`` are kept."""
     return dtype.names is None and DTYPE.fullmatch(dtype.str) is not None

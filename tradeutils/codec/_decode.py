@@ -14,7 +14,7 @@ from tradeutils.codec import _arrays, _moments
 from tradeutils.codec._records import BALANCE_FIELDS, build, build_one, misfit_of_balance
 from tradeutils.errors import CodecError
 from tradeutils.model import Balance, Candles, Panel
-from tradeutils.model.candles import PRICE_FIELDS
+from tradeutils.model.candles import PRICE_FIELDS, candles_of
 from tradeutils.model.info import Info
 from tradeutils.model.readonly import ReadOnlyDict
 
@@ -158,17 +158,11 @@ def _candles(source: Decoder, exchange: Any, symbol: Any, timeframe: str, rows: 
     stride = rows + -rows % 8
     if len(raw) != 6 * 8 * stride + rows or rows < 0:
         raise CodecError(f"{rows} candles cannot have {len(raw)} bytes")
-    words = _arrays.unpack("<i8", [6, stride], "C", raw[: 6 * 8 * stride])[:, :rows]
-    prices = words.view("<f8")
+    words = _arrays.unpack("<i8", [6, stride], "C", raw[: 6 * 8 * stride])
+    _, *prices = words.view("<f8")[:, :rows]
     closed = _arrays.unpack("|b1", [rows], "C", raw[6 * 8 * stride :])
-    return Candles(
-        exchange=_name(source.decode(exchange)),
-        symbol=_name(source.decode(symbol)),
-        timeframe=timeframe,
-        time=words[0],
-        closed=closed,
-        **{name: prices[at] for at, name in enumerate(PRICE_FIELDS, 1)},
-    )
+    names = _name(source.decode(exchange)), _name(source.decode(symbol))
+    return candles_of(*names, timeframe, words[0, :rows], prices, closed)
 
 
 def _panel(source: Decoder, exchange: Any, symbols: Any, timeframe: str, *columns: Any) -> Panel:
