@@ -206,7 +206,7 @@ def test_alerts_add_up_to_what_moved(totals: list[Decimal], threshold: Decimal) 
                 found.append(alert)  # it ends by being cancelled
 
         task = asyncio.create_task(collect())
-        await source.done.wait()
+        await asyncio.wait([task, asyncio.create_task(source.done.wait())], return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
