@@ -72,6 +72,23 @@ def sim(
         float | None,
         typer.Option("--ban", metavar="S", help="Seconds of the first ban of an address; each further one doubles."),
     ] = None,
+    pulse: Annotated[
+        float, typer.Option("--pulse", metavar="S", min=0.001, max=60, help="Seconds between two messages of a feed.")
+    ] = 0.1,
+    recorded: Annotated[
+        list[pathlib.Path] | None,
+        typer.Option(
+            "--recorded",
+            metavar="FILE",
+            help="Websocket messages once recorded, in place of its feeds; may be repeated.",
+        ),
+    ] = None,
+    replay_speed: Annotated[
+        float,
+        typer.Option(
+            "--replay-speed", metavar="X", min=0, help="Recorded seconds in a second; 0: as fast as clients read."
+        ),
+    ] = 1.0,
     control: Annotated[
         bool, typer.Option("--control/--no-control", help="Answer /sim/...: the clock, the log, faults and bans.")
     ] = True,
@@ -79,7 +96,7 @@ def sim(
     verbose: Verbose = 0,
 ) -> None:
     """
-    Serve a simulated venue on this machine: real HTTP, the venue's own routes, replies and errors.
+    Serve a simulated venue on this machine: real HTTP and websockets, the venue's own routes, replies and errors.
 
     Prints one line with its URL and serves until Ctrl-C. Point anything at it that speaks to the venue. Who asks too
     much is refused, and on some venues banned, as there; limits that are not given are the venue's own.
@@ -91,7 +108,7 @@ def sim(
     tradeutils sim --weight 120 --window 6 --ban 2
     tradeutils fetch binance BTC/USDT --url http://127.0.0.1:8080
     """
-    from tradeutils.sim import Limits, run
+    from tradeutils.sim import Limits, RecordedFeeds, run
 
     given: dict[str, Any] = {"weight": weight, "window": window, "orders": orders, "sliding": sliding or None}
     if ban is not None:
@@ -101,11 +118,15 @@ def sim(
     time: dict[str, Any] = {"speed": speed} if skew is None else {"skew": skew}
     market: dict[str, Any] = {"candles": candles, "symbols": symbols, "linear": linear, "seed": seed}
 
+    feeds: dict[str, Any] = {"pulse": pulse}
+    if recorded:
+        feeds["recorded"] = RecordedFeeds(recorded, speed=replay_speed)
+
     def tell_url(venue: SimulatedVenue) -> None:
         show = _show_json if as_json else _show_line
         show(venue, seed, candles)
 
-    asyncio.run(run(venue, port=port, limits=limits, control=control, on_ready=tell_url, **market, **time))
+    asyncio.run(run(venue, port=port, limits=limits, control=control, on_ready=tell_url, **market, **time, **feeds))
 
 
 def _show_line(venue: SimulatedVenue, seed: int, candles: pathlib.Path | None) -> None:

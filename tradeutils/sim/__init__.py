@@ -1,5 +1,5 @@
 """
-A venue that exists only here: real HTTP on loopback, spoken as ccxt's own classes expect it.
+A venue that exists only here: real HTTP and websockets on loopback, spoken as ccxt's own classes expect it.
 
 Its market is generated from a seed or replayed from candle files, its clock can be set and stepped, and its accounts
 hold money that is none. What it serves at a frozen moment depends on the seed and the request alone. It refuses and
@@ -8,6 +8,9 @@ bans those who ask too much, as the venue does, and fails on demand.
 
 from tradeutils.sim.clock import VirtualClock
 from tradeutils.sim.faults import Fault, Faults
+from tradeutils.sim.feeds.faults import FeedFault, FeedFaults
+from tradeutils.sim.feeds.log import FeedLog
+from tradeutils.sim.feeds.recorded import RecordedFeeds
 from tradeutils.sim.generate import DEFAULT_NOW, HISTORY_START, GeneratedMarket
 from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.ledger import DEFAULT_ACCOUNT, SimulatedAccount
@@ -25,11 +28,15 @@ __all__ = [
     "VENUES",
     "Fault",
     "Faults",
+    "FeedFault",
+    "FeedFaults",
+    "FeedLog",
     "Funding",
     "GeneratedMarket",
     "Instrument",
     "Limits",
     "OpenInterest",
+    "RecordedFeeds",
     "ReplayMarket",
     "RequestLog",
     "RequestRecord",

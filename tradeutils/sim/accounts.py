@@ -10,7 +10,7 @@ from typing import Final
 
 from tradeutils.errors import UsageError
 from tradeutils.sim.instruments import KINDS, Kind
-from tradeutils.sim.orders import Fill, FundingPayment, PlacedOrder, money, part_of
+from tradeutils.sim.orders import Change, Fill, FundingPayment, PlacedOrder, money, part_of
 
 __all__ = ["DEFAULT_ACCOUNT", "Book", "Holding", "Margin", "Position", "SimulatedAccount", "account_of"]
 
@@ -180,6 +180,8 @@ class Book:
         What swaps are paid from: a wallet of their own, or the same as spot.
     debts : dict of str to Decimal
         What is owed in the margin wallet.
+    journal : deque of Change or None
+        What happened to its orders since it was last read, while anyone reads it.
     """
 
     def __init__(self, account: SimulatedAccount, *, own_swap: bool = False) -> None:
@@ -204,6 +206,7 @@ class Book:
         self.by_client_id: dict[tuple[Kind, str], PlacedOrder] = {}
         self.fills: collections.deque[Fill] = collections.deque(maxlen=_MAX_KEPT)
         self.payments: collections.deque[FundingPayment] = collections.deque(maxlen=_MAX_KEPT)
+        self.journal: collections.deque[Change] | None = None
         self.funded: int | None = None
         self.updated = 0
 

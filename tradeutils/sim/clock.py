@@ -49,6 +49,7 @@ class VirtualClock:
         self._since = wall()
         # What a client that once read our time may believe: our time less its own, at the lowest and the highest.
         self._offsets = (self._base - self._since,) * 2
+        self._listeners: tuple[Callable[[], object], ...] = ()
 
     @classmethod
     def skewed(cls, by: int) -> VirtualClock:
@@ -70,6 +71,25 @@ class VirtualClock:
         """Seconds of the venue in a second of ours; 0 while frozen."""
         return self._speed
 
+    def listen(self, changed: Callable[[], object]) -> Callable[[], None]:
+        """
+        Call ``changed`` whenever the clock is set, stepped or given another speed; return what ends that.
+
+        It is called in the thread that changed the clock, after the change.
+        """
+        with self._lock:
+            self._listeners = (*self._listeners, changed)
+
+        def end() -> None:
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not changed)
+
+        return end
+
+    def _tell(self) -> None:
+        for changed in self._listeners:
+            changed()
+
     def set(self, now: Instant) -> int:
         """Move to a moment, forward or back, and return it; the speed stays."""
         moment = _checked(now)
@@ -78,6 +98,7 @@ class VirtualClock:
             self._note(wall)
             self._base, self._since = moment, wall
             self._note(wall)
+        self._tell()
         return moment
 
     def step(self, by: int | str) -> int:
@@ -96,9 +117,11 @@ class VirtualClock:
             self._note(wall)
             now = self._now(wall)
             length = int(by) if frame is None else frame.next(now) - frame.floor(now)
-            self._base, self._since = _checked(now + length), wall
+            moment = _checked(now + length)
+            self._base, self._since = moment, wall
             self._note(wall)
-            return self._base
+        self._tell()
+        return moment
 
     def run(self, speed: float = 1.0) -> None:
         """Let the clock run at ``speed`` from where it stands; 0 freezes it."""
@@ -107,6 +130,7 @@ class VirtualClock:
             wall = self._wall()
             self._note(wall)
             self._base, self._since, self._speed = self._now(wall), wall, checked
+        self._tell()
 
     def freeze(self) -> int:
         """Stop the clock and return the moment it stands at."""

@@ -10,6 +10,8 @@ DELETE /sim/log           forget all that was counted; limits and bans stay
 GET    /sim/faults        those in force, and how often each struck
 POST   /sim/faults        put one in force, or a list of them: the parameters of `Fault`
 DELETE /sim/faults        take all away; ``/sim/faults/3`` takes one
+GET    /sim/feeds         who is connected by websocket, and how many messages were sent of what
+GET    /sim/feed-faults   as of faults, of websockets: also POST, the parameters of `FeedFault`, and DELETE
 GET    /sim/bans          the addresses that were banned, and for how long they still are
 POST   /sim/bans          ``{"address": "127.0.0.1", "seconds": 10}``; without seconds, as it has earned
 DELETE /sim/bans/ADDRESS  pardon an address
@@ -22,20 +24,24 @@ import dataclasses
 import ipaddress
 import urllib.parse
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
 from tradeutils.errors import TradeutilsError, UsageError
+from tradeutils.sim.arming import Arming, Striking
 from tradeutils.sim.clock import VirtualClock
-from tradeutils.sim.faults import Fault, Faults
+from tradeutils.sim.faults import Faults
+from tradeutils.sim.feeds.server import FeedServer
 from tradeutils.sim.limits import Gate
 from tradeutils.sim.usage import RequestLog
 
 __all__ = ["Control", "may_control"]
 
-_OFFER: Final = "there are clock, requests, log, faults and bans; each answers GET"
+_OFFER: Final = "there are clock, requests, log, faults, feeds, feed-faults and bans; each answers GET"
 _MAX_BAN_S: Final = 1e8
+
+F = TypeVar("F", bound=Striking)
 
 
 def may_control(remote: str | None) -> bool:
@@ -49,21 +55,20 @@ def may_control(remote: str | None) -> bool:
 class Control:
     """Answers calls under ``/sim/``; every mistake is answered with 400 and a message."""
 
-    def __init__(self, clock: VirtualClock, log: RequestLog, faults: Faults, gate: Gate) -> None:
-        self._clock, self._log, self._faults, self._gate = clock, log, faults, gate
+    def __init__(self, clock: VirtualClock, log: RequestLog, faults: Faults, gate: Gate, feeds: FeedServer) -> None:
+        self._clock, self._log, self._gate = clock, log, gate
         self._actions: dict[tuple[str, str], Callable[[str, bytes], Any]] = {
             ("GET", "clock"): self._tell_time,
             ("POST", "clock"): self._change_clock,
             ("GET", "requests"): self._tell_requests,
             ("GET", "log"): lambda *_: self._log.summary(),
             ("DELETE", "log"): self._clear_log,
-            ("GET", "faults"): self._tell_faults,
-            ("POST", "faults"): self._add_faults,
-            ("DELETE", "faults"): self._remove_faults,
+            ("GET", "feeds"): lambda *_: feeds.log.summary(),
             ("GET", "bans"): self._tell_bans,
             ("POST", "bans"): self._ban,
             ("DELETE", "bans"): self._pardon,
         }
+        self._actions |= _of_faults("faults", faults) | _of_faults("feed-faults", feeds.faults)
 
     def respond(self, method: str, path: str, query: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Answer a call; ``path`` is what follows ``/sim/``."""
@@ -106,23 +111,6 @@ class Control:
         self._log.clear()
         return self._log.summary()
 
-    def _tell_faults(self, *_: object) -> dict[str, Any]:
-        return {"faults": self._faults.describe()}
-
-    def _add_faults(self, _query: str, body: bytes) -> dict[str, Any]:
-        wanted = orjson.loads(body)
-        faults = [Fault.of(one) for one in (wanted if isinstance(wanted, list) else [wanted])]  # all, or none
-        return {"ids": self._faults.add_all(faults)}
-
-    def _remove_faults(self, which: str, _body: bytes) -> dict[str, Any]:
-        if not which:
-            self._faults.clear()
-        elif which.isascii() and which.isdecimal() and len(which) <= 9:
-            self._faults.remove(int(which))
-        else:
-            raise UsageError(f"the fault was {which[:64]!r}; write its number, as in DELETE /sim/faults/3")
-        return self._tell_faults()
-
     def _tell_bans(self, *_: object) -> dict[str, Any]:
         return {"bans": self._gate.bans()}
 
@@ -141,6 +129,29 @@ class Control:
     def _pardon(self, which: str, _body: bytes) -> dict[str, Any]:
         self._gate.pardon(_address(which))
         return self._tell_bans()
+
+
+def _of_faults(what: str, faults: Arming[F]) -> dict[tuple[str, str], Callable[[str, bytes], Any]]:
+    """Return what may be asked of faults of one kind."""
+
+    def tell(*_: object) -> dict[str, Any]:
+        return {"faults": faults.describe()}
+
+    def add(_query: str, body: bytes) -> dict[str, Any]:
+        wanted = orjson.loads(body)
+        made = [faults.made(one) for one in (wanted if isinstance(wanted, list) else [wanted])]  # all, or none
+        return {"ids": faults.add_all(made)}
+
+    def remove(which: str, _body: bytes) -> dict[str, Any]:
+        if not which:
+            faults.clear()
+        elif which.isascii() and which.isdecimal() and len(which) <= 9:
+            faults.remove(int(which))
+        else:
+            raise UsageError(f"the fault was {which[:64]!r}; write its number, as in DELETE /sim/{what}/3")
+        return tell()
+
+    return {("GET", what): tell, ("POST", what): add, ("DELETE", what): remove}
 
 
 def _address(given: object) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from tradeutils.sim.clock import VirtualClock
+from tradeutils.sim.feeds.books import Books
+from tradeutils.sim.feeds.dialect import FeedDialect
+from tradeutils.sim.feeds.keys import ListenKeys
 from tradeutils.sim.ledger import Ledger
 from tradeutils.sim.limits import Gate, Limits
 from tradeutils.sim.market import Market
@@ -20,6 +23,8 @@ class Venue:
     What is the same in every dialect: the market, its clock, the accounts, and who asks too much.
 
     ``listing`` is a recorded list of markets, which the dialect of the venue that it was recorded at serves as it is.
+    ``keys`` are the tokens that REST issues and feeds are opened with; ``books`` are the order books as REST and feeds
+    both tell them, with one numbering.
     """
 
     market: Market
@@ -27,6 +32,11 @@ class Venue:
     ledger: Ledger
     gate: Gate = field(default_factory=lambda: Gate(Limits.none()))
     listing: bytes | None = None
+    keys: ListenKeys = field(default_factory=ListenKeys)
+    books: Books = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "books", Books(self.market))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +88,13 @@ class Dialect(Protocol):
         Whether it trades linear swaps; where it does not, a venue has none unless it is told to.
     wallets : tuple of str
         What wallets an account has beside the one that spot is traded from.
+    feeds : type of FeedDialect
+        Its websocket interface.
     """
 
     linear: ClassVar[bool]
     wallets: ClassVar[tuple[str, ...]]
+    feeds: ClassVar[type[FeedDialect]]
 
     def __init__(self, venue: Venue) -> None: ...
 

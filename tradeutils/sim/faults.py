@@ -6,17 +6,12 @@ They are decided here, per request and from a seed; `delivery` carries them out 
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
-import itertools
-import math
-import random
-import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tradeutils.errors import UnknownName, UsageError
+from tradeutils.sim.arming import Arming, check_number, check_whole, fault_of, shown
 
 __all__ = ["KINDS", "Fault", "Faults", "Strike"]
 
@@ -25,7 +20,7 @@ KINDS: Final = ("latency", "status", "html", "reset", "silence", "truncate", "dr
 
 _MAX_SECONDS: Final = 3_600.0
 _MAX_BODY: Final = 65_536
-_MAX_FAULTS: Final = 256
+_EXAMPLE: Final = '{"kind": "latency", "seconds": 0.2}'
 _ALWAYS_AFTER: Final = ("truncate", "drip")  # they need an answer to spoil
 
 
@@ -85,13 +80,13 @@ class Fault:
         for name, most in (("method", 16), ("path", 256), ("body", _MAX_BODY)):
             text = getattr(self, name)
             if not ((isinstance(text, str) and len(text) <= most) or (text is None and name != "path")):
-                raise UsageError(f"{name} was {_shown(text)}; write text of up to {most:,} characters")
-        _check_number("probability", self.probability, 1.0)
-        _check_number("seconds", self.seconds, _MAX_SECONDS)
-        _check_number("jitter", self.jitter, _MAX_SECONDS)
-        _check_whole("count", self.count, 1, 10**9)
-        _check_whole("status", self.status, 100, 599)
-        _check_whole("seed", self.seed, -(2**63), 2**63)
+                raise UsageError(f"{name} was {shown(text)}; write text of up to {most:,} characters")
+        check_number("probability", self.probability, 1.0)
+        check_number("seconds", self.seconds, _MAX_SECONDS)
+        check_number("jitter", self.jitter, _MAX_SECONDS)
+        check_whole("count", self.count, 1, 10**9)
+        check_whole("status", self.status, 100, 599)
+        check_whole("seed", self.seed, -(2**63), 2**63)
         if self.kind in ("latency", "drip") and self.seconds <= self.jitter * (self.kind == "drip"):
             raise UsageError(
                 f"seconds was {self.seconds!r}; say how long the {self.kind} lasts, longer than its jitter"
@@ -103,20 +98,8 @@ class Fault:
 
     @classmethod
     def of(cls, given: object) -> Fault:
-        """
-        Return a fault from its parameters by name, as they come over HTTP.
-
-        Raises
-        ------
-        UsageError : not a mapping; a parameter that no fault has, or one with a value that cannot be.
-        """
-        names = [one.name for one in dataclasses.fields(cls)]
-        if not isinstance(given, Mapping) or "kind" not in given:
-            raise UsageError(f'a fault was {_shown(given)}; send one such as {{"kind": "latency", "seconds": 0.2}}')
-        for name in given:
-            if name not in names:
-                raise UnknownName("parameter of a fault", str(name)[:64], names)
-        return cls(**given)
+        """Return a fault from its parameters by name; raise `UsageError` where they make none."""
+        return fault_of(cls, given, _EXAMPLE)
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether a request may be struck."""
@@ -142,26 +125,7 @@ class Strike:
 _NOTHING: Final = Strike()
 
 
-class _Armed:
-    """A fault in force: its dice, how often it struck, and how often it still may."""
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-        self.dice = random.Random(fault.seed)  # noqa: S311  # must be the same every time
-        self.struck = 0
-
-    def strikes(self, method: str, path: str) -> float | None:
-        """Return for how many seconds it strikes a request, ``None`` where it does not."""
-        fault = self.fault
-        if not fault.matches(method, path) or self.struck == fault.count:
-            return None
-        if self.dice.random() >= fault.probability:
-            return None
-        self.struck += 1
-        return max(0.0, fault.seconds + fault.jitter * (2 * self.dice.random() - 1))
-
-
-class Faults:
+class Faults(Arming[Fault]):
     """
     The faults in force; to be changed from any thread.
 
@@ -169,91 +133,26 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        self._armed: dict[int, _Armed] = {}
-        self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
-
-    def add(self, fault: Fault | str, **parameters: Any) -> int:
-        """
-        Put a fault in force and return its number: ``add("latency", seconds=0.2)``.
-
-        Raises
-        ------
-        UsageError : parameters that make no fault, or more than 256 at once.
-        """
-        made = fault if isinstance(fault, Fault) else Fault.of({"kind": fault, **parameters})
-        return self.add_all([made])[0]
-
-    def add_all(self, faults: Sequence[Fault]) -> list[int]:
-        """Put all in force, or none; see `add`."""
-        with self._lock:
-            if len(self._armed) + len(faults) > _MAX_FAULTS:
-                raise UsageError(f"{len(self._armed)} faults are in force, of at most {_MAX_FAULTS}; remove some first")
-            made = {next(self._numbers): _Armed(fault) for fault in faults}
-            self._armed |= made
-        return list(made)
-
-    def remove(self, number: int) -> None:
-        """
-        Take a fault away.
-
-        Raises
-        ------
-        UnknownName : no fault has this number.
-        """
-        with self._lock:
-            if number not in self._armed:
-                raise UnknownName("fault", number, map(str, self._armed), where="the simulated venue")
-            del self._armed[number]
-
-    def clear(self) -> None:
-        """Take all away."""
-        with self._lock:
-            self._armed.clear()
+        super().__init__(Fault, _EXAMPLE)
 
     def strike(self, method: str, path: str) -> Strike:
         """Return what happens to a request, and count it."""
-        if not self._armed:
+        if not self:
             return _NOTHING
         before = after = 0.0
-        fault, seconds, names = None, 0.0, []
-        with self._lock:
-            for armed in self._armed.values():
-                if fault is not None and armed.fault.kind != "latency":
-                    continue
-                lasts = armed.strikes(method, path)
-                if lasts is None:
-                    continue
-                names.append(armed.fault.kind)
-                if armed.fault.kind != "latency":
-                    fault, seconds = armed.fault, lasts
-                elif armed.fault.after:
-                    after += lasts
-                else:
-                    before += lasts
+        fault: Fault | None = None
+        seconds, names = 0.0, list[str]()
+        for armed in self.armed():
+            if not armed.fault.matches(method, path) or (fault is not None and armed.fault.kind != "latency"):
+                continue
+            lasts = armed.strikes()
+            if lasts is None:
+                continue
+            names.append(armed.fault.kind)
+            if armed.fault.kind != "latency":
+                fault, seconds = armed.fault, lasts
+            elif armed.fault.after:
+                after += lasts
+            else:
+                before += lasts
         return Strike(before, after, fault, seconds, "+".join(names))
-
-    def describe(self) -> list[dict[str, Any]]:
-        """Return each fault with its number and how often it struck, as ``GET /sim/faults`` tells them."""
-        with self._lock:
-            return [
-                {"id": number, "struck": armed.struck, **dataclasses.asdict(armed.fault)}
-                for number, armed in self._armed.items()
-            ]
-
-
-def _check_number(name: str, value: object, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most or math.isnan(value):
-        raise UsageError(f"{name} was {_shown(value)}; give a number from 0 to {most:g}")
-
-
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    if value is None and name != "seed":
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UsageError(f"{name} was {_shown(value)}; give a whole number from {least} to {most}")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

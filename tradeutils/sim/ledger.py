@@ -7,6 +7,7 @@ of it. All amounts are `Decimal`.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
@@ -24,7 +25,7 @@ from tradeutils.sim.accounts import (
 from tradeutils.sim.instruments import Instrument, Kind
 from tradeutils.sim.market import Market
 from tradeutils.sim.matching import MAINTENANCE, MAX_LEVERAGE, Levels, Matching
-from tradeutils.sim.orders import Fill, FundingPayment, OrderRefused, OrderRequest, PlacedOrder, fits, need
+from tradeutils.sim.orders import Change, Fill, FundingPayment, OrderRefused, OrderRequest, PlacedOrder, fits, need
 
 __all__ = [
     "DEFAULT_ACCOUNT",
@@ -39,6 +40,7 @@ __all__ = [
 
 _ZERO: Final = Decimal(0)
 _MAX_OPEN: Final = 200
+_MAX_NOTED: Final = 100_000  # changes of an account that nobody has read yet; the oldest that are over are forgotten
 _BAND: Final = (Decimal("0.2"), Decimal(5))  # of the mean price, within which a limit may lie
 
 
@@ -113,6 +115,19 @@ class Ledger(Matching):
         """Return the funding that an account received or paid, oldest first."""
         return [paid for paid in self._settled(key, now).payments if market in (None, paid.market)]
 
+    def follow(self, key: str, now: int, *, on: bool = True) -> None:
+        """Keep a journal of what happens to an account's orders from now on, or no longer."""
+        book = self._settled(key, now)
+        book.journal = collections.deque(book.journal or (), _MAX_NOTED) if on else None
+
+    def changes(self, key: str, now: int) -> list[Change]:
+        """Return what happened to an account's orders since this was last asked, in the order it happened."""
+        journal = self._settled(key, now).journal
+        told = list(journal or ())
+        if journal:
+            journal.clear()
+        return told
+
     def _is_of(self, known: str, market: str | None, kind: Kind | None) -> bool:
         return market in (None, known) and kind in (None, self._market.instruments[known].kind)
 
@@ -168,6 +183,7 @@ class Ledger(Matching):
             checked=now,
         )
         book.add(order, instrument.kind)
+        self._note(book, order, "new", now)
         self._work(book, order, instrument, taken, now)
         book.updated = now
         return order

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,7 @@ from tradeutils.sim.bars import (
     join_trades,
     trades_in,
 )
+from tradeutils.sim.depth import levels
 from tradeutils.sim.instruments import Instrument, Kind, index_by_id, salt
 from tradeutils.sim.swaps import Swaps
 from tradeutils.timeframe import Timeframe
@@ -298,32 +300,27 @@ class Market(Swaps):
         """
         Return the bids and the asks at ``now``, each (N, 2) of price and amount, best first.
 
-        The book changes every second. Orders of the venue's accounts are matched against it and are not part of it.
+        A level stays as it is for 0.4 s to 3.6 h; those near the last price come and go with it. Orders of the venue's
+        accounts are matched against the book and are not part of it.
         """
         last = self.last(market, now)
         if not len(last):
             return np.empty((0, 2)), np.empty((0, 2))
         instrument = self._rules[market]
-        draws = np.random.Generator(
-            np.random.Philox(
-                key=np.array([self._book_salts[market], now // 1000], dtype=np.uint64)
-            )  # a new book every second
-        ).random((min(depth, MAX_DEPTH), 4))
         scale = 10.0**instrument.price_decimals
         price = round(float(last.price[0]) * scale)
         spread = 1 + int(price * self.spread(market))
         best = (price, price + spread) if last.buyer_is_maker[0] else (price - spread, price)
         at = self.ordinal(market, now + 1)
-        typical = float(self._trades_of(market, at - 1, at).amount.mean())
-        sides = []
-        for side, (start, sign) in enumerate(zip(best, (-1, 1), strict=True)):
-            gaps = 1 + np.floor(draws[:, side] ** 3 * (2 + price * 2e-5))
-            gaps[0] = 0
-            ticks = start + sign * np.cumsum(gaps)
-            amount = typical * -np.log1p(-draws[:, 2 + side]) * np.sqrt(np.arange(1, len(ticks) + 1))
-            amount = np.maximum(np.round(amount, instrument.amount_decimals), 10.0**-instrument.amount_decimals)
-            sides.append(np.column_stack([ticks / scale, amount])[ticks >= 1])
-        return sides[0], sides[1]
+        # To a power of two: what is traded changes every minute, and not every level with it.
+        typical = 2.0 ** round(math.log2(max(float(self._trades_of(market, at - 1, at).amount.mean()), 1e-9)))
+        found = levels(best, self._book_salts[market], now, 4 * typical, min(depth, MAX_DEPTH))
+        step = 10.0**-instrument.amount_decimals
+        bids, asks = (
+            np.column_stack([ticks / scale, np.maximum(np.round(amounts, instrument.amount_decimals), step)])[ticks > 0]
+            for ticks, amounts in found
+        )
+        return bids, asks
 
     def spread(self, market: str) -> float:
         """Return the least distance between bid and ask as a fraction of the price."""

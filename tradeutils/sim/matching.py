@@ -21,11 +21,13 @@ from tradeutils.sim.accounts import Book, Holding, Margin, Position
 from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.market import MAX_DEPTH, Market
 from tradeutils.sim.orders import (
+    Change,
     Fill,
     FundingPayment,
     OrderRefused,
     OrderRequest,
     PlacedOrder,
+    Reason,
     Status,
     money,
     need,
@@ -230,6 +232,7 @@ class Matching:
         order.updated = book.updated = time
         if not order.remaining:
             self._close(book, order, instrument, "filled", time)
+        self._note(book, order, "trade", time, fill)
 
     def _trade_spot(
         self,
@@ -280,6 +283,13 @@ class Matching:
         order.status = status
         order.updated = book.updated = time
         del book.lying[order.id]
+        if status == "canceled" or status == "expired":
+            self._note(book, order, status, time)
+
+    def _note(self, book: Book, order: PlacedOrder, reason: Reason, time: int, fill: Fill | None = None) -> None:
+        """Enter what happened to an order in the account's journal, while anyone reads it."""
+        if book.journal is not None:
+            book.journal.append(Change(replace(order, fills=list(order.fills)), reason, time, fill))
 
     def _unlock(self, book: Book, order: PlacedOrder, instrument: Instrument) -> None:
         holding = self._holding_for(book, order.request, instrument)
@@ -346,6 +356,7 @@ class Matching:
             self._close(book, order, instrument, "expired", time)
             return
         order.triggered = order.updated = book.updated = time
+        self._note(book, order, "triggered", time)
         self._work(book, order, instrument, taken, time)
 
     def _settlements(self, book: Book, now: int) -> list[tuple[int, int]]:

@@ -14,11 +14,13 @@ from typing import Final, Literal, TypeAlias
 from tradeutils.sim.instruments import Instrument
 
 __all__ = [
+    "Change",
     "Fill",
     "FundingPayment",
     "OrderRefused",
     "OrderRequest",
     "PlacedOrder",
+    "Reason",
     "Side",
     "Status",
     "Watched",
@@ -32,6 +34,8 @@ __all__ = [
 Side: TypeAlias = Literal["buy", "sell"]
 Watched: TypeAlias = Literal["last", "mark", "index"]
 """The price that a trigger watches; of spot markets only the last."""
+Reason: TypeAlias = Literal["new", "trade", "canceled", "expired", "triggered"]
+"""What happened to an order."""
 Status: TypeAlias = Literal["new", "partly filled", "filled", "canceled", "expired"]
 
 _UNIT: Final = Decimal("0.00000001")
@@ -159,6 +163,16 @@ class PlacedOrder:
     def remaining(self) -> Decimal:
         """What is not filled."""
         return self.amount - self.filled
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """Something that happened to an order, of which ``order`` is a copy as it was just then; ``fill`` of a trade."""
+
+    order: PlacedOrder
+    reason: Reason
+    time: int
+    fill: Fill | None = None
 
 
 def take(

@@ -1,8 +1,8 @@
 """
-The simulated venue: a real HTTP server on loopback.
+The simulated venue: a real HTTP and websocket server on loopback.
 
-One catch-all handler reads a request and hands it to the dialect of the venue; what else belongs on the way (faults,
-limits) is aiohttp middleware.
+One catch-all handler reads a request and hands it to the dialect of the venue; one that wants a websocket is handed to
+its feeds.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ from tradeutils.sim.control import Control, may_control
 from tradeutils.sim.delivery import UNSEEN, deliver
 from tradeutils.sim.dialect import Call, Dialect, Reply, Venue
 from tradeutils.sim.faults import Faults, Strike
+from tradeutils.sim.feeds.faults import FeedFaults
+from tradeutils.sim.feeds.log import FeedLog
+from tradeutils.sim.feeds.recorded import RecordedFeeds
+from tradeutils.sim.feeds.server import FeedServer, is_upgrade
 from tradeutils.sim.generate import GeneratedMarket
 from tradeutils.sim.instruments import instruments_of_listing
 from tradeutils.sim.kraken import KrakenDialect
@@ -110,6 +114,11 @@ class SimulatedVenue:
         are the rules of those that are replayed.
     limits : Limits, optional
         What an address may ask and an account may order. Default: the venue's own figures.
+    pulse : float
+        Seconds of real time after which feeds tell what is new; they do so at once when the clock is set or stepped,
+        and of accounts after an order.
+    recorded : RecordedFeeds, optional
+        A recorded session, served in place of the venue's own feeds.
     control : bool
         Answer ``/sim/...``, by which other processes on this machine step the clock, read the log and make faults;
         see `tradeutils.sim.control`.
@@ -125,7 +134,11 @@ class SimulatedVenue:
     requests : RequestLog
         What was asked.
     faults : Faults
-        What goes wrong; to be changed from any thread.
+        What goes wrong with requests; to be changed from any thread.
+    feeds : FeedLog
+        Who is connected by websocket, and how many messages were sent of what.
+    feed_faults : FeedFaults
+        What goes wrong with websockets; to be changed from any thread.
     gate : Gate
         Who asked too much; to be asked only from the thread that the venue runs in, or by ``/sim/bans``.
     market, ledger :
@@ -153,6 +166,8 @@ class SimulatedVenue:
         accounts: Iterable[SimulatedAccount] = (DEFAULT_ACCOUNT,),
         exchange_info: ExchangeInfo | None = None,
         limits: Limits | None = None,
+        pulse: float = 0.1,
+        recorded: RecordedFeeds | None = None,
         control: bool = True,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -179,10 +194,23 @@ class SimulatedVenue:
         self.faults = Faults()
         self.gate = Gate(Limits.of(venue) if limits is None else limits)
         self._controlled = control
-        self._desk = Control(self.clock, self.requests, self.faults, self.gate)
-        self._dialect = _DIALECTS[venue](Venue(self.market, self.clock, self.ledger, self.gate, listing))
+        told = Venue(self.market, self.clock, self.ledger, self.gate, listing)
+        spoken = _DIALECTS[venue]
+        self._dialect, self._recorded = spoken(told), recorded
+        self._feeds = FeedServer(told, spoken.feeds(told, told.keys) if recorded is None else recorded, pulse)
+        self._desk = Control(self.clock, self.requests, self.faults, self.gate, self._feeds)
         self._runner: web.AppRunner | None = None
         self.url = ""
+
+    @property
+    def feeds(self) -> FeedLog:
+        """Who is connected by websocket, and what was sent; safe to read from any thread."""
+        return self._feeds.log
+
+    @property
+    def feed_faults(self) -> FeedFaults:
+        """What goes wrong with websockets; to be changed from any thread."""
+        return self._feeds.faults
 
     async def __aenter__(self) -> SimulatedVenue:
         await self.start()
@@ -225,6 +253,7 @@ class SimulatedVenue:
                 f"port was {self._port}; {self._host} cannot listen there ({error.strerror}); 0 takes a free port"
             ) from error
         self._runner = runner
+        self._feeds.open()
         host, port = runner.addresses[0][:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return self.url
@@ -233,6 +262,7 @@ class SimulatedVenue:
         """Stop listening and drop the connections; closing twice is no error."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            await self._feeds.close()
             await runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
@@ -242,7 +272,14 @@ class SimulatedVenue:
         strike = self.faults.strike(request.method, path)
         if strike.before:
             await asyncio.sleep(strike.before)
-        reply = await self._answer(request, path, query) if strike.processed else UNSEEN
+        if is_upgrade(request) and strike.fault is None:
+            admitted = self._feeds.admit(request, _call_of(request, path, query, b""))
+            if not isinstance(admitted, Reply):
+                self._log(request, path, Reply(101, b"", route="websocket"), strike, received)
+                return await self._feeds.serve(request, admitted)
+            reply = admitted
+        else:
+            reply = await self._answer(request, path, query) if strike.processed else UNSEEN
         self._log(request, path, reply, strike, received)
         if strike.after:
             await asyncio.sleep(strike.after)
@@ -254,8 +291,12 @@ class SimulatedVenue:
             body = await _read_body(request)
         except _BadBodyError as bad:
             return self._dialect.refuse(bad.status)
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        return self._dialect.respond(Call(request.method, path, query, body, headers, request.remote or ""))
+        call = _call_of(request, path, query, body)
+        told = None if self._recorded is None else self._recorded.respond(call)
+        reply = self._dialect.respond(call) if told is None else told
+        if request.method != "GET":
+            self._feeds.ordered()
+        return reply
 
     def _log(self, request: web.Request, path: str, reply: Reply, strike: Strike, received: float) -> None:
         record = RequestRecord(
@@ -285,6 +326,11 @@ class SimulatedVenue:
                 what, query = request.match_info["what"], request.query_string
                 status, answer = self._desk.respond(request.method, what, query, body)
         return web.Response(status=status, body=orjson.dumps(answer), content_type="application/json")
+
+
+def _call_of(request: web.Request, path: str, query: str, body: bytes) -> Call:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Call(request.method, path, query, body, headers, request.remote or "")
 
 
 class _BadBodyError(Exception):

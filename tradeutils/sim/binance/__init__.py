@@ -1,4 +1,4 @@
-"""Binance's REST interface, spot and USD-M futures, as ccxt's own class speaks to it."""
+"""Binance's REST and websocket interfaces, spot and USD-M futures, as ccxt's own class speaks to them."""
 
 from tradeutils.sim.binance.dialect import BinanceDialect
 from tradeutils.sim.binance.listing import read_exchange_info

@@ -18,21 +18,23 @@ from tradeutils.sim.binance import futures
 from tradeutils.sim.binance import parameters as p
 from tradeutils.sim.binance.account import AccountData
 from tradeutils.sim.binance.endpoints import Endpoint, public, signed
-from tradeutils.sim.binance.errors import BinanceError, of_refusal, spelt
+from tradeutils.sim.binance.errors import BinanceError, of_refusal, of_timestamp, spelt
+from tradeutils.sim.binance.feeds import BinanceFeeds
 from tradeutils.sim.binance.futures_account import FuturesAccount
 from tradeutils.sim.binance.futures_data import FuturesData
 from tradeutils.sim.binance.futures_orders import FuturesOrders
+from tradeutils.sim.binance.listen_keys import ListenKeyData
 from tradeutils.sim.binance.listing import describe_instrument, describe_limits
 from tradeutils.sim.binance.market_data import MarketData, depth_weight, tickers_weight
 from tradeutils.sim.binance.spot_orders import NEW_ORDER, SpotOrders
 from tradeutils.sim.dialect import Call, Reply, Venue
+from tradeutils.sim.feeds.dialect import FeedDialect
 from tradeutils.sim.ledger import SimulatedAccount
 from tradeutils.sim.limits import Refusal
 
 __all__ = ["BinanceDialect"]
 
 _KEY: Final = re.compile(r"[A-Za-z0-9]{64}")
-_RECV_WINDOW: Final = (5_000, 60_000)
 _NGINX: Final = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
 )
@@ -56,7 +58,7 @@ class BinanceDialect:
 
     Notes
     -----
-    Not spoken: iceberg, trailing and list orders, cancel-replace, self-trade prevention, user data streams, time zones
+    Not spoken: iceberg, trailing and list orders, cancel-replace, self-trade prevention, time zones
     of klines; of the futures batch orders, hedge mode, isolated margin and liquidation; of margin all but what is held.
     Nothing is finer than a minute, so klines of ``1s`` are an empty list, as are the ``dapi`` markets. Futures are paid
     from a wallet of their own, unless the account is ``unified``.
@@ -64,6 +66,7 @@ class BinanceDialect:
 
     linear: ClassVar = True
     wallets: ClassVar[tuple[str, ...]] = ("funding", "margin", "swap")
+    feeds: ClassVar[type[FeedDialect]] = BinanceFeeds
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
@@ -151,6 +154,7 @@ class BinanceDialect:
             **futures.public_endpoints(data),
             **futures.account_endpoints(FuturesAccount(self._venue, data)),
             **futures.order_endpoints(FuturesOrders(self._venue, data)),
+            **futures.stream_endpoints(ListenKeyData(self._venue)),
             ("GET", "/dapi/v1/account"): signed(lambda *_: {"assets": [], "positions": []}, 5),
             ("GET", "/dapi/v1/ping"): public(self._data.ping, 1),
             ("GET", "/dapi/v1/time"): public(self._data.time, 1),
@@ -221,15 +225,13 @@ class BinanceDialect:
             raise BinanceError(-2015 if _KEY.fullmatch(key) else -2014)
         values = p.read(raw, endpoint.parameters)
         if endpoint.security == "key":
-            return values, None
-        window = values.pop("recvWindow", _RECV_WINDOW[0])
-        if window > _RECV_WINDOW[1]:
+            return values, account if endpoint.personal else None
+        window = values.pop("recvWindow", p.RECV_WINDOW[0])
+        if window > p.RECV_WINDOW[1]:
             raise BinanceError(-1131)
         freshness = self._venue.clock.freshness(values.pop("timestamp"), window)
-        if freshness == "early":
-            raise BinanceError(-1021, message="Timestamp for this request was 1000ms ahead of the server's time.")
-        if freshness == "old":
-            raise BinanceError(-1021, message="Timestamp for this request is outside of the recvWindow.")
+        if freshness != "fresh":
+            raise of_timestamp(freshness)
         made = hmac.new(account.secret.encode(), p.payload_of(call), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(made, values.pop("signature").lower()):
             raise BinanceError(-1022)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from tradeutils.sim.binance.parameters import SIGNED, Parameter
 
-__all__ = ["Endpoint", "Table", "Weight", "public", "signed"]
+__all__ = ["Endpoint", "Table", "Weight", "keyed", "public", "signed"]
 
 Weight: TypeAlias = int | Callable[[dict[str, Any]], int]
 
@@ -18,7 +18,8 @@ class Endpoint:
     """
     An endpoint: ``answer`` takes the parameters and, where it is signed, the account before them.
 
-    ``places`` tells that it places an order: such calls are counted by account, and named in the log.
+    ``places`` tells that it places an order: such calls are counted by account, and named in the log. ``personal``
+    tells that it is about the account of the key, which it takes without a signature.
     """
 
     answer: Callable[..., Any]
@@ -26,6 +27,7 @@ class Endpoint:
     parameters: Sequence[Parameter]
     security: Literal["none", "key", "signed"]
     places: bool = False
+    personal: bool = False
 
     def weigh(self, values: dict[str, Any]) -> int:
         """Return what a call costs."""
@@ -39,6 +41,11 @@ Table: TypeAlias = Mapping[tuple[str, str], Endpoint]
 def public(answer: Callable[..., Any], weight: Weight, *parameters: Parameter) -> Endpoint:
     """Return an endpoint that anybody may call."""
     return Endpoint(answer, weight, parameters, "none")
+
+
+def keyed(answer: Callable[..., Any], weight: Weight, *parameters: Parameter) -> Endpoint:
+    """Return an endpoint that takes a key, and is about its account."""
+    return Endpoint(answer, weight, parameters, "key", personal=True)
 
 
 def signed(answer: Callable[..., Any], weight: Weight, *parameters: Parameter, places: bool = False) -> Endpoint:

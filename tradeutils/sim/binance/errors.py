@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from tradeutils.sim.limits import Refusal
 from tradeutils.sim.usage import Window
 
-__all__ = ["BinanceError", "interval", "of_refusal", "of_refused_order", "of_refused_swap_order", "spelt"]
+__all__ = [
+    "BinanceError",
+    "interval",
+    "of_refusal",
+    "of_refused_order",
+    "of_refused_swap_order",
+    "of_timestamp",
+    "spelt",
+]
 
 _MESSAGES: Final = {
     -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
@@ -28,6 +36,7 @@ _MESSAGES: Final = {
     -1120: "Invalid interval.",
     -1121: "Invalid symbol.",
     -1122: "Invalid symbolStatus.",
+    -1125: "This listenKey does not exist.",
     -1128: "Combination of optional parameters invalid.",
     -1130: "Data sent for parameter '{}' is not valid.",
     -1131: "recvWindow must be less than 60000.",
@@ -37,6 +46,8 @@ _MESSAGES: Final = {
     -2013: "Order does not exist.",
     -2014: "API-key format invalid.",
     -2015: "Invalid API-key, IP, or permissions for action.",
+    -2035: "User Data Stream subscription is already active.",
+    -2036: "User Data Stream subscription is not active.",
     -3003: "Margin account does not exist.",
     -4021: "Invalid depth limit: {}; valid limits are {}.",
     -4028: "Leverage {} is not valid",
@@ -101,6 +112,13 @@ def of_refused_swap_order(reason: str, least: Decimal) -> BinanceError:
         return BinanceError(-4164, message=message)
     code, message = _REFUSED_SWAP[reason]
     return BinanceError(code, message=message)
+
+
+def of_timestamp(freshness: Literal["early", "old"]) -> BinanceError:
+    """Return how Binance words that a timestamp is not of now."""
+    if freshness == "early":
+        return BinanceError(-1021, message="Timestamp for this request was 1000ms ahead of the server's time.")
+    return BinanceError(-1021, message="Timestamp for this request is outside of the recvWindow.")
 
 
 def of_refusal(refusal: Refusal, now: int) -> BinanceError:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tradeutils.sim.binance import parameters as p
-from tradeutils.sim.binance.endpoints import Table, public, signed
+from tradeutils.sim.binance.endpoints import Table, keyed, public, signed
 from tradeutils.sim.binance.futures_account import FuturesAccount
 from tradeutils.sim.binance.futures_data import FuturesData, depth_weight, klines_weight
 from tradeutils.sim.binance.futures_orders import NEW_ALGO_ORDER, NEW_ORDER, FuturesOrders
+from tradeutils.sim.binance.listen_keys import ListenKeyData
 
-__all__ = ["account_endpoints", "order_endpoints", "public_endpoints"]
+__all__ = ["account_endpoints", "order_endpoints", "public_endpoints", "stream_endpoints"]
 
 _PERIODS: Final = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 
@@ -93,6 +94,16 @@ def order_endpoints(orders: FuturesOrders) -> Table:
         ("GET", "/fapi/v1/openAlgoOrders"): signed(orders.open_algo_orders, _dearer(1, 40), *listed),
         ("DELETE", "/fapi/v1/algoOpenOrders"): signed(orders.cancel_all_algo, 1, one),
         ("GET", "/fapi/v1/allAlgoOrders"): signed(orders.all_algo_orders, 5, one, p.long("algoId"), *span),
+    }
+
+
+def stream_endpoints(keys: ListenKeyData) -> Table:
+    """Return the endpoints that issue the keys of user data streams."""
+    key = p.text("listenKey")
+    return {
+        ("POST", "/fapi/v1/listenKey"): keyed(keys.issue, 1, key),
+        ("PUT", "/fapi/v1/listenKey"): keyed(keys.extend, 1, key),
+        ("DELETE", "/fapi/v1/listenKey"): keyed(keys.revoke, 1, key),
     }
 
 

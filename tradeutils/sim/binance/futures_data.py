@@ -82,7 +82,7 @@ class FuturesData(MarketData):
                 "symbol": instrument.name,
                 **self._top(instrument, now),
                 "time": now,
-                "lastUpdateId": now // 1000,
+                "lastUpdateId": now,
             },
         )
 

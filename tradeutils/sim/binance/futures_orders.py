@@ -20,7 +20,7 @@ from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.ledger import SimulatedAccount
 from tradeutils.sim.orders import Fill, OrderRefused, OrderRequest, PlacedOrder, Side
 
-__all__ = ["NEW_ALGO_ORDER", "NEW_ORDER", "FuturesOrders"]
+__all__ = ["NEW_ALGO_ORDER", "NEW_ORDER", "FuturesOrders", "algo_status", "algo_type", "only_algo"]
 
 _Working: TypeAlias = Literal["limit", "limit maker", "market"]
 _Force: TypeAlias = Literal["GTC", "IOC", "FOK"]
@@ -180,7 +180,7 @@ class FuturesOrders:
             "cumQuote": fixed(order.cost),
             "stopPrice": "0",
             "type": kind,
-            "origType": kind if order.request.trigger is None else _algo_type(order.request),
+            "origType": kind if order.request.trigger is None else algo_type(order.request),
             "time": order.time if order.triggered is None else order.triggered,
         }
 
@@ -192,9 +192,9 @@ class FuturesOrders:
             "algoId": order.id,
             "clientAlgoId": order.client_id,
             "algoType": "CONDITIONAL",
-            "orderType": _algo_type(request),
+            "orderType": algo_type(request),
             "quantity": fixed(order.amount),
-            "algoStatus": _algo_status(order),
+            "algoStatus": algo_status(order),
             "actualOrderId": str(order.id) if triggered else "",
             "actualPrice": fixed(average),
             "triggerPrice": fixed(request.trigger or Decimal(0)),
@@ -226,7 +226,7 @@ class FuturesOrders:
             raise BinanceError(-1102, message=message)
         market, now = self._data.instrument(values["symbol"]).id, self._clock.now()
         found = self._ledger.find(account.key, now, market, number=number, client_id=name)
-        if found is None or _only_algo(found):
+        if found is None or only_algo(found):
             raise BinanceError(code)
         return found
 
@@ -274,7 +274,7 @@ class FuturesOrders:
 
     def _orders(self, account: SimulatedAccount, values: dict[str, Any], *, only_open: bool) -> list[PlacedOrder]:
         """Return the orders that never had a trigger, or whose trigger was reached."""
-        return [order for order in self._placed(account, values, only_open=only_open) if not _only_algo(order)]
+        return [order for order in self._placed(account, values, only_open=only_open) if not only_algo(order)]
 
     def _algo_orders(self, account: SimulatedAccount, values: dict[str, Any], *, only_open: bool) -> list[PlacedOrder]:
         """Return the orders that have a trigger; only those that wait for it where ``only_open``."""
@@ -312,17 +312,19 @@ class FuturesOrders:
         return [_described_fill(instrument, fill) for fill in _chosen(fills, values, "fromId")]
 
 
-def _only_algo(order: PlacedOrder) -> bool:
+def only_algo(order: PlacedOrder) -> bool:
+    """Tell whether an order is none but of the algo endpoints: it has a trigger that was never reached."""
     return order.request.trigger is not None and order.triggered is None
 
 
-def _algo_type(request: OrderRequest) -> str:
+def algo_type(request: OrderRequest) -> str:
     """Return what Binance calls a request with a trigger."""
     kind = "TAKE_PROFIT" if request.rises == (request.side == "sell") else "STOP"
     return f"{kind}_MARKET" if request.type == "market" else kind
 
 
-def _algo_status(order: PlacedOrder) -> str:
+def algo_status(order: PlacedOrder) -> str:
+    """Return what became of an order with a trigger, in Binance's words."""
     if order.triggered is None:
         return STATUS[order.status]
     if order.open:

@@ -13,12 +13,23 @@ from tradeutils.sim.bars import Klines, TradeColumns
 from tradeutils.sim.binance.errors import BinanceError
 from tradeutils.sim.dialect import Venue
 from tradeutils.sim.instruments import Instrument, Kind
-from tradeutils.sim.market import MAX_DEPTH
+from tradeutils.sim.market import MAX_DEPTH, Day
 
-__all__ = ["MarketData", "depth_weight", "number", "rows_of", "tickers_weight"]
+__all__ = [
+    "ZEROS",
+    "MarketData",
+    "depth_weight",
+    "describe_day",
+    "describe_top",
+    "number",
+    "rows_of",
+    "texts",
+    "tickers_weight",
+]
 
 _MAX_ROWS: Final = 1_000
-_ZEROS: Final = tuple("." + "0" * 8 if digits == 0 else "0" * (8 - digits) for digits in range(9))
+ZEROS: Final = tuple("." + "0" * 8 if digits == 0 else "0" * (8 - digits) for digits in range(9))
+"""By digits of a market: what Binance writes behind its numbers, which have eight."""
 _MINI: Final = (
     "symbol", "openPrice", "highPrice", "lowPrice", "lastPrice", "volume", "quoteVolume", "openTime", "closeTime",
     "firstId", "lastId", "count",
@@ -39,15 +50,15 @@ def tickers_weight(values: dict[str, Any]) -> int:
     return 2 if asked <= 20 else 40 if asked <= 100 else 80
 
 
-def _texts(values: Column, digits: int) -> list[str]:
+def texts(values: Column, digits: int) -> list[str]:
     """Return numbers as Binance writes them; the digits beyond the market's own are zeros, not float noise."""
-    zeros = _ZEROS[digits]
+    zeros = ZEROS[digits]
     return [f"{value:.{digits}f}{zeros}" for value in values.tolist()]
 
 
 def number(value: float, digits: int) -> str:
     """Return a number of so many digits as Binance writes it: with eight."""
-    return f"{value:.{digits}f}{_ZEROS[digits]}"
+    return f"{value:.{digits}f}{ZEROS[digits]}"
 
 
 class MarketData:
@@ -123,16 +134,16 @@ class MarketData:
         return list(
             zip(
                 candles.time.tolist(),
-                _texts(candles.open, price),
-                _texts(candles.high, price),
-                _texts(candles.low, price),
-                _texts(candles.close, price),
-                _texts(candles.volume, amount),
+                texts(candles.open, price),
+                texts(candles.high, price),
+                texts(candles.low, price),
+                texts(candles.close, price),
+                texts(candles.volume, amount),
                 (frame.shift(candles.time) - 1).tolist(),
-                _texts(klines.quote_volume, cost),
+                texts(klines.quote_volume, cost),
                 klines.trades.tolist(),
-                _texts(klines.taker_volume, amount),
-                _texts(klines.taker_quote, cost),
+                texts(klines.taker_volume, amount),
+                texts(klines.taker_quote, cost),
                 ["0"] * len(candles),
                 strict=True,
             )
@@ -148,41 +159,10 @@ class MarketData:
         return [{name: row[name] for name in _MINI} for row in rows]
 
     def _day_of(self, instrument: Instrument, now: int) -> dict[str, Any]:
-        digits, amounts = instrument.price_decimals, instrument.amount_decimals
-        day, tops = self._market.day(instrument.id, now), self._top(instrument, now)
-        if day is None:
-            return _nothing(instrument.name, now)
-        change = day.last - day.open
-        mean = day.quote_volume / day.volume if day.volume else day.last
-        return {
-            "symbol": instrument.name,
-            "priceChange": number(change, digits),
-            "priceChangePercent": f"{100 * change / day.open:.3f}",
-            "weightedAvgPrice": f"{mean:.8f}",
-            "prevClosePrice": number(day.open, digits),
-            "lastPrice": number(day.last, digits),
-            "lastQty": number(day.last_amount, amounts),
-            **tops,
-            "openPrice": number(day.open, digits),
-            "highPrice": number(day.high, digits),
-            "lowPrice": number(day.low, digits),
-            "volume": number(day.volume, amounts),
-            "quoteVolume": number(day.quote_volume, instrument.cost_decimals),
-            "openTime": day.since,
-            "closeTime": day.until,
-            "firstId": day.first_id,
-            "lastId": day.last_id,
-            "count": day.trades,
-        }
+        return describe_day(instrument, self._market.day(instrument.id, now), self._top(instrument, now), now)
 
     def _top(self, instrument: Instrument, now: int) -> dict[str, str]:
-        bids, asks = self._market.book(instrument.id, now, 1)
-        digits, amounts = instrument.price_decimals, instrument.amount_decimals
-        top: dict[str, str] = {}
-        for side, levels in (("bid", bids), ("ask", asks)):
-            price, amount = levels[0].tolist() if len(levels) else (0.0, 0.0)
-            top[f"{side}Price"], top[f"{side}Qty"] = number(price, digits), number(amount, amounts)
-        return top
+        return describe_top(instrument, *self._market.book(instrument.id, now, 1))
 
     def price(self, values: dict[str, Any]) -> Any:
         """Return last prices."""
@@ -206,10 +186,13 @@ class MarketData:
     def depth(self, values: dict[str, Any]) -> Any:
         """Return the order book; more than 5000 levels are cut."""
         instrument, now = self.instrument(values["symbol"]), self._venue.clock.now()
-        sides = self._market.book(instrument.id, now, rows_of(values, 100, MAX_DEPTH))
+        book = self._venue.books.read(instrument.id, now, rows_of(values, 100, MAX_DEPTH))
         digits, amounts = instrument.price_decimals, instrument.amount_decimals
-        bids, asks = (list(zip(_texts(side[:, 0], digits), _texts(side[:, 1], amounts), strict=True)) for side in sides)
-        return {"lastUpdateId": now // 1000, "bids": bids, "asks": asks}
+        bids, asks = (
+            list(zip(texts(side[:, 0], digits), texts(side[:, 1], amounts), strict=True))
+            for side in (book.bids, book.asks)
+        )
+        return {"lastUpdateId": book.sequence, "bids": bids, "asks": asks}
 
     def trades(self, values: dict[str, Any]) -> Any:
         """Return public trades, the newest or those from an id."""
@@ -247,9 +230,9 @@ class MarketData:
     def _trade_columns(self, instrument: Instrument, trades: TradeColumns) -> tuple[Sequence[Any], ...]:
         return (
             trades.id.tolist(),
-            _texts(trades.price, instrument.price_decimals),
-            _texts(trades.amount, instrument.amount_decimals),
-            _texts(np.asarray(trades.price * trades.amount), 8),
+            texts(trades.price, instrument.price_decimals),
+            texts(trades.amount, instrument.amount_decimals),
+            texts(np.asarray(trades.price * trades.amount), 8),
             trades.time.tolist(),
             trades.buyer_is_maker.tolist(),
         )
@@ -261,6 +244,45 @@ def rows_of(values: dict[str, Any], default: int, most: int) -> int:
     if limit == 0:
         raise BinanceError(-1130, "limit")
     return min(limit, most)
+
+
+def describe_top(instrument: Instrument, bids: Column, asks: Column) -> dict[str, str]:
+    """Return the best bid and ask as Binance writes them, 0 where a side is empty."""
+    digits, amounts = instrument.price_decimals, instrument.amount_decimals
+    top: dict[str, str] = {}
+    for side, levels in (("bid", bids), ("ask", asks)):
+        price, amount = levels[0].tolist() if len(levels) else (0.0, 0.0)
+        top[f"{side}Price"], top[f"{side}Qty"] = number(price, digits), number(amount, amounts)
+    return top
+
+
+def describe_day(instrument: Instrument, day: Day | None, tops: dict[str, str], now: int) -> dict[str, Any]:
+    """Return the 24-hour ticker of a market, with its best bid and ask."""
+    if day is None:
+        return _nothing(instrument.name, now)
+    digits, amounts = instrument.price_decimals, instrument.amount_decimals
+    change = day.last - day.open
+    mean = day.quote_volume / day.volume if day.volume else day.last
+    return {
+        "symbol": instrument.name,
+        "priceChange": number(change, digits),
+        "priceChangePercent": f"{100 * change / day.open:.3f}",
+        "weightedAvgPrice": f"{mean:.8f}",
+        "prevClosePrice": number(day.open, digits),
+        "lastPrice": number(day.last, digits),
+        "lastQty": number(day.last_amount, amounts),
+        **tops,
+        "openPrice": number(day.open, digits),
+        "highPrice": number(day.high, digits),
+        "lowPrice": number(day.low, digits),
+        "volume": number(day.volume, amounts),
+        "quoteVolume": number(day.quote_volume, instrument.cost_decimals),
+        "openTime": day.since,
+        "closeTime": day.until,
+        "firstId": day.first_id,
+        "lastId": day.last_id,
+        "count": day.trades,
+    }
 
 
 def _nothing(market: str, now: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tradeutils.sim.dialect import Call
 
 __all__ = [
     "INTERVALS",
+    "RECV_WINDOW",
     "SIGNED",
     "Parameter",
     "boolean",
@@ -36,6 +37,8 @@ __all__ = [
 INTERVALS: Final = (
     "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M",
 )  # fmt: skip
+RECV_WINDOW: Final = (5_000, 60_000)
+"""Milliseconds that a signed request is good for, by default and at most."""
 _MAX_LONG: Final = 2**63 - 1
 _MAX_PARAMETERS: Final = 64
 _SYMBOL: Final = "^[A-Z0-9-_.]{1,20}$"

@@ -13,7 +13,7 @@ from tradeutils.sim.dialect import Venue
 from tradeutils.sim.ledger import SimulatedAccount
 from tradeutils.sim.orders import Fill, OrderRefused, OrderRequest, PlacedOrder, Side
 
-__all__ = ["NEW_ORDER", "STATUS", "SpotOrders"]
+__all__ = ["NEW_ORDER", "STATUS", "SpotOrders", "type_of"]
 
 _Working: TypeAlias = Literal["limit", "limit maker", "market"]
 
@@ -158,7 +158,7 @@ class SpotOrders:
             "cummulativeQuoteQty": fixed(order.cost),
             "status": STATUS[order.status],
             "timeInForce": request.time_in_force,
-            "type": _type_of(request),
+            "type": type_of(request),
             "side": request.side.upper(),
         }
 
@@ -259,7 +259,7 @@ class SpotOrders:
         return [_described_fill(values["symbol"], fill) for fill in shown]
 
 
-def _type_of(request: OrderRequest) -> str:
+def type_of(request: OrderRequest) -> str:
     """Return what Binance calls a request."""
     waits = request.trigger is not None
     own = (request.type, waits, waits and request.rises == (request.side == "sell"))

@@ -1,4 +1,4 @@
-"""Bybit's v5 REST interface of spot markets and linear swaps, as ccxt's own class speaks to it."""
+"""Bybit's v5 REST and websocket interfaces of spot markets and linear swaps, as ccxt's own class speaks to them."""
 
 from tradeutils.sim.bybit.dialect import BybitDialect
 

@@ -16,6 +16,7 @@ import orjson
 
 from tradeutils.sim.bybit.account import AccountData
 from tradeutils.sim.bybit.errors import BybitError
+from tradeutils.sim.bybit.feeds import BybitFeeds
 from tradeutils.sim.bybit.fields import Fields, body_fields, query_fields
 from tradeutils.sim.bybit.market_data import MarketData
 from tradeutils.sim.bybit.names import Names
@@ -23,6 +24,7 @@ from tradeutils.sim.bybit.positions import PositionData
 from tradeutils.sim.bybit.rates import Rates
 from tradeutils.sim.bybit.trade import TradeData
 from tradeutils.sim.dialect import Call, Reply, Venue
+from tradeutils.sim.feeds.dialect import FeedDialect
 from tradeutils.sim.ledger import SimulatedAccount
 
 __all__ = ["BybitDialect"]
@@ -52,6 +54,7 @@ class BybitDialect:
 
     linear: ClassVar = True
     wallets: ClassVar[tuple[str, ...]] = ("funding",)
+    feeds: ClassVar[type[FeedDialect]] = BybitFeeds
 
     def __init__(self, venue: Venue) -> None:
         names = Names(venue.market)

@@ -16,12 +16,13 @@ from tradeutils.sim.dialect import Venue
 from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.market import Day
 
-__all__ = ["MarketData"]
+__all__ = ["INTERVALS", "MarketData", "describe_day", "describe_top", "texts"]
 
-_INTERVALS: Final = {
+INTERVALS: Final = {
     "1": "1m", "3": "3m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "120": "2h", "240": "4h", "360": "6h",
     "720": "12h", "D": "1d", "W": "1w", "M": "1M",
 }  # fmt: skip
+"""The timeframes of candles by Bybit's names for them."""
 _INTEREST: Final = {"5min": "5m", "15min": "15m", "30min": "30m", "1h": "1h", "4h": "4h", "1d": "1d"}
 _SWAPS: Final = ("linear", "inverse")
 _HOUR_MS: Final = 3_600_000
@@ -38,7 +39,7 @@ class MarketData:
     """The public endpoints by path; each takes the parameters of one call and returns its result."""
 
     def __init__(self, venue: Venue, names: Names) -> None:
-        self._clock, self._market, self._names = venue.clock, venue.market, names
+        self._clock, self._market, self._books, self._names = venue.clock, venue.market, venue.books, names
         self.endpoints: dict[str, Callable[[Fields], Any]] = {
             "/v5/market/time": self.time,
             "/v5/market/instruments-info": self.instruments,
@@ -74,20 +75,12 @@ class MarketData:
         category, now = self._names.category(fields), self._clock.now()
         rows = []
         for one in self._names.chosen(category, fields):
-            row, day = {"symbol": one.name, **self._top(one, now)}, self._market.day(one.id, now)
-            rows.append(row | _day(one, day) | (self._swap(one, now) if category == "linear" else _SPOT_ONLY))
+            row = {"symbol": one.name, **describe_top(one, *self._market.book(one.id, now, 1))}
+            row |= describe_day(one, self._market.day(one.id, now))
+            rows.append(row | (self.swap(one, now) if category == "linear" else _SPOT_ONLY))
         return {"category": category, "list": rows}
 
-    def _top(self, instrument: Instrument, now: int) -> dict[str, str]:
-        bids, asks = self._market.book(instrument.id, now, 1)
-        digits, amounts = instrument.price_decimals, instrument.amount_decimals
-        top: dict[str, str] = {}
-        for side, levels in (("bid", bids), ("ask", asks)):
-            price, amount = levels[0].tolist() if len(levels) else (0.0, 0.0)
-            top[f"{side}1Price"], top[f"{side}1Size"] = f"{price:.{digits}f}", f"{amount:.{amounts}f}"
-        return top
-
-    def _swap(self, instrument: Instrument, now: int) -> dict[str, str]:
+    def swap(self, instrument: Instrument, now: int) -> dict[str, str]:
         """Return what the ticker of a swap tells beyond that of a spot market."""
         digits, cost = instrument.price_decimals, instrument.cost_decimals
         nothing = dict.fromkeys(("predictedDeliveryPrice", "basisRate", "basis", "deliveryFeeRate"), "")
@@ -116,9 +109,9 @@ class MarketData:
         prices = (candles.open, candles.high, candles.low, candles.close)
         rows = zip(
             map(str, candles.time.tolist()),
-            *(_texts(column, digits) for column in prices),
-            _texts(candles.volume, instrument.amount_decimals),
-            _texts(klines.quote_volume, instrument.cost_decimals),
+            *(texts(column, digits) for column in prices),
+            texts(candles.volume, instrument.amount_decimals),
+            texts(klines.quote_volume, instrument.cost_decimals),
             strict=True,
         )
         return {"category": category, "symbol": instrument.name, "list": list(rows)[::-1]}
@@ -129,12 +122,12 @@ class MarketData:
         instrument = self._names.instrument(category, fields)
         candles = self._page(instrument, fields, source).candles
         prices = (candles.open, candles.high, candles.low, candles.close)
-        texts = (_texts(column, instrument.price_decimals) for column in prices)
-        rows = zip(map(str, candles.time.tolist()), *texts, strict=True)
+        columns = (texts(column, instrument.price_decimals) for column in prices)
+        rows = zip(map(str, candles.time.tolist()), *columns, strict=True)
         return {"category": category, "symbol": instrument.name, "list": list(rows)[::-1]}
 
     def _page(self, instrument: Instrument, fields: Fields, source: Callable[..., Klines]) -> Klines:
-        interval = _INTERVALS[fields.choice("interval", _INTERVALS)]
+        interval = INTERVALS[fields.choice("interval", INTERVALS)]
         limit, since, end = fields.limit(*_CANDLES), fields.whole("start"), fields.whole("end")
         if since is not None:
             since = _timeframe.parse(interval).floor(since)  # the candle that contains the start belongs to it
@@ -149,11 +142,14 @@ class MarketData:
         """Return the order book."""
         category, now = self._names.category(fields), self._clock.now()
         instrument = self._names.instrument(category, fields)
-        sides = self._market.book(instrument.id, now, fields.limit(*_LEVELS[category]))
+        book = self._books.read(instrument.id, now, fields.limit(*_LEVELS[category]))
         digits, amounts = instrument.price_decimals, instrument.amount_decimals
-        bids, asks = (list(zip(_texts(side[:, 0], digits), _texts(side[:, 1], amounts), strict=True)) for side in sides)
-        number = now // 1000
-        return {"s": instrument.name, "b": bids, "a": asks, "ts": now, "u": number, "seq": number, "cts": now}
+        bids, asks = (
+            list(zip(texts(side[:, 0], digits), texts(side[:, 1], amounts), strict=True))
+            for side in (book.bids, book.asks)
+        )
+        number, moment = book.sequence, book.now
+        return {"s": instrument.name, "b": bids, "a": asks, "ts": moment, "u": number, "seq": number, "cts": moment}
 
     def trades(self, fields: Fields) -> Any:
         """Return the newest public trades, newest first; the side is that of the taker."""
@@ -162,8 +158,8 @@ class MarketData:
         found = self._market.trades(instrument.id, now, limit=fields.limit(*_TRADES[category]))
         columns = zip(
             found.id.tolist(),
-            _texts(found.price, instrument.price_decimals),
-            _texts(found.amount, instrument.amount_decimals),
+            texts(found.price, instrument.price_decimals),
+            texts(found.amount, instrument.amount_decimals),
             found.time.tolist(),
             found.buyer_is_maker.tolist(),
             strict=True,
@@ -222,7 +218,18 @@ class MarketData:
 _SPOT_ONLY: Final = {"usdIndexPrice": ""}
 
 
-def _day(instrument: Instrument, day: Day | None) -> dict[str, str]:
+def describe_top(instrument: Instrument, bids: Column, asks: Column) -> dict[str, str]:
+    """Return the best bid and ask, 0 where a side is empty."""
+    digits, amounts = instrument.price_decimals, instrument.amount_decimals
+    top: dict[str, str] = {}
+    for side, levels in (("bid", bids), ("ask", asks)):
+        price, amount = levels[0].tolist() if len(levels) else (0.0, 0.0)
+        top[f"{side}1Price"], top[f"{side}1Size"] = f"{price:.{digits}f}", f"{amount:.{amounts}f}"
+    return top
+
+
+def describe_day(instrument: Instrument, day: Day | None) -> dict[str, str]:
+    """Return the last 24 hours of a market."""
     digits = instrument.price_decimals
     names = ("lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h")
     if day is None:
@@ -237,5 +244,6 @@ def _day(instrument: Instrument, day: Day | None) -> dict[str, str]:
     }
 
 
-def _texts(column: Column, digits: int) -> list[str]:
+def texts(column: Column, digits: int) -> list[str]:
+    """Return numbers as Bybit writes them: with the digits of the market."""
     return [f"{value:.{digits}f}" for value in column.tolist()]

@@ -8,13 +8,14 @@ from typing import Any, Final
 from tradeutils.sim.dialect import Venue
 from tradeutils.sim.kraken.errors import KrakenError
 from tradeutils.sim.kraken.market_data import Fields, whole
-from tradeutils.sim.kraken.names import Names, asset_name, order_name, trade_name, trade_number
+from tradeutils.sim.kraken.names import SOCKETS, Names, asset_name, order_name, trade_name, trade_number
 from tradeutils.sim.ledger import SimulatedAccount
 from tradeutils.sim.orders import Fill, money
 
 __all__ = ["AccountData"]
 
 _PAGE: Final = 50
+_TOKEN_S: Final = 900
 _NAMED: Final = 20  # trades that may be asked for by name at once
 
 
@@ -22,13 +23,14 @@ class AccountData:
     """The private endpoints by name; each takes the account and the fields of one call and returns its result."""
 
     def __init__(self, venue: Venue, names: Names) -> None:
-        self._clock, self._ledger, self._names = venue.clock, venue.ledger, names
+        self._clock, self._ledger, self._names, self._keys = venue.clock, venue.ledger, names, venue.keys
         self.endpoints: dict[str, Callable[[SimulatedAccount, Fields], Any]] = {
             "Balance": self.balance,
             "BalanceEx": self.balance_with_holds,
             "TradeVolume": self.fees,
             "TradesHistory": self.trades,
             "QueryTrades": self.query_trades,
+            "GetWebSocketsToken": self.token,
         }
 
     def balance(self, account: SimulatedAccount, _fields: Fields) -> Any:
@@ -43,6 +45,12 @@ class AccountData:
             asset_name(asset): {"balance": f"{held.free + held.locked:.10f}", "hold_trade": f"{held.locked:.10f}"}
             for asset, held in holdings.items()
         }
+
+    def token(self, account: SimulatedAccount, _fields: Fields) -> Any:
+        """Issue a token for private channels, to be used within 900 seconds; then it lives with its connection."""
+        lifetime = _TOKEN_S * 1000
+        token = self._keys.issue(account.key, self._clock.now(), kind=SOCKETS, lifetime=lifetime, fresh=True)
+        return {"token": token, "expires": _TOKEN_S}
 
     def fees(self, account: SimulatedAccount, fields: Fields) -> Any:
         """Tell the fees of some markets, in percent."""

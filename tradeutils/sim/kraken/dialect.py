@@ -17,8 +17,10 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from tradeutils.sim.dialect import Call, Reply, Venue
+from tradeutils.sim.feeds.dialect import FeedDialect
 from tradeutils.sim.kraken.account import AccountData
 from tradeutils.sim.kraken.errors import KrakenError, RateLimitError
+from tradeutils.sim.kraken.feeds import KrakenFeeds
 from tradeutils.sim.kraken.market_data import MarketData
 from tradeutils.sim.kraken.names import Names
 from tradeutils.sim.kraken.orders import OrderData
@@ -56,6 +58,7 @@ class KrakenDialect:
 
     linear: ClassVar = False
     wallets: ClassVar[tuple[str, ...]] = ()
+    feeds: ClassVar[type[FeedDialect]] = KrakenFeeds
 
     def __init__(self, venue: Venue) -> None:
         names = Names(venue.market)

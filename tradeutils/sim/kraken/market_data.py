@@ -35,7 +35,7 @@ class MarketData:
     """The public endpoints by name; each takes the fields of one call and returns its result."""
 
     def __init__(self, venue: Venue, names: Names) -> None:
-        self._clock, self._market, self._names = venue.clock, venue.market, names
+        self._clock, self._market, self._books, self._names = venue.clock, venue.market, venue.books, names
         self.endpoints: dict[str, Callable[[Fields], Any]] = {
             "Time": self.time,
             "SystemStatus": self.status,
@@ -148,11 +148,11 @@ class MarketData:
         """Return the order book."""
         instrument, now = self._instrument(fields), self._clock.now()
         count = whole(fields, "count", 100, least=1, most=_LEVELS)
-        sides = self._market.book(instrument.id, now, count)
+        book = self._books.read(instrument.id, now, count)
         prices, amounts = instrument.price_decimals, instrument.amount_decimals
         bids, asks = (
             [[f"{price:.{prices}f}", f"{size:.{amounts}f}", now // 1000] for price, size in side.tolist()]
-            for side in sides
+            for side in (book.bids, book.asks)
         )
         return {self._names.pair(instrument): {"asks": asks, "bids": bids}}
 

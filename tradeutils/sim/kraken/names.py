@@ -9,7 +9,10 @@ from tradeutils.sim.instruments import Instrument
 from tradeutils.sim.kraken.errors import KrakenError
 from tradeutils.sim.market import Market
 
-__all__ = ["Names", "asset_name", "order_name", "order_number", "trade_name", "trade_number"]
+__all__ = ["SOCKETS", "Names", "asset_name", "order_name", "order_number", "trade_name", "trade_number"]
+
+SOCKETS: Final = "kraken websocket"
+"""Of what kind the tokens are that private channels want."""
 
 _OWN: Final = {"BTC": "XBT", "DOGE": "XDG"}
 _ORDER: Final = re.compile(r"O([0-9]{5})-([0-9]{5})-KRAKEN")

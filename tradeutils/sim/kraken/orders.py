@@ -16,7 +16,7 @@ from tradeutils.sim.kraken.names import Names, order_name, order_number, trade_n
 from tradeutils.sim.ledger import SimulatedAccount
 from tradeutils.sim.orders import OrderRefused, OrderRequest, PlacedOrder, Side
 
-__all__ = ["OrderData"]
+__all__ = ["OrderData", "order_type"]
 
 _Working: TypeAlias = Literal["limit", "market"]
 
@@ -102,7 +102,7 @@ class OrderData:
         end = "market" if request.price is None else f"limit {request.price:f}"
         if request.trigger is not None:
             limit = "" if request.price is None else f" -> {end}"
-            end = f"{_TYPES[_kind(request)][1]} {request.trigger:f}{limit}"
+            end = f"{_TYPES[order_type(request)][1]} {request.trigger:f}{limit}"
         return f"{request.side} {volume:.8f} {pair} @ {end}"
 
     def cancel_order(self, account: SimulatedAccount, fields: Fields) -> Any:
@@ -187,7 +187,7 @@ class OrderData:
             "descr": {
                 "pair": self._names.pair(self._ledger.instrument(request.market)),
                 "type": request.side,
-                "ordertype": _kind(request),
+                "ordertype": order_type(request),
                 "price": prices[0] if prices else "0",
                 "price2": prices[1] if len(prices) > 1 else "0",
                 "leverage": "none",
@@ -207,7 +207,7 @@ class OrderData:
         }
 
 
-def _kind(request: OrderRequest) -> str:
+def order_type(request: OrderRequest) -> str:
     """Return what Kraken calls a request."""
     own: _Working = "market" if request.type == "market" else "limit"
     profits = request.rises == (request.side == "sell")

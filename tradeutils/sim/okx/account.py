@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import ROUND_UP, Decimal
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from tradeutils.sim.okx.names import KINDS, Names, inst_id, on_wire
 from tradeutils.sim.okx.rows import rates_of
 from tradeutils.sim.orders import money
 
-__all__ = ["AccountData"]
+__all__ = ["AccountData", "user_number"]
 
 _ZERO: Final = Decimal(0)
 _NOT_TOLD: Final = ("eqUsd", "disEq", "isoEq", "crossLiab", "interest", "liab", "maxLoan", "mgnRatio", "uplLiab")
@@ -67,12 +67,20 @@ class AccountData:
         if len(named) > 20:
             raise OkxError("50025", "ccy", "20")
         holdings, updated = self._ledger.holdings(account.key, now)
-        settled = {one.settle for one in self._names.of_type("SWAP")}
+        told = {
+            currency: held
+            for currency, held in holdings.items()
+            if (currency in named if named else held.free or held.locked)
+        }
+        return self.described(account, told, updated)
+
+    def described(self, account: SimulatedAccount, holdings: Mapping[str, Holding], updated: int) -> Any:
+        """Return what is held of some currencies, as it is told of the trading account."""
+        now, settled = self._clock.now(), {one.settle for one in self._names.of_type("SWAP")}
         details = []
         for currency, held in holdings.items():
-            if (currency in named) if named else (held.free or held.locked):
-                margin = self._ledger.margin(account.key, now, currency) if currency in settled else None
-                details.append(_detail(currency, held, margin, updated))
+            margin = self._ledger.margin(account.key, now, currency) if currency in settled else None
+            details.append(_detail(currency, held, margin, updated))
         return [{"details": details, "uTime": str(updated), **dict.fromkeys(_NOT_TOLD_OF_ALL, "")}]
 
     def funding(self, account: SimulatedAccount, fields: Fields) -> Any:
@@ -91,7 +99,7 @@ class AccountData:
 
     def configuration(self, account: SimulatedAccount, _fields: Fields) -> Any:
         """Tell what kind an account is: one with margin in many currencies, positions one way."""
-        number = str(salt("uid", account.key) % 10**17)
+        number = user_number(account)
         return [
             {
                 "uid": number,
@@ -203,6 +211,11 @@ class AccountData:
             raise OkxError("51000", "lever")
         self._ledger.set_leverage(account.key, instrument.id, int(wanted))
         return [_leverage(instrument, int(wanted))]
+
+
+def user_number(account: SimulatedAccount) -> str:
+    """Return the number of a user."""
+    return str(salt("uid", account.key) % 10**17)
 
 
 def _leverage(instrument: Instrument, leverage: int) -> dict[str, str]:

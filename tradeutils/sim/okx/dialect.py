@@ -18,10 +18,12 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from tradeutils.sim.dialect import Call, Reply, Venue
+from tradeutils.sim.feeds.dialect import FeedDialect
 from tradeutils.sim.ledger import SimulatedAccount
 from tradeutils.sim.okx.account import AccountData
 from tradeutils.sim.okx.algos import AlgoData
 from tradeutils.sim.okx.errors import OkxError
+from tradeutils.sim.okx.feeds import OkxFeeds
 from tradeutils.sim.okx.fields import Fields, body_fields, query_fields
 from tradeutils.sim.okx.market_data import MarketData
 from tradeutils.sim.okx.names import Names
@@ -62,6 +64,7 @@ class OkxDialect:
 
     linear: ClassVar = True
     wallets: ClassVar[tuple[str, ...]] = ("funding",)
+    feeds: ClassVar[type[FeedDialect]] = OkxFeeds
 
     def __init__(self, venue: Venue) -> None:
         names = Names(venue.market)

@@ -12,14 +12,14 @@ from tradeutils.model.candles import Column
 from tradeutils.sim.bars import TRADES_PER_BAR, Klines, TradeColumns
 from tradeutils.sim.dialect import Venue
 from tradeutils.sim.instruments import Instrument
-from tradeutils.sim.market import Day
+from tradeutils.sim.market import Day, Market
 from tradeutils.sim.okx.errors import OkxError
 from tradeutils.sim.okx.fields import Fields
 from tradeutils.sim.okx.listing import describe_instrument
 from tradeutils.sim.okx.names import KINDS, Names, amounts, inst_id, inst_type, prices
 from tradeutils.sim.okx.paging import PAGE
 
-__all__ = ["MarketData"]
+__all__ = ["MarketData", "candle_rows", "describe_ticker", "levels", "trade_rows"]
 
 # Those that open in UTC; those that open in Hong Kong ("1D") are not spoken.
 _BARS: Final = {
@@ -41,7 +41,7 @@ class MarketData:
     """The public endpoints by path; each takes the parameters of one call and returns its data."""
 
     def __init__(self, venue: Venue, names: Names) -> None:
-        self._clock, self._market, self._names = venue.clock, venue.market, names
+        self._clock, self._market, self._books, self._names = venue.clock, venue.market, venue.books, names
         mark, index = self._market.mark_klines, self._market.index_klines
         self.endpoints: dict[str, Callable[[Fields], Any]] = {
             "public/time": self.time,
@@ -81,33 +81,21 @@ class MarketData:
         return [self._ticker(one, now) for one in self._names.chosen(fields, kind)]
 
     def _ticker(self, instrument: Instrument, now: int) -> dict[str, str]:
-        row = {"instType": inst_type(instrument), "instId": inst_id(instrument)}
         bids, asks = self._market.book(instrument.id, now, 1)
-        for side, levels in (("bid", bids), ("ask", asks)):
-            row[f"{side}Px"] = "".join(prices(levels[:1, 0].tolist(), instrument))
-            row[f"{side}Sz"] = "".join(amounts(levels[:1, 1].tolist(), instrument))
-        today = now // _DAY_MS * _DAY_MS
-        there = (now + _HONG_KONG_MS) // _DAY_MS * _DAY_MS - _HONG_KONG_MS
-        opens = {"sodUtc0": self._opened(instrument, today), "sodUtc8": self._opened(instrument, there)}
-        return row | _day(instrument, self._market.day(instrument.id, now)) | opens | {"ts": str(now)}
-
-    def _opened(self, instrument: Instrument, moment: int) -> str:
-        """Return the price at which a day opened."""
-        first = self._market.ordinal(instrument.id, moment)
-        return "".join(prices(self._market.rows(instrument.id, first, first + 1).open.tolist(), instrument))
+        return describe_ticker(self._market, instrument, self._market.day(instrument.id, now), bids, asks, now)
 
     def book(self, fields: Fields, most: int) -> Any:
         """Return the order book: price, amount, a figure without meaning, and how many orders."""
         instrument, now = self._names.instrument(fields), self._clock.now()
-        bids, asks = self._market.book(instrument.id, now, fields.limit(1, most, "sz"))
-        sides = {name: _levels(side, instrument) for name, side in (("asks", asks), ("bids", bids))}
-        return [{**sides, "ts": str(now), "seqId": now // 1000}]
+        book = self._books.read(instrument.id, now, fields.limit(1, most, "sz"))
+        sides = {name: levels(side, instrument) for name, side in (("asks", book.asks), ("bids", book.bids))}
+        return [{**sides, "ts": str(book.now), "seqId": book.sequence}]
 
     def trades(self, fields: Fields) -> Any:
         """Return the newest public trades, newest first; the side is that of the taker."""
         instrument = self._names.instrument(fields)
         found = self._market.trades(instrument.id, self._clock.now(), limit=fields.limit(PAGE, _TRADES))
-        return _trades(found, instrument)
+        return trade_rows(found, instrument)
 
     def past_trades(self, fields: Fields) -> Any:
         """Return trades before or after one, by its id or (``type=2``) its time, newest first."""
@@ -117,7 +105,7 @@ class MarketData:
         if not by_id:
             until = now if after is None else after - 1
             found = self._market.trades(instrument.id, now, until=until, limit=limit)
-            return _trades(found[found.time > (before or 0)], instrument)
+            return trade_rows(found[found.time > (before or 0)], instrument)
         newest = self._market.last(instrument.id, now).id.tolist()
         end = min(newest[0] + 1 if newest else 1, 2**63 - 1 if after is None else after)
         number = (end - 2) // TRADES_PER_BAR  # of the candle that the last trade before the end is in
@@ -127,17 +115,12 @@ class MarketData:
         until = self._market.frame(instrument.id).shift(opened[0]) - 1
         found = self._market.trades(instrument.id, now, until=until, limit=limit + TRADES_PER_BAR)
         found = found[(found.id < end) & (found.id > (before or 0))]
-        return _trades(found[max(0, len(found) - limit) :], instrument)
+        return trade_rows(found[max(0, len(found) - limit) :], instrument)
 
     def candles(self, fields: Fields, *, recent: bool) -> Any:
         """Return candles, newest first, with volumes as amounts, in base units (of spot in quote) and in quote."""
         instrument = self._names.instrument(fields)
-        klines = self._page(instrument, fields, self._market.klines, _CANDLES, recent=recent)
-        candles, quoted = klines.candles, [f"{one:.{instrument.cost_decimals}f}" for one in klines.quote_volume]
-        volumes, in_currency = amounts(candles.volume.tolist(), instrument), quoted
-        if instrument.kind == "linear":
-            in_currency = [f"{one:.{instrument.amount_decimals}f}" for one in candles.volume.tolist()]
-        return _rows(klines, instrument, volumes, in_currency, quoted)
+        return candle_rows(self._page(instrument, fields, self._market.klines, _CANDLES, recent=recent), instrument)
 
     def marks(self, fields: Fields, source: Source, *, recent: bool) -> Any:
         """Return candles of the mark price of a swap, newest first."""
@@ -159,6 +142,26 @@ class MarketData:
         return found[first:]
 
 
+def describe_ticker(
+    market: Market, instrument: Instrument, day: Day | None, bids: Column, asks: Column, now: int
+) -> dict[str, str]:
+    """Return the last 24 hours of a market, with the best bid and ask."""
+    row = {"instType": inst_type(instrument), "instId": inst_id(instrument)}
+    for side, best in (("bid", bids), ("ask", asks)):
+        row[f"{side}Px"] = "".join(prices(best[:1, 0].tolist(), instrument))
+        row[f"{side}Sz"] = "".join(amounts(best[:1, 1].tolist(), instrument))
+    today = now // _DAY_MS * _DAY_MS
+    there = (now + _HONG_KONG_MS) // _DAY_MS * _DAY_MS - _HONG_KONG_MS
+    opens = {"sodUtc0": _opened(market, instrument, today), "sodUtc8": _opened(market, instrument, there)}
+    return row | _day(instrument, day) | opens | {"ts": str(now)}
+
+
+def _opened(market: Market, instrument: Instrument, moment: int) -> str:
+    """Return the price at which a day opened."""
+    first = market.ordinal(instrument.id, moment)
+    return "".join(prices(market.rows(instrument.id, first, first + 1).open.tolist(), instrument))
+
+
 def _day(instrument: Instrument, day: Day | None) -> dict[str, str]:
     if day is None:
         return dict.fromkeys(("last", "lastSz", "open24h", "high24h", "low24h", "vol24h", "volCcy24h"), "")
@@ -173,12 +176,14 @@ def _day(instrument: Instrument, day: Day | None) -> dict[str, str]:
     return {**told, "lastSz": last, "vol24h": volume, "volCcy24h": currency}
 
 
-def _levels(side: Column, instrument: Instrument) -> list[list[str]]:
+def levels(side: Column, instrument: Instrument) -> list[list[str]]:
+    """Return a side of a book as OKX writes it: price, amount, a figure without meaning, and how many orders."""
     columns = zip(prices(side[:, 0].tolist(), instrument), amounts(side[:, 1].tolist(), instrument), strict=True)
     return [[price, amount, "0", "1"] for price, amount in columns]
 
 
-def _trades(found: TradeColumns, instrument: Instrument) -> list[dict[str, str]]:
+def trade_rows(found: TradeColumns, instrument: Instrument) -> list[dict[str, str]]:
+    """Return public trades as OKX writes them, newest first; the side is that of the taker."""
     columns = zip(
         found.id.tolist(),
         prices(found.price.tolist(), instrument),
@@ -201,6 +206,15 @@ def _trades(found: TradeColumns, instrument: Instrument) -> list[dict[str, str]]
         for number, price, amount, time, sold in columns
     ]
     return rows[::-1]
+
+
+def candle_rows(klines: Klines, instrument: Instrument) -> list[list[str]]:
+    """Return candles, newest first, with volumes as amounts, in base units (of spot in quote) and in quote."""
+    candles, quoted = klines.candles, [f"{one:.{instrument.cost_decimals}f}" for one in klines.quote_volume]
+    volumes, in_currency = amounts(candles.volume.tolist(), instrument), quoted
+    if instrument.kind == "linear":
+        in_currency = [f"{one:.{instrument.amount_decimals}f}" for one in candles.volume.tolist()]
+    return _rows(klines, instrument, volumes, in_currency, quoted)
 
 
 def _rows(klines: Klines, instrument: Instrument, *volumes: list[str]) -> list[list[str]]:

@@ -127,12 +127,17 @@ class Names:
     """The markets by OKX's names."""
 
     def __init__(self, market: Market) -> None:
+        self._market = market
         self._all = {inst_id(one): one for one in market.instruments.values()}
         self._indices = {family(one): one for one in self._all.values() if one.kind == "linear"}
 
     def known(self, name: str | None) -> Instrument | None:
         """Return the market of a name, ``None`` where there is none."""
         return self._all.get(name or "")
+
+    def of(self, market: str) -> Instrument:
+        """Return a market by its id, which is the same in every dialect."""
+        return self._market.instruments[market]
 
     def instrument(self, fields: Fields) -> Instrument:
         """Return the market that a call names."""
