@@ -336,12 +336,46 @@ async def test_expired_value_is_fetched_again(cache: Cache) -> None:
     assert await cache.get_or_fetch("k", load, ttl=60) == "second"
 
 
-async def test_fetched_none_is_remembered(cache: Cache) -> None:
-    """``None`` is an answer, not a reason to ask again."""
+async def test_fetched_none_is_remembered_where_that_is_asked_for(cache: Cache) -> None:
+    """With ``cache_none`` it is an answer, not a reason to ask again."""
     load = Loader(None)
-    assert await cache.get_or_fetch("k", load, ttl=60) is None
+    assert await cache.get_or_fetch("k", load, ttl=60, cache_none=True) is None
     assert await cache.get_or_fetch("k", load, ttl=60) is None
     assert load.calls == 1
+
+
+@pytest.mark.parametrize("stale", [None, 30])
+async def test_fetched_none_is_not_remembered_otherwise(cache: Cache, stale: float | None) -> None:
+    """Nothing found is asked for again by the next caller."""
+    load = Loader(None, "found")
+    assert await cache.get_or_fetch("k", load, ttl=60, stale=stale) is None
+    await asyncio.sleep(0.005)
+    assert await cache.get("k", default="missing") == "missing"
+    assert await cache.get_or_fetch("k", load, ttl=60, stale=stale) == "found"
+    assert await cache.get("k") == "found"
+
+
+async def test_fetched_none_is_shared_with_all_who_wait_for_it(open_cache: Open) -> None:
+    """Also with those in other processes: one fetch for all, though nothing is kept."""
+    gate = asyncio.Event()
+    load = Loader(None, gate=gate)
+    asked = [asyncio.create_task(open_cache().get_or_fetch("k", load, ttl=60)) for _ in range(4)]
+    await load.begun.wait()
+    await asyncio.sleep(0.05)
+    gate.set()
+    assert await asyncio.gather(*asked) == [None] * 4
+    assert load.calls == 1
+
+
+async def test_renewal_that_brings_none_leaves_the_old_value(cache: Cache) -> None:
+    """What is stale is served until its stale time is over."""
+    load = Loader("old", None)
+    assert await cache.get_or_fetch("k", load, ttl=0.02, stale=60) == "old"
+    await asyncio.sleep(0.03)
+    assert await cache.get_or_fetch("k", load, ttl=0.02, stale=60) == "old"
+    await quiet()
+    assert await cache.get_or_fetch("k", load, ttl=0.02, stale=60) == "old"
+    assert load.calls == 2
 
 
 async def test_error_of_the_fetch_reaches_all_and_is_not_remembered(cache: Cache) -> None:
@@ -516,6 +550,46 @@ async def test_value_that_another_process_stored_ends_the_wait(open_cache: Open)
     await asyncio.sleep(0.02)
     await other.set("k", "theirs", ttl=60)
     assert await asked == "theirs"
+
+
+async def test_value_is_renewed_early_where_that_is_asked_for(cache: Cache) -> None:
+    """The longer its fetch took, the sooner: here so long that it is due at once; one fetch, in the background."""
+    claim = await cache.backend.claim("tu:value:k", "tu:lease:k", "tu:epoch", b"token", 60_000)
+    assert claim.lease is not None
+    assert await cache.backend.commit("tu:value:k", b'"old"', 60_000, 0, claim.lease, cost=2**40)
+    load = Loader("new")
+    assert await cache.get_or_fetch("k", load, ttl=60) == "old"
+    assert await cache.get_or_fetch("k", load, ttl=60, stale=60) == "old"
+    await quiet()
+    assert load.calls == 0
+    assert await asyncio.gather(*(cache.get_or_fetch("k", load, ttl=60, early=True) for _ in range(3))) == ["old"] * 3
+    await quiet()
+    assert load.calls == 1
+    assert await cache.get_or_fetch("k", load, ttl=60, early=True) == "new"
+    await quiet()
+    assert load.calls == 1  # it took no time, so there is all the time in the world
+
+
+async def test_value_renewed_by_another_meanwhile_is_not_fetched(
+    open_cache: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever found it due, and is granted the lease only after another's renewal, leaves it and gives that back."""
+    cache, other = open_cache(), open_cache()
+    claim = cache.backend.claim
+    granted = await claim("tu:value:k", "tu:lease:k", "tu:epoch", b"token", 60_000)
+    assert granted.lease is not None
+    assert await cache.backend.commit("tu:value:k", b'"old"', 60_000, 0, granted.lease, cost=2**40)
+
+    async def overtaken(*asked: Any) -> Any:
+        await other.set("k", "new", ttl=60)
+        return await claim(*asked)
+
+    monkeypatch.setattr(cache.backend, "claim", overtaken)
+    assert await cache.get_or_fetch("k", Loader(AssertionError("fetched")), ttl=60, early=True) == "old"
+    await quiet()
+    assert await cache.get("k") == "new"
+    assert (await cache.stats()).errors == 0
+    assert await cache.backend.acquire("tu:lease:k", b"free", 1)
 
 
 async def test_long_fetch_keeps_its_lease(open_cache: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -769,6 +843,17 @@ async def test_locks_of_different_names_are_apart(cache: Cache) -> None:
     async with cache.lock("a", ttl=10), cache.lock("b", ttl=10):
         await cache.set("a", 1, ttl=60)
     assert await cache.get("a") == 1
+
+
+async def test_fence_is_higher_than_that_of_every_holder_before(open_cache: Open) -> None:
+    """What the lock protects can tell a holder that comes too late from the one that holds it now."""
+    one, two = open_cache(), open_cache()
+    fences = []
+    for cache in (one, two, one, two):
+        async with cache.lock("name", ttl=60) as lock:
+            fences.append(lock.fence)
+    assert fences[0] > 0
+    assert fences == sorted(set(fences))
 
 
 async def test_lock_that_ended_before_its_block_is_an_error(open_cache: Open) -> None:

@@ -250,10 +250,10 @@ async def test_nonsense_in_place_of_values_is_an_error(proxy: Proxy) -> None:
     async with tu.Cache(proxy.url, timeout=5) as cache, asyncio.timeout(20):
         await cache.set("k", 1, ttl=60)
         for answer in (b"+OK\r\n", b":1\r\n", b"*0\r\n", b"*2\r\n_\r\n_\r\n"):
-            proxy.change = lambda _, answer=answer: answer
+            proxy.change = lambda _, answer=answer: b"+OK\r\n" + answer  # of CLIENT CACHING, and of MGET
             with pytest.raises(CacheError, match="answered MGET"):
                 await cache.get("k")
-        proxy.change = lambda _: b"+OK\r\n"
+        proxy.change = lambda _: b"+OK\r\n+OK\r\n"
         with pytest.raises(CacheError, match="answered MGET"):
             await cache.get_many(["k"])
         proxy.change = lambda reply: reply
@@ -376,15 +376,20 @@ async def test_closing_while_connecting_ends_all_who_wait(own_valkey: ValkeyServ
 
 
 async def test_lock_that_may_not_be_given_back_is_told(valkey: ValkeyServer) -> None:
-    """A user without scripts can take a lock and not release it: an error, but none over the block's own."""
-    with valkey.client() as client:
-        client.acl_setuser("noscript", enabled=True, nopass=True, commands=["+@all", "-@scripting"], keys=["*"])
+    """A user who loses the right to scripts inside cannot release it: an error, but none over the block's own."""
+
+    def allow(scripting: str) -> None:
+        with valkey.client() as client:
+            client.acl_setuser("noscript", enabled=True, nopass=True, commands=["+@all", scripting], keys=["*"])
 
     async def work(cache: tu.Cache, name: str, error: Exception | None) -> None:
+        allow("+@scripting")
         async with cache.lock(name, ttl=60):
+            allow("-@scripting")
             if error is not None:
                 raise error
 
+    allow("+@scripting")
     async with tu.Cache(f"redis://noscript:any@127.0.0.1:{valkey.port}/0", timeout=5) as cache:
         with pytest.raises(CacheError, match="NOPERM"):
             await work(cache, "a", None)

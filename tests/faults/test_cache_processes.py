@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -57,17 +58,6 @@ def tell(worker: subprocess.Popen[str], expected: str) -> None:
     worker.stdin.flush()
 
 
-def test_processes_share_one_fetch(valkey: ValkeyServer, tmp_path: pathlib.Path) -> None:
-    """Four processes of twenty callers each: one call of the function among them all."""
-    log = tmp_path / "fetches"
-    workers = [start(valkey, log, 0.3) for _ in range(4)]
-    for worker in workers:
-        tell(worker, "ready\n")
-    shown = [worker.communicate(timeout=60)[0] for worker in workers]
-    assert shown == ["['fetched']\n"] * 4
-    assert len(log.read_text().splitlines()) == 1
-
-
 def test_killed_owner_is_replaced(valkey: ValkeyServer, tmp_path: pathlib.Path) -> None:
     """A process that dies while fetching holds nobody up for longer than its lease."""
     log = tmp_path / "fetches"
@@ -88,3 +78,32 @@ def test_killed_owner_is_replaced(valkey: ValkeyServer, tmp_path: pathlib.Path) 
             return await cache.get_or_fetch("k", load, ttl=60)
 
     assert asyncio.run(take_over()) == "mine"
+
+
+def test_owner_frozen_past_its_lease_overwrites_nothing(valkey: ValkeyServer, tmp_path: pathlib.Path) -> None:
+    """Another takes over and stores; what the first one fetched comes too late and is thrown away."""
+    log = tmp_path / "fetches"
+    worker = start(valkey, log, 1.0)
+    tell(worker, "ready\n")
+    ends = time.monotonic() + 30
+    while not log.exists():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    worker.send_signal(signal.SIGSTOP)
+
+    async def newer() -> str:
+        return "newer"
+
+    async def take_over() -> str:
+        async with tu.Cache(valkey.url, timeout=5) as cache, asyncio.timeout(30):
+            return await cache.get_or_fetch("k", newer, ttl=60)
+
+    async def look() -> str:
+        async with tu.Cache(valkey.url, timeout=5) as cache:
+            found: str = await cache.get("k")
+            return found
+
+    assert asyncio.run(take_over()) == "newer"
+    worker.send_signal(signal.SIGCONT)
+    assert worker.communicate(timeout=60)[0] == "['fetched', 'newer']\n"  # who had joined it asks again
+    assert asyncio.run(look()) == "newer"

@@ -130,12 +130,6 @@ def test_impossible_timeout_is_refused(timeout: Any) -> None:
         tu.Cache("redis://host", timeout=timeout)
 
 
-def test_near_is_refused_until_it_is_there() -> None:
-    """Better than a cache that silently does without."""
-    with pytest.raises(UsageError, match="near was 'tickers:\\*'"):
-        tu.Cache("redis://host", near="tickers:*")
-
-
 @pytest.mark.parametrize("backend", [5, b"redis://host", object()])
 def test_impossible_backend_is_refused(backend: Any) -> None:
     """A URL or a backend, nothing else."""

@@ -10,6 +10,7 @@ import pytest
 import tradeutils as tu
 from tradeutils.cache import Memory
 from tradeutils.errors import UsageError
+from tradeutils.link.changes import Reading
 
 
 class Clock:
@@ -163,7 +164,7 @@ async def test_value_stored_just_before_the_lease_was_granted_is_taken() -> None
     class LooksTooEarly(Memory):
         """A store whose value arrives just after it was looked for."""
 
-        async def get(self, key: str) -> None:
+        async def get(self, key: str, reading: Reading = Reading.PLAIN) -> None:
             return
 
     memory = LooksTooEarly()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from tradeutils.errors import UsageError
+from tradeutils.link.changes import Changes, Reading
 
-__all__ = ["MAX_VALUE_BYTES", "Backend", "Claim", "Encoded", "Lease", "Server", "Stored", "Usage", "check_size"]
+__all__ = [
+    "MAX_VALUE_BYTES", "Asks", "Backend", "Claim", "Encoded", "Grant", "Lease", "Peeks", "Server", "Stored",
+    "Tracking", "Usage", "check_size",
+]  # fmt: skip
 
 MAX_VALUE_BYTES: Final = 512 * 1024 * 1024
 """The longest value that Redis takes (``proto-max-bulk-len``)."""
@@ -18,10 +23,28 @@ Encoded: TypeAlias = bytes | memoryview
 
 
 class Stored(NamedTuple):
-    """A value as it lies in a backend; ``late``: milliseconds past its ttl, 0 while it is fresh."""
+    """
+    A value as it lies in a backend; times in milliseconds.
+
+    Parameters
+    ----------
+    data : bytes or memoryview
+        The encoded value.
+    late : int
+        How long it is past its ttl; 0 while it is fresh.
+    left : float or None
+        How long it is still fresh; infinite: for ever. ``None``: not told, for it was not asked.
+    cost : int
+        How long it took to fetch; 0: not noted.
+    until : int
+        When its ttl is over by the clock of the backend; 0: not noted.
+    """
 
     data: Encoded
     late: int
+    left: float | None = None
+    cost: int = 0
+    until: int = 0
 
 
 class Lease(NamedTuple):
@@ -33,11 +56,11 @@ class Lease(NamedTuple):
     name : str
         Key of the lease; whoever removes it takes the right away.
     token : bytes
-        What lies there: the epoch, a colon, and who holds it.
+        What lies there.
     epoch_name : str
         Key of the namespace's epoch.
     epoch : bytes
-        The epoch when the lease was granted; another one since means that the namespace was invalidated.
+        The epoch when the lease had been granted; another one since means that the namespace was invalidated.
     """
 
     name: str
@@ -47,10 +70,62 @@ class Lease(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Answer to `Backend.claim`: the lease (``None``: another holds it), and what is stored at that moment."""
+    """
+    Answer to `Backend.claim`.
+
+    Parameters
+    ----------
+    lease : Lease or None
+        ``None``: another holds it.
+    stored : Stored or None
+        Where the lease was granted, what was stored after that.
+    ends : float
+        Where it was not, milliseconds after which it is worth asking again: the holder's lease ends then, unless he
+        prolongs it.
+    """
 
     lease: Lease | None
     stored: Stored | None
+    ends: float = 0.0
+
+
+class Grant(NamedTuple):
+    """
+    Answer to `Backend.acquire_fenced`.
+
+    Parameters
+    ----------
+    fence : int
+        Higher than that of every holder before; 0: another holds the lock.
+    ends : float
+        Where another does, milliseconds after which his hold ends.
+    """
+
+    fence: int
+    ends: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """
+    What it costs a server to remember who read what, as it counts it itself, over all its clients.
+
+    Attributes
+    ----------
+    clients : int
+        Connections that are told of changes.
+    keys : int
+        Keys that it would tell of.
+    items : int
+        Pairs of such a key and a client; each takes about 100 bytes, and a push when the key changes.
+    flags : tuple of str
+        How our own connection is served: ``("on", "optout")``; empty where the server cannot say (Redis < 6.2).
+    """
+
+    clients: int
+    keys: int
+    items: int
+    flags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +181,16 @@ class Backend(Protocol):
         """What to call it in messages; carries no secret."""
         ...
 
-    async def get(self, key: str) -> Stored | None:
+    @property
+    def changes(self) -> Changes:
+        """Where it tells of changes to keys that were read as `Reading.WATCHED` or `Reading.TIMED`."""
+        ...
+
+    async def get(self, key: str, reading: Reading = Reading.PLAIN) -> Stored | None:
         """Return the value, or ``None`` where there is none, or its ttl and stale time are over."""
         ...
 
-    async def get_many(self, keys: Sequence[str]) -> list[Stored | None]:
+    async def get_many(self, keys: Sequence[str], reading: Reading = Reading.PLAIN) -> list[Stored | None]:
         """Return the value of each key, in the order of ``keys``."""
         ...
 
@@ -126,8 +206,12 @@ class Backend(Protocol):
         """Remove ``keys`` and revoke ``leases`` in one step, and return how many of ``keys`` there were."""
         ...
 
-    async def invalidate(self, prefix: str, epoch_name: str) -> int:
-        """Begin a new epoch, remove every key that starts with ``prefix`` (literally), and return how many."""
+    async def invalidate(self, prefix: str, lease_prefix: str, epoch_name: str) -> int:
+        """
+        Begin a new epoch, remove every key that starts with ``prefix`` (literally), and return how many.
+
+        Leases under ``lease_prefix`` are revoked, so that nobody waits for a fetch whose outcome will not be stored.
+        """
         ...
 
     def scan(self, prefix: str) -> AsyncIterator[str]:
@@ -136,18 +220,30 @@ class Backend(Protocol):
 
     async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
         """
-        Ask for the lease of ``key`` for ``ttl``, and read the value, in one step.
+        Ask for the lease of ``key`` for ``ttl``; where it is granted, read the value after that, watched.
 
-        It is granted where nobody holds it, or whoever does began before the epoch: what he fetches will not be stored.
+        Once another holder is done, `changes` tells that ``key`` has changed, also where he stored nothing.
         """
         ...
 
-    async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease) -> bool:
-        """Store ``data`` and give the lease back in one step; ``False``, and nothing stored, if it no longer stands."""
+    async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease, cost: int = 0) -> bool:
+        """
+        Store ``data`` and give the lease back in one step; ``False``, and nothing stored, if it no longer stands.
+
+        ``cost``, how long the fetch took, is kept with it where it is not 0.
+        """
+        ...
+
+    async def abandon(self, key: str, lease: Lease) -> None:
+        """Give the lease back with nothing stored."""
         ...
 
     async def acquire(self, name: str, token: bytes, ttl: int) -> bool:
         """Take the lock ``name`` if nobody holds it."""
+        ...
+
+    async def acquire_fenced(self, name: str, counter: str, token: bytes, ttl: int) -> Grant:
+        """Take the lock ``name`` as `acquire` does, with a number from ``counter``; its end is told by `changes`."""
         ...
 
     async def extend(self, name: str, token: bytes, ttl: int) -> bool:
@@ -158,8 +254,16 @@ class Backend(Protocol):
         """Give back a lock or lease; ``False`` if ``token`` no longer held it."""
         ...
 
+    async def tracking(self) -> Tracking | None:
+        """Ask the server what telling of changes costs it; ``None`` where there is none, or it will not tell."""
+        ...
+
     async def server(self) -> Server | None:
         """Describe the server; ``None`` where there is none."""
+        ...
+
+    def beat(self, seconds: float) -> None:
+        """Make sure of the connection if nothing was heard for ``seconds``; returns at once."""
         ...
 
     def usage(self) -> Usage:
@@ -172,6 +276,37 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections; calls still waiting raise `Closed`."""
+        ...
+
+
+@runtime_checkable
+class Peeks(Protocol):
+    """A backend in this process, whose values need not be waited for: a coroutine less for each."""
+
+    def peek(self, key: str) -> Encoded | None:
+        """Return the data of ``key`` if it is there and fresh."""
+        ...
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A backend that hands out what it reads as it lies there: a coroutine or a tuple less for each value."""
+
+    @property
+    def marked(self) -> bytes:
+        """The byte with which what was read begins, where it is not a fresh value as it stands."""
+        ...
+
+    def ask(self, key: str) -> asyncio.Future[bytes | None] | None:
+        """Begin to read as `Backend.get` does, plainly; ``None``: only that can."""
+        ...
+
+    async def ask_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Read as `Backend.get_many` does, plainly, and return what lies there."""
+        ...
+
+    def open(self, data: bytes) -> Stored | None:
+        """Return the value in what was read."""
         ...
 
 

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import get_running_loop
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from tradeutils import codec
-from tradeutils.cache.base import Backend, Server, Stored
-from tradeutils.cache.flights import Flights, Job
+from tradeutils.cache.base import Backend, Peeks, Server, Stored
+from tradeutils.cache.flights import Flights, Job, is_due
 from tradeutils.cache.keys import Keyspace, to_ms
 from tradeutils.cache.locks import Lock
+from tradeutils.cache.memory import Memory
+from tradeutils.cache.near import Entry, Near, NearSetting, check_near
 from tradeutils.cache.places import open_backend
+from tradeutils.cache.reads import Reads
 from tradeutils.cache.stats import Counters, Stats
-from tradeutils.errors import CacheError, CacheUnavailable, Closed, CodecError, UsageError
+from tradeutils.errors import CacheError, Closed, CodecError, UsageError
 from tradeutils.link.address import Address
+from tradeutils.link.changes import Reading
 
 __all__ = ["Cache"]
 
 T = TypeVar("T")
 
 _LONGEST_TIMEOUT: Final = 60.0
+_loads: Final = codec.loads  # a look-up less for each value
 
 
 class Cache:
@@ -39,8 +47,13 @@ class Cache:
         ``"unix:///path/to/socket?db=0"``: Redis >= 6 or Valkey. A backend that is given is not closed by the cache.
     namespace : str
         Caches of one namespace on one server see the same values; others see none of them.
-    near : str or int or None
-        Reserved for a copy in this process in front of Redis; not available yet.
+    near : str or sequence of str or int or None
+        Keep values in this process too: those whose keys match a pattern (``"markets:*"``; ``* ? [...]`` as for file
+        names) or one of several, up to 64 MB, or whatever is read, up to a budget: ``64_000_000`` or ``"64mb"``. The
+        server tells of every change, so that a copy is at most as old as the news of it takes to come; a connection
+        that dies in silence is found out within 1 s and the timeout. For what is read often and changes seldom:
+        each change costs the server a push to every process that has read the value since the last. Where the server
+        does not tell of changes, that is logged and nothing is kept; in memory there is nothing nearer.
     timeout : float
         Seconds within which the server must answer each operation.
 
@@ -62,18 +75,25 @@ class Cache:
         url_or_backend: str | Backend | None = None,
         *,
         namespace: str = "tu",
-        near: str | int | None = None,
+        near: NearSetting = None,
         timeout: float = 0.25,
     ) -> None:
         if near is not None:
-            raise UsageError(f"near was {near!r}; a copy in this process is not available yet: leave near out")
+            check_near(near)
         seconds = to_ms("timeout", timeout) / 1000
         if seconds > _LONGEST_TIMEOUT:
             raise UsageError(f"timeout was {timeout!r}; write seconds, at most {_LONGEST_TIMEOUT:g}")
         self._keyspace = Keyspace(namespace)
+        self._prefix = self._keyspace.value_prefix
         self._owns = url_or_backend is None or isinstance(url_or_backend, str)
         self._backend = open_backend(url_or_backend, seconds)
         self._counters = Counters()
+        self._near: Near | None = None
+        if near is not None and not isinstance(self._backend, Memory):
+            self._near = Near(near, self._backend, self._keyspace.value_prefix, codec.loads)
+        self._entries: dict[str, Entry] = {} if self._near is None else self._near.entries
+        self._peek = self._backend.peek if isinstance(self._backend, Peeks) else None
+        self._reads = Reads(repr(self), self._backend, self._keyspace, self._near, self._counters)
         self._flights = Flights(self._backend, self._keyspace, self._counters)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -108,16 +128,45 @@ class Cache:
         CacheUnavailable : the server did not answer.
         CodecError : what lies there was not written by us, or is damaged.
         """
-        self._enter()
-        try:  # as _asked does; written out, because a coroutine more is a tenth of a concurrent get
-            stored = await self._backend.get(self._keyspace.value(key))
+        # The shortest ways come first and are written out: a coroutine or two more would double what they cost.
+        if self._loop is not get_running_loop():
+            self._enter()
+        if key.__class__ is str:
+            peek = self._peek
+            if peek is not None:
+                data = peek(self._prefix + key)
+                if data is not None:
+                    try:
+                        value = _loads(data)
+                    except CodecError as error:
+                        raise self._reads.illegible(key, error) from error
+                    self._counters.hits += 1
+                    return value
+            elif self._entries:
+                entry = self._entries.get(key)
+                if entry is not None and monotonic() < entry.until:
+                    entry.used = True
+                    self._counters.near += 1
+                    copy = entry.copy
+                    return entry.value if copy is None else copy(entry.value)
+        full = self._keyspace.value(key)
+        if self._near is not None and self._near.wants(key):
+            return (await self._reads.nearly(self._near, [key])).get(key, default)
+        asks = self._reads.asks
+        try:
+            asked = None if asks is None else asks.ask(full)
+            if asks is None or asked is None:
+                stored = await self._backend.get(full)
+            else:
+                found = await asked
+                stored = None if found is None else asks.open(found)
         except CacheError as error:
-            self._note(error)
+            self._reads.note(error)
             raise
         if stored is None or stored.late:
             self._counters.misses += 1
             return default
-        value = self._decoded(key, stored)
+        value = self._reads.decoded(key, stored.data)
         self._counters.hits += 1
         return value
 
@@ -131,13 +180,7 @@ class Cache:
         names = list(dict.fromkeys(_not_text(keys)))
         if not names:
             return {}
-        stored = await self._asked(self._backend.get_many([self._keyspace.value(key) for key in names]))
-        found = {
-            key: self._decoded(key, item) for key, item in zip(names, stored, strict=True) if item and not item.late
-        }
-        self._counters.hits += len(found)
-        self._counters.misses += len(names) - len(found)
-        return found
+        return await self._reads.many(names)
 
     async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
         """
@@ -165,7 +208,7 @@ class Cache:
             return
         for key in mapping:
             self._flights.detach(key)
-        await self._asked(self._backend.set_many(items, lasts, [self._keyspace.lease(key) for key in mapping]))
+        await self._reads.asked(self._backend.set_many(items, lasts, [self._keyspace.lease(key) for key in mapping]))
 
     async def delete(self, *keys: str) -> int:
         """
@@ -180,7 +223,7 @@ class Cache:
         values = [self._keyspace.value(key) for key in names]
         for key in names:
             self._flights.detach(key)
-        return await self._asked(self._backend.delete(values, [self._keyspace.lease(key) for key in names]))
+        return await self._reads.asked(self._backend.delete(values, [self._keyspace.lease(key) for key in names]))
 
     async def invalidate(self, prefix: str = "") -> int:
         """
@@ -192,7 +235,8 @@ class Cache:
         self._enter()
         full = self._keyspace.prefix(prefix)
         self._flights.detach_prefix(prefix)
-        return await self._asked(self._backend.invalidate(full, self._keyspace.epoch))
+        leases = self._keyspace.lease_prefix + prefix
+        return await self._reads.asked(self._backend.invalidate(full, leases, self._keyspace.epoch))
 
     async def scan(self, prefix: str = "") -> AsyncIterator[str]:
         """Yield the keys of this namespace that start with ``prefix`` (literally), in no order."""
@@ -204,7 +248,14 @@ class Cache:
     # One fetch for all
 
     async def get_or_fetch(
-        self, key: str, fetch: Callable[[], Awaitable[T]], ttl: float | None, stale: float | None = None
+        self,
+        key: str,
+        fetch: Callable[[], Awaitable[T]],
+        ttl: float | None,
+        stale: float | None = None,
+        *,
+        early: bool = False,
+        cache_none: bool = False,
     ) -> T:
         """
         Return the value of ``key``; where there is none, call ``fetch`` once for all who ask, store and return it.
@@ -224,6 +275,14 @@ class Cache:
         stale : float or None
             For this many seconds past its ttl it is served at once, while one caller's fetch renews it in the
             background.
+        early : bool
+            Renew it in the background before its ttl is over: by chance, the more likely the nearer the end and the
+            longer the fetch takes (XFetch), in one process at a time. Of a value that many ask for all the time nobody
+            then waits for a fetch, at the price of a few more of them: one in twenty where a fetch takes a twentieth of
+            the ttl. All who ask must say so.
+        cache_none : bool
+            Keep a ``None`` that ``fetch`` returns, too. Otherwise it is served to those who wait for it, here and in
+            other processes, and the next caller asks again.
 
         Returns
         -------
@@ -242,23 +301,30 @@ class Cache:
         self._enter()
         full = self._keyspace.value(key)
         lasts, late = _lifetimes(ttl, stale)
-        stored = await self._looked_up(full)
-        damaged = None
+        near = self._near if self._near is not None and self._near.wants(key) else None
+        entry = None if near is None else near.take(key)
+        if entry is not None:
+            self._counters.near += 1
+            if early and is_due(entry.stored.cost, (entry.ends - monotonic()) * 1000):
+                self._flights.refresh(Job(key, fetch, lasts, late, early, cache_none, renews=entry.stored.until))
+            kept: T = entry.own()
+            return kept
+        job = Job(key, fetch, lasts, late, early, cache_none, since=self._backend.changes.number)
+        stored = await self._reads.looked_up(full, Reading.WATCHED if near is None else Reading.TIMED)
         if stored is not None and stored.late <= late:
             try:
                 value: T = codec.loads(stored.data)
             except CodecError:
                 self._counters.errors += 1
-                damaged = stored.data
+                job = replace(job, damaged=stored.data)
             else:
-                if stored.late == 0:
-                    self._counters.hits += 1
-                else:
-                    self._counters.stale += 1
-                    self._flights.refresh(Job(key, fetch, lasts, late))
-                return value
+                if value is not None or not stored.late or cache_none:  # else it was a None that is not kept
+                    if near is not None:
+                        near.put(key, stored, value, job.since)
+                    self._renew(job, stored)
+                    return value
         self._counters.misses += 1
-        fetched: T = codec.loads(await self._flights.join(Job(key, fetch, lasts, late, damaged)))
+        fetched: T = codec.loads(await self._flights.join(job))
         return fetched
 
     def lock(self, name: str, ttl: float) -> Lock:
@@ -273,34 +339,24 @@ class Cache:
             Seconds after which it ends by itself, whatever its holder does.
         """
         self._enter()
-        return Lock(self._backend, name, self._keyspace.lock(name), to_ms("ttl", ttl))
+        return Lock(self._backend, name, self._keyspace.lock(name), self._keyspace.fence(name), to_ms("ttl", ttl))
 
     # About itself
 
     async def stats(self) -> Stats:
-        """Return what this object has done; asks no server, so that it works during an outage."""
+        """
+        Return what this object has done.
+
+        It works during an outage too: the server is asked only what the copy in this process costs it, where there is
+        one, and need not answer.
+        """
         self._enter()
-        usage, counted = self._backend.usage(), self._counters
-        return Stats(
-            hits=counted.hits,
-            misses=counted.misses,
-            stale=counted.stale,
-            fetches=counted.fetches,
-            shared=counted.shared,
-            discarded=counted.discarded,
-            errors=counted.errors,
-            unavailable=counted.unavailable,
-            breaker=usage.breaker,
-            latency=usage.latency,
-            keys=usage.keys,
-            bytes=usage.bytes,
-            evictions=usage.evictions,
-        )
+        return self._counters.stats(self._backend.usage(), await self._reads.near_stats())
 
     async def server(self) -> Server | None:
         """Return name, version, latency and memory policy of the server; ``None`` for a cache in memory."""
         self._enter()
-        return await self._asked(self._backend.server())
+        return await self._reads.asked(self._backend.server())
 
     async def aclose(self) -> None:
         """Cancel background fetches and close the connection; callers still waiting get `Closed`. May be repeated."""
@@ -308,7 +364,9 @@ class Cache:
             return
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             self._rebind(asyncio.get_running_loop())
-        self._closed = True
+        self._closed, self._loop = True, None
+        if self._near is not None:
+            self._near.close()
         await self._flights.aclose()
         if self._owns:
             await self._backend.aclose()
@@ -338,34 +396,19 @@ class Cache:
                 raise UsageError("a cache belongs to the event loop that first used it; make one cache for each loop")
             self._flights.forget()
             self._backend.rebind()
+            if self._near is not None:
+                self._near.clear()
         self._loop = loop
 
-    async def _asked(self, answer: Awaitable[T]) -> T:
-        try:
-            return await answer
-        except CacheError as error:
-            self._note(error)
-            raise
-
-    def _note(self, error: CacheError) -> None:
-        if isinstance(error, CacheUnavailable):
-            self._counters.unavailable += 1
-        else:
-            self._counters.errors += 1
-
-    async def _looked_up(self, full: str) -> Stored | None:
-        """Read for a fetch: where that fails, the fetch goes ahead."""
-        try:
-            return await self._asked(self._backend.get(full))
-        except CacheError:
-            return None
-
-    def _decoded(self, key: str, stored: Stored) -> Any:
-        try:
-            return codec.loads(stored.data)
-        except CodecError as error:
-            self._counters.errors += 1
-            raise CodecError(f"the value of {key!r} in {self!r} cannot be read ({error}); delete or set it") from error
+    def _renew(self, job: Job, stored: Stored) -> None:
+        """Count a value that was found, and fetch it anew in the background if it is past its ttl, or nearly so."""
+        if stored.late:
+            self._counters.stale += 1
+            self._flights.refresh(job)
+            return
+        self._counters.hits += 1
+        if job.early and stored.left is not None and is_due(stored.cost, stored.left):
+            self._flights.refresh(replace(job, renews=stored.until))
 
 
 def _lifetimes(ttl: float | None, stale: float | None) -> tuple[int | None, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tradeutils.errors import UsageError
@@ -27,32 +28,53 @@ class Keyspace:
         Letters, digits, ``_ . -``. No colon, which ends it: ``a`` with key ``b:c`` is not ``a:b`` with ``c``.
     """
 
-    __slots__ = ("_lease", "_lock", "_value", "epoch", "namespace")
+    __slots__ = (
+        "_fence", "_lock", "epoch", "lease_prefix", "namespace", "sweeper", "sweeps", "swept", "value_prefix",
+    )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
         if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
             raise UsageError(f"namespace was {namespace!r}; write 1 to 64 letters, digits, '_', '.' or '-'")
         self.namespace = namespace
         self.epoch = f"{namespace}:epoch"
-        self._value = f"{namespace}:value:"
-        self._lease = f"{namespace}:lease:"
+        self.sweeps = f"{namespace}:sweeps"  # which prefixes were invalidated and are not swept yet
+        self.sweeper = f"{namespace}:sweeper"  # held by the one process that sweeps
+        self.swept = f"{namespace}:swept"  # how far it has come
+        self.value_prefix = f"{namespace}:value:"
+        self.lease_prefix = f"{namespace}:lease:"
         self._lock = f"{namespace}:lock:"
+        self._fence = f"{namespace}:fence:"
 
     def value(self, key: str) -> str:
         """Where the value of ``key`` lies."""
-        return self._value + check_key(key)
+        return self.value_prefix + check_key(key)
+
+    def values(self, keys: Sequence[str]) -> list[str]:
+        """Where the values of ``keys``, at least one, lie; all are checked at once."""
+        prefix = self.value_prefix
+        try:
+            plain = "".join(keys).isascii()
+        except TypeError:  # not text; said below
+            plain = False
+        if plain and min(map(len, keys)) > 0 and max(map(len, keys)) <= MAX_KEY_BYTES:
+            return [prefix + key for key in keys]
+        return [prefix + check_key(key) for key in keys]
 
     def lease(self, key: str) -> str:
         """Where it is noted who fetches ``key``; ``key`` has been checked."""
-        return self._lease + key
+        return self.lease_prefix + key
 
     def lock(self, name: str) -> str:
         """Where the lock ``name`` lies."""
         return self._lock + check_key(name)
 
+    def fence(self, name: str) -> str:
+        """Where the holders of the lock ``name`` are counted; ``name`` has been checked."""
+        return self._fence + name
+
     def prefix(self, prefix: str) -> str:
         """Return what the values of every key that starts with ``prefix`` start with."""
-        return self._value + check_key(prefix) if prefix != "" else self._value
+        return self.value_prefix + check_key(prefix) if prefix != "" else self.value_prefix
 
 
 def check_key(key: str) -> str:

@@ -16,8 +16,9 @@ from tradeutils.errors import CacheError, CacheUnavailable, Closed, UsageError
 
 __all__ = ["Lock"]
 
-_FIRST_POLL: Final = 0.002  # seconds between tries; grows to the longest
-_LONGEST_POLL: Final = 0.1
+_FIRST_POLL: Final = 0.002  # seconds between tries, where the backend does not tell of the end of a lock; from the
+_LONGEST_POLL: Final = 0.1  # first they grow to the longest
+_GRACE_MS: Final = 1.0
 
 
 class Lock:
@@ -26,12 +27,23 @@ class Lock:
 
     Not fair, and not re-entrant. It ends by itself after its ttl, whatever its holder does: work that may take longer
     calls `extend`.
+
+    Attributes
+    ----------
+    name : str
+        What is locked.
+    fence : int
+        A number higher than that of every holder before, 0 before the first. Hand it to what the lock protects, which
+        refuses a number lower than one it has seen: so a holder that was held up until after its ttl does no harm.
+        On Redis it goes on rising after a restart or FLUSHALL, unless the server's clock was set back meanwhile.
     """
 
-    def __init__(self, backend: Backend, name: str, key: str, ttl: int) -> None:
+    def __init__(self, backend: Backend, name: str, key: str, counter: str, ttl: int) -> None:
         self.name = name
+        self.fence = 0
         self._backend = backend
         self._key = key
+        self._counter = counter
         self._ttl = ttl
         self._token: bytes | None = None
         self._ends = 0.0
@@ -50,17 +62,22 @@ class Lock:
         if self._token is not None:
             raise UsageError(f"lock {self.name!r} is held through this object already; make another with cache.lock")
         token, pause = secrets.token_hex(8).encode(), _FIRST_POLL
+        changes = self._backend.changes
         while True:
-            asked = time.monotonic()
+            asked, since = time.monotonic(), changes.number
             try:
-                if await self._backend.acquire(self._key, token, self._ttl):
-                    break
+                fence, ends = await self._backend.acquire_fenced(self._key, self._counter, token, self._ttl)
             except BaseException:
                 await self._undo(token)
                 raise
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
-            pause = min(pause * 1.6, _LONGEST_POLL)
-        self._token, self._ends = token, asked + self._ttl / 1000
+            if fence:
+                break
+            if changes.is_on:
+                await changes.wait(self._key, since, (ends + _GRACE_MS) / 1000)
+            else:
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+                pause = min(pause * 1.6, _LONGEST_POLL)
+        self._token, self._ends, self.fence = token, asked + self._ttl / 1000, fence
         return self
 
     async def __aexit__(

@@ -9,18 +9,21 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from tradeutils.cache.base import Claim, Lease, Stored, Usage, check_size
+from tradeutils.cache.base import Claim, Grant, Lease, Stored, Usage, check_size
 from tradeutils.errors import UsageError
+from tradeutils.link.changes import Changes, Reading
 
 __all__ = ["Memory"]
 
 _ENTRY_BYTES: Final = 500  # measured: what an entry costs beside its value, in dict, list, tuple, floats and heap
+_FOR_EVER: Final = float("inf")
 
 
 class _Entry(NamedTuple):
     data: bytes
     fresh_until: float  # milliseconds of the clock; infinite: for ever
     kept_until: float
+    cost: int
 
 
 class Memory:
@@ -44,10 +47,13 @@ class Memory:
         self._max_bytes = max_bytes
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # least recently used first
+        self._find, self._touch = self._entries.get, self._entries.move_to_end  # looked up once: a tenth of a read
         self._expiries: list[tuple[float, str]] = []  # a heap; entries overwritten since are skipped when met
         self._tokens: dict[str, tuple[bytes, float]] = {}
         self._token_sweep = 64
         self._epochs: dict[str, bytes] = {}
+        self._fence = 0  # of all locks together, so that it is nothing to be kept for each
+        self._changes = Changes(is_on=True)
         self._bytes = 0
         self._evictions = 0
 
@@ -56,16 +62,29 @@ class Memory:
         """``"memory://"``."""
         return "memory://"
 
+    @property
+    def changes(self) -> Changes:
+        """Tells of every write, whether the key was read or not."""
+        return self._changes
+
     def __repr__(self) -> str:
         return f"Memory(max_bytes={self._max_bytes})"
 
     # Values
 
-    async def get(self, key: str) -> Stored | None:
+    def peek(self, key: str) -> bytes | None:
+        """Return the data of ``key`` if it is fresh, without a coroutine; what is not fresh is `get`'s to tell."""
+        entry = self._find(key)
+        if entry is None or self._clock() * 1000 >= entry[1]:
+            return None
+        self._touch(key)
+        return entry[0]
+
+    async def get(self, key: str, reading: Reading = Reading.PLAIN) -> Stored | None:
         """Read one value."""
         return self._read(key, self._now())
 
-    async def get_many(self, keys: Sequence[str]) -> list[Stored | None]:
+    async def get_many(self, keys: Sequence[str], reading: Reading = Reading.PLAIN) -> list[Stored | None]:
         """Read many values."""
         now = self._now()
         return [self._read(key, now) for key in keys]
@@ -76,19 +95,25 @@ class Memory:
             check_size(data, key)
         self._revoke(leases)
         for key, data in items.items():
-            self._write(key, data, ttl, 0)
+            self._write(key, data, ttl)
+        self._changes.note(items)
 
     async def delete(self, keys: Sequence[str], leases: Sequence[str]) -> int:
         """Remove values."""
         self._revoke(leases)
         self._drop_expired()
-        return sum(self._remove(key) for key in keys)
+        removed = sum(self._remove(key) for key in keys)
+        self._changes.note(keys)
+        return removed
 
-    async def invalidate(self, prefix: str, epoch_name: str) -> int:
+    async def invalidate(self, prefix: str, lease_prefix: str, epoch_name: str) -> int:
         """Remove the values under a prefix; looks at every key."""
         self._epochs[epoch_name] = secrets.token_hex(8).encode()
         self._drop_expired()
-        return sum(self._remove(key) for key in [key for key in self._entries if key.startswith(prefix)])
+        self._revoke([name for name in self._tokens if name.startswith(lease_prefix)])
+        removed = sum(self._remove(key) for key in [key for key in self._entries if key.startswith(prefix)])
+        self._changes.note_all()
+        return removed
 
     async def scan(self, prefix: str) -> AsyncIterator[str]:
         """Yield the keys under a prefix, as they are at the first step."""
@@ -100,21 +125,25 @@ class Memory:
 
     async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
         """Ask for a lease, then read the value."""
-        epoch, now = self._epochs.get(epoch_name, b""), self._now()
-        held = self._tokens.get(lease_name)
-        if held is not None and not held[0].startswith(epoch + b":"):
-            del self._tokens[lease_name]
-        stamped = epoch + b":" + token
-        granted = await self.acquire(lease_name, stamped, ttl)
-        return Claim(Lease(lease_name, stamped, epoch_name, epoch) if granted else None, self._read(key, now))
+        now = self._now()
+        if not await self.acquire(lease_name, token, ttl):
+            return Claim(None, None, max(0.0, self._tokens[lease_name][1] - now))
+        return Claim(Lease(lease_name, token, epoch_name, self._epochs.get(epoch_name, b"")), self._read(key, now))
 
-    async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease) -> bool:
+    async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease, cost: int = 0) -> bool:
         """Store the outcome of a fetch if its lease still stands."""
         check_size(data, key)
-        if not await self.release(lease.name, lease.token) or self._epochs.get(lease.epoch_name, b"") != lease.epoch:
-            return False
-        self._write(key, data, ttl, stale)
-        return True
+        stands = await self.release(lease.name, lease.token)
+        kept = stands and self._epochs.get(lease.epoch_name, b"") == lease.epoch
+        if kept:
+            self._write(key, data, ttl, stale, cost)
+        self._changes.note([key])
+        return kept
+
+    async def abandon(self, key: str, lease: Lease) -> None:
+        """Give a lease back with nothing stored."""
+        await self.release(lease.name, lease.token)
+        self._changes.note([key])
 
     async def acquire(self, name: str, token: bytes, ttl: int) -> bool:
         """Take a lock if it is free."""
@@ -126,6 +155,13 @@ class Memory:
             self._token_sweep = 2 * len(self._tokens) + 64
         self._tokens[name] = (token, now + ttl)
         return True
+
+    async def acquire_fenced(self, name: str, counter: str, token: bytes, ttl: int) -> Grant:
+        """Take a lock if it is free, and a number with it."""
+        if not await self.acquire(name, token, ttl):
+            return Grant(0, max(0.0, self._tokens[name][1] - self._now()))
+        self._fence += 1
+        return Grant(self._fence)
 
     async def extend(self, name: str, token: bytes, ttl: int) -> bool:
         """Prolong a lock or lease that is still ours."""
@@ -139,6 +175,7 @@ class Memory:
         if not self._holds(name, token):
             return False
         del self._tokens[name]
+        self._changes.note([name])
         return True
 
     # About itself
@@ -147,13 +184,21 @@ class Memory:
         """Return ``None``: there is no server."""
         return
 
+    async def tracking(self) -> None:
+        """Return ``None``: there is no server."""
+        return
+
+    def beat(self, seconds: float) -> None:
+        """Do nothing: there is no connection."""
+
     def usage(self) -> Usage:
         """Tell keys, bytes and evictions."""
         self._drop_expired()
         return Usage(keys=len(self._entries), bytes=self._bytes, evictions=self._evictions)
 
     def rebind(self) -> None:
-        """Do nothing: nothing here belongs to an event loop."""
+        """Forget who waited in an event loop that has closed."""
+        self._changes.forget()
 
     async def aclose(self) -> None:
         """Drop everything."""
@@ -161,6 +206,7 @@ class Memory:
         self._expiries.clear()
         self._tokens.clear()
         self._bytes = 0
+        self._changes.note_all()
 
     # How it works
 
@@ -175,9 +221,13 @@ class Memory:
             self._remove(key)
             return None
         self._entries.move_to_end(key)
-        return Stored(entry.data, 0 if now < entry.fresh_until else int(now - entry.fresh_until) + 1)
+        data, fresh_until, _, cost = entry
+        if now >= fresh_until:
+            return Stored(data, int(now - fresh_until) + 1)
+        # Whole microseconds, so that each write has an end of its own.
+        return Stored(data, 0, fresh_until - now, cost, 0 if fresh_until == _FOR_EVER else int(fresh_until * 1000))
 
-    def _write(self, key: str, data: bytes, ttl: int | None, stale: int) -> None:
+    def _write(self, key: str, data: bytes, ttl: int | None, stale: int = 0, cost: int = 0) -> None:
         now = self._now()
         self._remove(key)
         self._drop_expired()
@@ -185,8 +235,8 @@ class Memory:
         if size > self._max_bytes:
             self._evictions += 1
             return
-        fresh_until = float("inf") if ttl is None else now + ttl
-        self._entries[key] = _Entry(data, fresh_until, fresh_until + stale)
+        fresh_until = _FOR_EVER if ttl is None else now + ttl
+        self._entries[key] = _Entry(data, fresh_until, fresh_until + stale, cost)
         self._bytes += size
         if ttl is not None:
             heapq.heappush(self._expiries, (fresh_until + stale, key))
@@ -212,7 +262,7 @@ class Memory:
 
     def _rebuild_expiries(self) -> None:
         """Leave out what was overwritten or removed, or a key rewritten for ever would grow the heap for ever."""
-        self._expiries = [(e.kept_until, key) for key, e in self._entries.items() if e.kept_until < float("inf")]
+        self._expiries = [(e.kept_until, key) for key, e in self._entries.items() if e.kept_until < _FOR_EVER]
         heapq.heapify(self._expiries)
 
     def _holds(self, name: str, token: bytes) -> bool:

@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 from tradeutils.cache.base import Backend
 from tradeutils.cache.memory import Memory
 from tradeutils.errors import UnknownName, UsageError
+from tradeutils.link.address import SCHEMES
 
 __all__ = ["open_backend"]
 
-_SCHEMES: Final = ("memory", "redis", "rediss", "unix")
+_SCHEMES: Final = ("memory", *SCHEMES)
 
 
 def open_backend(url: str | Backend | None, timeout: float) -> Backend:
@@ -24,8 +25,6 @@ def open_backend(url: str | Backend | None, timeout: float) -> Backend:
         return url
     scheme, separator, _ = url.partition("://")
     scheme = scheme.lower()
-    if scheme == "redis+cluster" and separator:
-        raise UsageError("redis+cluster:// is not available yet; write redis://host:port/0 for a single server")
     if not separator or scheme not in _SCHEMES:
         # A URL without its scheme may still hold a password, so only what looks like a scheme is repeated.
         shown = scheme if separator and scheme.isascii() and len(scheme) < 20 else "missing"

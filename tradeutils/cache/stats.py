@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Counters", "Stats"]
+from tradeutils.cache.base import Tracking, Usage
+
+__all__ = ["Counters", "NearStats", "Stats"]
 
 
 @dataclass(slots=True)
@@ -19,6 +21,53 @@ class Counters:
     discarded: int = 0
     errors: int = 0
     unavailable: int = 0
+    near: int = 0
+
+    def stats(self, usage: Usage, near: NearStats | None) -> Stats:
+        """Return them with what the backend and the copy in this process know of themselves."""
+        counted = {name: getattr(self, name) for name in self.__slots__ if name != "near"}
+        counted["hits"] += self.near
+        told = {name: getattr(usage, name) for name in Usage.__slots__}
+        return Stats(**counted, **told, near=near)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearStats:
+    """
+    What the copy in this process has done, and what it costs the server.
+
+    Attributes
+    ----------
+    is_on : bool
+        Whether values are being kept: the server tells of changes, and is there.
+    reason : str
+        Why it does not tell of them, in the server's words; empty where it does.
+    hits : int
+        Reads that were served from it; they count among `Stats.hits` too.
+    keys, bytes : int
+        What it holds, and about how much memory that takes.
+    invalidations : int
+        Keys of which the server told that they had changed, kept here or not.
+    dropped : int
+        Entries dropped because their key had changed, or may have.
+    evicted : int
+        Entries dropped to stay within the budget.
+    losses : int
+        How often everything was dropped: connection lost or silent, or the database emptied.
+    server : Tracking or None
+        What it costs the server; ``None`` where it did not say.
+    """
+
+    is_on: bool
+    reason: str
+    hits: int
+    keys: int
+    bytes: int
+    invalidations: int
+    dropped: int
+    evicted: int
+    losses: int
+    server: Tracking | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +99,8 @@ class Stats:
         Mean seconds of a round trip, recent ones weighing most; 0.0 in memory.
     keys, bytes, evictions : int or None
         Of the memory backend: keys held, bytes used, and values dropped to stay within the budget.
+    near : NearStats or None
+        Of the copy in this process; ``None`` where there is none.
     """
 
     hits: int
@@ -65,6 +116,7 @@ class Stats:
     keys: int | None
     bytes: int | None
     evictions: int | None
+    near: NearStats | None = None
 
     @property
     def hit_rate(self) -> float:

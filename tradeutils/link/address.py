@@ -1,28 +1,52 @@
-"""Where a Redis server is and how to log in, read from a URL; the one file that knows redis-py."""
+"""Where Redis servers are and how to log in, read from a URL; the one file that knows redis-py."""
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from tradeutils.errors import UsageError
 from tradeutils.link.wire import Command
 
-__all__ = ["Address", "parse_address"]
+__all__ = ["SCHEMES", "Address", "parse_address"]
 
-_SCHEMES: Final = ("redis", "rediss", "unix")
+SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
+"""What the URL of a Redis may begin with."""
+
 _OPTIONS: Final = (
     "db", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile",
 )  # fmt: skip
+_SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
 _FORM: Final = "write redis://user:password@host:6379/0, rediss://... for TLS, or unix:///path/to/socket?db=0"
+_FORMS: Final = {
+    "cluster": "write redis+cluster://user:password@host:6379,host:6379, rediss+cluster://... for TLS",
+    "sentinel": "write redis+sentinel://user:password@host:26379,host:26379/service?db=0, rediss+sentinel://... for TLS",
+}
+_SERVICE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+_SENTINEL_PORT: Final = 26379
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is and how to log in; the password is in no repr."""
+    """
+    Where a server is and how to log in; the password is in no repr.
+
+    Attributes
+    ----------
+    kind : str
+        ``"cluster"``: one of the nodes in ``seeds`` tells where the others are, and ``host`` is the first of these.
+        ``"sentinel"``: one of the sentinels in ``seeds`` tells where the primary of ``service`` is.
+    seeds : tuple of (host, port)
+        Who is asked where the servers are; empty for a single one.
+    service : str
+        What the sentinels call the primary and its replicas.
+    sentinel_login : tuple of (user, password) or None
+        For the sentinels, which have users of their own.
+    """
 
     label: str
     host: str = "localhost"
@@ -32,6 +56,14 @@ class Address:
     username: str = "default"
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    kind: Literal["single", "cluster", "sentinel"] = "single"
+    seeds: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel_login: tuple[str, str] | None = field(default=None, repr=False)
+
+    def node(self, host: str, port: int) -> Address:
+        """Return the address of one server of a cluster, or of the primary of a service."""
+        return replace(self, label=f"{self.label.partition('://')[0]} node {_shown(host)}:{port}", host=host, port=port)
 
     def greeting(self) -> list[Command]:
         """Return the commands that open a connection; all are answered in one round trip."""
@@ -52,8 +84,10 @@ def parse_address(url: str) -> Address:
     """
     scheme, separator, _ = url.partition("://")
     scheme = scheme.lower()
-    if not separator or scheme not in _SCHEMES:
-        raise UsageError(f"Redis URL does not begin with redis://, rediss:// or unix://; {_FORM}")
+    if not separator or scheme not in SCHEMES:
+        raise UsageError(f"Redis URL does not begin with one of {', '.join(f'{one}://' for one in SCHEMES)}; {_FORM}")
+    if "+" in scheme:
+        return _parse_many(scheme, url)
     problem = _problem(url)
     if problem:
         raise UsageError(f"Redis URL {scheme}://... {problem}; {_FORM}")
@@ -66,9 +100,66 @@ def parse_address(url: str) -> Address:
         path = str(given["path"])
         return Address(label=f"unix://{path}?db={db}", path=path, db=db, **login)
     host, port = str(given.get("host", "localhost")), int(given.get("port", 6379))
-    shown = f"[{host}]" if ":" in host else host
     tls = _tls(given) if scheme == "rediss" else None
-    return Address(label=f"{scheme}://{shown}:{port}/{db}", host=host, port=port, db=db, tls=tls, **login)
+    return Address(label=f"{scheme}://{_shown(host)}:{port}/{db}", host=host, port=port, db=db, tls=tls, **login)
+
+
+def _parse_many(scheme: str, url: str) -> Address:
+    """Read a URL that names several servers: each as if it stood alone."""
+    plain, _, kind = scheme.partition("+")
+    form = _FORMS[kind]
+    places, question, query = url.partition("://")[2].partition("?")
+    places, slash, path = places.partition("/")
+    login, at, hosts = places.rpartition("@")
+    options, sentinel_login, problem = _sentinel_login(query, kind)
+    if kind == "cluster" and path.strip("/0"):
+        problem = "has a path, and a cluster has db 0 alone"
+    elif kind == "sentinel" and not _SERVICE.fullmatch(path):
+        problem = "names no service after the hosts"
+    elif not all(hosts.split(",")):
+        problem = "has an empty host"
+    if not problem:
+        found = [f"{plain}://{login}{at}{host}/{question}{options}" for host in hosts.split(",")]
+        problem = next((told for told in map(_problem, found) if told), "")
+    if problem:
+        raise UsageError(f"Redis URL {scheme}://... {problem}; {form}")
+    first = parse_address(found[0])
+    if kind == "cluster" and first.db:
+        raise UsageError(f"Redis URL {scheme}://... has db {first.db}, and a cluster has db 0 alone; {form}")
+    port = _SENTINEL_PORT if kind == "sentinel" else 6379
+    parts = [urlsplit(one) for one in found]
+    seeds = [(part.hostname or "localhost", part.port or port) for part in parts]
+    names = ",".join(f"{_shown(host)}:{port}" for host, port in seeds)
+    tail = f"/{path}?db={first.db}" if kind == "sentinel" else ""
+    return replace(
+        first,
+        label=f"{scheme}://{names}{tail}",
+        host=seeds[0][0],
+        port=seeds[0][1],
+        kind="sentinel" if kind == "sentinel" else "cluster",
+        seeds=tuple(dict.fromkeys(seeds)),
+        service=path if kind == "sentinel" else "",
+        sentinel_login=sentinel_login,
+    )
+
+
+def _sentinel_login(query: str, kind: str) -> tuple[str, tuple[str, str] | None, str]:
+    """Take the login for the sentinels out of the options; return the others, that login, and what is wrong."""
+    try:
+        options = parse_qs(query, keep_blank_values=True)
+    except ValueError:
+        return query, None, "has too many options"
+    given = [options.get(name, [""])[-1] for name in _SENTINEL_OPTIONS]
+    if not options.keys() & set(_SENTINEL_OPTIONS):
+        return query, None, ""
+    if kind != "sentinel" or not given[1]:
+        return query, None, "has a login for sentinels without a password, or without sentinels"
+    others = "&".join(part for part in query.split("&") if part.partition("=")[0] not in _SENTINEL_OPTIONS)
+    return others, (given[0] or "default", given[1]), ""
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _problem(url: str) -> str:

@@ -18,18 +18,21 @@ from typing import Any, Final, TypeAlias, cast
 import hiredis
 
 from tradeutils.errors import CacheError, CacheUnavailable
+from tradeutils.link.changes import Reading
 
-__all__ = ["LATE_LOOP", "MGET_KEYS", "Abandoned", "Command", "Refusal", "Wire"]
+__all__ = ["LATE_LOOP", "MGET_KEYS", "UNWATCHED", "Abandoned", "Command", "Refusal", "Wire"]
 
 Command: TypeAlias = tuple[bytes | str | int, ...]
 Abandoned: TypeAlias = Callable[[list[Any]], None]
 
 MGET_KEYS: Final = 512  # a longer MGET holds up everyone else on the server
+UNWATCHED: Final[Command] = (b"CLIENT", b"CACHING", b"NO")  # before a read whose changes need not be told
 _MORE: Final = object()
 LATE_LOOP: Final = 0.02  # seconds by which a timer may be late before the loop itself is taken to have stalled
 
 
 _pack: Final[Callable[[Command], bytes]] = cast(Any, hiredis.pack_command)  # its stub allows one argument only
+_PACKED_UNWATCHED: Final = _pack(UNWATCHED)
 
 
 class Refusal(Exception):
@@ -87,16 +90,26 @@ class _Calls(_Pending):
 class _Reads(_Pending):
     """One MGET for all the keys that single gets asked for in one turn of the loop."""
 
-    __slots__ = ("waiters",)
+    __slots__ = ("refused", "waiters")
 
-    def __init__(self, sent: float, deadline: float, waiters: list[list[asyncio.Future[bytes | None]]]) -> None:
-        super().__init__(sent, deadline, 1)
+    def __init__(
+        self,
+        sent: float,
+        deadline: float,
+        wanted: int,
+        waiters: list[list[asyncio.Future[Any]]],
+        refused: Callable[[str], Exception],
+    ) -> None:
+        super().__init__(sent, deadline, wanted)
         self.waiters = waiters
+        self.refused = refused
 
     def finish(self, replies: list[Any]) -> None:
-        values = replies[0]
+        self._hand_out(replies[-1])
+
+    def _hand_out(self, values: Any) -> None:
         if isinstance(values, hiredis.ReplyError):
-            self.fail(lambda: Refusal(str(values)))
+            self.fail(lambda: self.refused(str(values)))
             return
         if not isinstance(values, list) or len(values) != len(self.waiters):
             self.fail(lambda: CacheError("the server answered MGET with something else than a value for each key"))
@@ -111,6 +124,18 @@ class _Reads(_Pending):
             for future in futures:
                 if not future.done():
                     future.set_exception(error())
+
+
+class _TimedReads(_Reads):
+    """One MGET and a PTTL for each key; who waits gets value and PTTL, the latter whatever the server answered."""
+
+    __slots__ = ()
+
+    def finish(self, replies: list[Any]) -> None:
+        values, *lives = replies
+        if isinstance(values, list) and len(values) == len(lives):
+            values = list(zip(values, lives, strict=True))
+        self._hand_out(values)
 
 
 class Wire(asyncio.Protocol):
@@ -130,6 +155,10 @@ class Wire(asyncio.Protocol):
         Called with the first reply after that.
     on_lost : callable
         Called with the reason when the connection is gone.
+    on_push : callable
+        Called with what the server says unasked, between the replies before and after it.
+    refused : callable
+        Makes an error of an error reply to a single read.
     """
 
     def __init__(
@@ -140,19 +169,23 @@ class Wire(asyncio.Protocol):
         on_silent: Callable[[Wire], None],
         on_answer: Callable[[Wire], None],
         on_lost: Callable[[Wire, str], None],
+        on_push: Callable[[Any], None] = lambda _: None,
+        refused: Callable[[str], Exception] = Refusal,
     ) -> None:
         self.timeout = timeout
         self.latency = 0.0  # seconds, exponentially weighted mean
         self.answered = 0  # replies so far
         self._name = name
-        self._on_silent, self._on_answer, self._on_lost = on_silent, on_answer, on_lost
+        self.is_tracked = False  # the server tells of changes to what is read, unless `UNWATCHED` stands before
+        self._on_silent, self._on_answer, self._on_lost, self._on_push = on_silent, on_answer, on_lost, on_push
+        self._refused = refused
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=_MORE)
         self._pending: deque[_Pending] = deque()
         self._out: list[bytes] = []
         self._unsent: list[_Calls] = []  # theirs are the bytes in _out
-        self._reads: dict[bytes, list[asyncio.Future[bytes | None]]] = {}
+        self._reads: list[dict[str, list[asyncio.Future[Any]]]] = [{} for _ in Reading]
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
         self._last_byte = 0.0
@@ -167,16 +200,27 @@ class Wire(asyncio.Protocol):
         """Whether the connection is gone."""
         return self._lost is not None
 
-    def get(self, key: bytes) -> asyncio.Future[bytes | None]:
-        """Read one key; all that are asked for in one turn of the loop travel as one MGET."""
-        future: asyncio.Future[bytes | None] = self._loop.create_future()
+    @property
+    def heard(self) -> float:
+        """When the last byte came, by the loop's clock."""
+        return self._last_byte
+
+    def get(self, key: str, reading: Reading = Reading.PLAIN) -> asyncio.Future[Any]:
+        """
+        Read one key; all that are asked for in one turn of the loop travel as one MGET.
+
+        The future gets the bytes or ``None``; where the reading is timed, those and the answer to PTTL.
+        """
+        future: asyncio.Future[Any] = self._loop.create_future()
         if self._lost is not None:
             future.set_exception(CacheUnavailable(self._lost))
             return future
-        futures = self._reads.get(key)
+        reads = self._reads[reading]
+        futures = reads.get(key)
         if futures is None:
-            self._reads[key] = [future]
-            self._schedule()
+            reads[key] = [future]
+            if not self._flushing:
+                self._schedule()
         else:
             futures.append(future)
         return future
@@ -225,7 +269,9 @@ class Wire(asyncio.Protocol):
         self._last_byte = now = self._loop.time()
         try:
             while (reply := self._reader.gets()) is not _MORE:
-                if not isinstance(reply, hiredis.PushNotification):
+                if isinstance(reply, hiredis.PushNotification):
+                    self._on_push(reply)
+                else:
                     self._deliver(reply, now)
         except (hiredis.ProtocolError, IndexError):  # IndexError: a reply that nobody asked for
             self._give_up(f"{self._name} answered something that is not Redis protocol")
@@ -253,8 +299,9 @@ class Wire(asyncio.Protocol):
                 calls.deadline = now + self.timeout
         self._pending.extend(self._unsent)
         self._unsent = []
-        if self._reads:
-            self._pack_reads(now)
+        for reading in Reading:
+            if self._reads[reading]:
+                self._pack_reads(reading, now)
         out, self._out = self._out, []
         if len(out) == 1:
             transport.write(out[0])
@@ -263,13 +310,21 @@ class Wire(asyncio.Protocol):
         if self._timer is None:
             self._arm()
 
-    def _pack_reads(self, now: float) -> None:
-        reads, self._reads = self._reads, {}
+    def _pack_reads(self, reading: Reading, now: float) -> None:
+        reads, self._reads[reading] = self._reads[reading], {}
         keys, waiters = list(reads), list(reads.values())
+        unwatched, timed = self.is_tracked and reading is Reading.PLAIN, reading is Reading.TIMED
         for start in range(0, len(keys), MGET_KEYS):
-            chunk = slice(start, start + MGET_KEYS)
-            self._out.append(_pack((b"MGET", *keys[chunk])))
-            self._pending.append(_Reads(now, now + self.timeout, waiters[chunk]))
+            chunk = keys[start : start + MGET_KEYS]
+            if unwatched:
+                self._out.append(_PACKED_UNWATCHED)
+            self._out.append(_pack((b"MGET", *chunk)))
+            if timed:
+                self._out.extend([_pack((b"PTTL", key)) for key in chunk])
+            wanted = 1 + unwatched + (len(chunk) if timed else 0)
+            kind = _TimedReads if timed else _Reads
+            waiting = waiters[start : start + MGET_KEYS]
+            self._pending.append(kind(now, now + self.timeout, wanted, waiting, self._refused))
 
     def _deliver(self, reply: Any, now: float) -> None:
         pending = self._pending[0]
@@ -324,7 +379,8 @@ class Wire(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiting = (*self._pending, *self._unsent, _Reads(0.0, 0.0, list(self._reads.values())))
-        self._pending, self._unsent, self._reads, self._out = deque(), [], {}, []
+        asked = [futures for reads in self._reads for futures in reads.values()]
+        waiting = (*self._pending, *self._unsent, _Reads(0.0, 0.0, 1, asked, self._refused))
+        self._pending, self._unsent, self._reads, self._out = deque(), [], [{} for _ in Reading], []
         for pending in waiting:
             pending.fail(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from tradeutils import cache as _cache
@@ -20,12 +20,19 @@ class Cache(Blocking[_cache.Cache]):
 
     Parameters
     ----------
-    url, namespace, timeout
+    url, namespace, near, timeout
         As for `tradeutils.Cache`.
     """
 
-    def __init__(self, url: str | None = None, *, namespace: str = "tu", timeout: float = 0.25) -> None:
-        self._live(lambda: _cache.Cache(url, namespace=namespace, timeout=timeout))
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        namespace: str = "tu",
+        near: str | Sequence[str] | int | None = None,
+        timeout: float = 0.25,
+    ) -> None:
+        self._live(lambda: _cache.Cache(url, namespace=namespace, near=near, timeout=timeout))
 
     get = blocking(_cache.Cache.get)
     set = blocking(_cache.Cache.set)
@@ -45,7 +52,16 @@ class Cache(Blocking[_cache.Cache]):
 
         return self._run(collected())
 
-    def get_or_fetch(self, key: str, fetch: Callable[[], R], ttl: float | None, stale: float | None = None) -> R:
+    def get_or_fetch(
+        self,
+        key: str,
+        fetch: Callable[[], R],
+        ttl: float | None,
+        stale: float | None = None,
+        *,
+        early: bool = False,
+        cache_none: bool = False,
+    ) -> R:
         """
         Return the value of ``key``, or call ``fetch`` once for all who ask and keep what it returns.
 
@@ -56,7 +72,7 @@ class Cache(Blocking[_cache.Cache]):
         async def fetched() -> R:
             return await on_own_thread(fetch)
 
-        return self._run(self._twin.get_or_fetch(key, fetched, ttl, stale))
+        return self._run(self._twin.get_or_fetch(key, fetched, ttl, stale, early=early, cache_none=cache_none))
 
     @contextlib.contextmanager
     def lock(self, name: str, ttl: float) -> Iterator[HeldLock]:
@@ -80,6 +96,11 @@ class HeldLock:
     def __init__(self, lock: _cache.Lock, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         self._lock = lock
         self._run = run
+
+    @property
+    def fence(self) -> int:
+        """A number higher than that of every holder before; see `tradeutils.cache.Lock`."""
+        return self._lock.fence
 
     def extend(self, ttl: float) -> None:
         """Let the lock last ``ttl`` seconds from now; `CacheError` where it has ended already."""
