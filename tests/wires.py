@@ -64,8 +64,6 @@ class Wires:
         The websockets that are open, in the order in which they came.
     asked : list
         Every message of clients, decoded.
-    subscribed : set of str
-        The channels that somebody is subscribed to.
     refuse : callable or None
         Given the path of a handshake, returns a response instead of a websocket.
     answer : callable or None
@@ -78,12 +76,17 @@ class Wires:
         self.asked: list[Any] = []
         self.paths: list[str] = []
         self.requests: Counter[str] = Counter()
-        self.subscribed: set[str] = set()
+        self._channels: dict[web.WebSocketResponse, set[str]] = {}
         self.refuse: Callable[[str], web.Response | None] | None = None
         self.answer: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
-        self.mute = False
+        self.mute = self.forgot_keys = False
         self.depth = {"lastUpdateId": 100, "bids": [["99", "1"]], "asks": [["101", "1"]]}
         self.url = ""
+
+    @property
+    def subscribed(self) -> set[str]:
+        """The channels that somebody is subscribed to."""
+        return set().union(*self._channels.values())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, or talk on a websocket."""
@@ -99,6 +102,8 @@ class Wires:
             return web.json_response(self.depth)
         if request.path.endswith("/time"):
             return web.json_response({"serverTime": 1_700_000_000_000})
+        if request.method == "PUT" and self.forgot_keys:
+            return web.json_response({"code": -1125, "msg": "This listenKey does not exist."}, status=400)
         if request.path.endswith("/listenKey"):
             return web.json_response({"listenKey": "listen-key-that-must-not-be-told"})
         return web.json_response({}, status=404)
@@ -107,7 +112,7 @@ class Wires:
         socket = web.WebSocketResponse(autoping=False, max_msg_size=0)
         await socket.prepare(request)
         self.sockets.append(socket)
-        channels: set[str] = set()
+        channels = self._channels[socket] = set()
         try:
             async for message in socket:
                 if message.type is WSMsgType.PING and not self.mute:
@@ -116,7 +121,7 @@ class Wires:
                     await self._hear(socket, json.loads(message.data), channels)
         finally:
             self.sockets.remove(socket)
-            self.subscribed -= channels
+            del self._channels[socket]
         return socket
 
     async def _hear(self, socket: web.WebSocketResponse, said: dict[str, Any], channels: set[str]) -> None:
@@ -127,8 +132,6 @@ class Wires:
             channels.update(said["params"])
         elif said.get("method") == "UNSUBSCRIBE":
             channels.difference_update(said["params"])
-            self.subscribed.difference_update(said["params"])
-        self.subscribed |= channels
         told = None if self.answer is None else self.answer(said)
         await socket.send_str(json.dumps({"result": None, "id": said["id"]} if told is None else told))
 
@@ -140,7 +143,7 @@ class Wires:
     def reset(self) -> None:
         """Cut every connection off, without a word."""
         for socket in self.sockets:
-            transport = socket._req.transport if socket._req is not None else None  # noqa: SLF001 -- no public way
+            transport = socket._req.transport if socket._req is not None else None
             if transport is not None:
                 transport.abort()
 
@@ -197,10 +200,10 @@ class Heard:
 
 
 @asynccontextmanager
-async def venue_of(made: Wires, *, account: bool = False, kind: str = "spot") -> AsyncIterator[CcxtVenue]:
+async def venue_of(made: Wires, *, account: bool = False, kind: str = "spot", **more: Any) -> AsyncIterator[CcxtVenue]:
     """Open our side of such a venue."""
     keys = Account(name="a", exchange="binance", credentials=Credentials(key=KEY, secret=SECRET)) if account else None
-    options = {"fetchMarkets": {"types": [kind]}, "defaultType": "spot" if kind == "spot" else "swap"}
+    options = {**more, "fetchMarkets": {"types": [kind]}, "defaultType": "spot" if kind == "spot" else "swap"}
     opened = CcxtVenue(
         "binance", budget=LocalBudget, url=made.url, account=keys, settings=ExchangeSettings(options=options)
     )

@@ -18,7 +18,8 @@ Every error this library raises.
     │   │   ├── VenueTimeout                  no answer in time: a write may have happened
     │   │   ├── VenueUnavailable              down, in maintenance, or unreachable
     │   │   ├── ClockSkew                     our clock or nonce was refused
-    │   │   └── BadReply                      an answer that is not what the venue documents
+    │   │   ├── BadReply                      an answer that is not what the venue documents
+    │   │   └── StreamBroken                  a websocket ended, fell silent, or brought what cannot be read
     │   └── PermanentVenueError               the same request will fail again
     │       ├── AuthenticationFailed          bad key, secret or signature
     │       │   ├── PermissionDenied          the key may not do this, or not from this address
@@ -83,6 +84,7 @@ __all__ = [
     "RateLimited",
     "RequestRefused",
     "SettingsError",
+    "StreamBroken",
     "Suspended",
     "TradeutilsError",
     "TransientVenueError",
@@ -282,6 +284,10 @@ class ClockSkew(TransientVenueError):
 
 class BadReply(TransientVenueError):
     """The answer is not what the venue documents: HTML, truncated, empty, or of the wrong type."""
+
+
+class StreamBroken(TransientVenueError):
+    """A websocket ended, fell silent or brought what cannot be read; a fresh one is opened in its place."""
 
 
 class PermanentVenueError(VenueError):

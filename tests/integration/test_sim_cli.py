@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import pathlib
 import signal
 import subprocess
 import sys
@@ -96,6 +97,27 @@ def test_faults_are_made_from_another_program(started: Any) -> None:
     assert [ask(f"{url}/api/v3/time")[0] for _ in range(2)] == [503, 200]
 
 
+def test_recorded_feeds_are_served_and_their_faults_made_from_another_program(
+    started: Any, tmp_path: pathlib.Path
+) -> None:
+    """A file in place of the feeds, an interval for them, and faults by a POST."""
+    file = tmp_path / "session"
+    file.write_text('1633998512.5: {"topic":"trade.X"}\n')
+    url = started("--venue", "bybit", "--recorded", str(file), "--replay-speed", "0", "--pulse", "0.5")["url"]
+    assert ask(f"{url}/sim/feed-faults", {"kind": "refuse", "count": 1}, "POST") == (200, {"ids": [1]})
+    status, told = ask(f"{url}/sim/feeds")
+    assert (status, told["connections"], told["sent"]) == (200, 0, 0)
+
+
+def test_a_recording_that_is_none_is_told(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -> None:
+    """One line, and no venue."""
+    file = tmp_path / "prose"
+    file.write_text("hello\n")
+    assert main(["sim", "--recorded", str(file)]) != 0
+    told = capsys.readouterr()
+    assert (told.out, "line 1" in told.err, "Traceback" in told.err) == ("", True, False)
+
+
 def test_control_is_switched_off(started: Any) -> None:
     """Then the paths are not there."""
     url = started("--no-control")["url"]
@@ -104,7 +126,13 @@ def test_control_is_switched_off(started: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [(("--window", "0"), "window"), (("--ban", "nan"), "ban"), (("--skew", "1" * 12), "skew")]
+    ("options", "words"),
+    [
+        (("--window", "0"), "window"),
+        (("--ban", "nan"), "ban"),
+        (("--skew", "1" * 12), "skew"),
+        (("--pulse", "nan"), "pulse"),
+    ],
 )
 def test_limits_that_cannot_be_are_told(
     options: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tradeutils.budget.base import Charge
 from tradeutils.exchange.doubts import Doubts
 from tradeutils.exchange.order_checks import NewOrder
+from tradeutils.exchange.streams.feeds import Placing
 from tradeutils.exchange.wallets import Wallets
 from tradeutils.model import (
     Balance,
@@ -238,6 +239,23 @@ class Venue(DerivativesVenue, Protocol):
 
     async def time(self) -> int:
         """Return the venue's time now; a request only where its clock is not known yet."""
+        ...
+
+    def now(self) -> int:
+        """Return the venue's time now as far as it is known; never a request."""
+        ...
+
+    def streams(self, feature: str) -> bool:
+        """Tell whether it streams this, by ccxt's name: ``"watchTicker"``. The first question imports ccxt.pro."""
+        ...
+
+    def streaming(self, feature: str) -> Sequence[str]:
+        """Return well-known venues that stream this."""
+        ...
+
+    @property
+    def lines(self) -> Placing:
+        """The websockets: what is placed on them arrives until it is left."""
         ...
 
     async def aclose(self) -> None: ...

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from tradeutils.errors import UsageError
 from tradeutils.settings import redact_url
 
-__all__ = ["Origins", "host_of", "parse_target", "redirect"]
+__all__ = ["Origins", "addresses_of", "host_of", "moved_socket", "parse_target", "redirect"]
 
 _WEBSOCKET = {"http": "ws", "https": "wss"}
 
@@ -42,21 +42,28 @@ def _shown(url: object) -> str:
     return repr(redact_url(url) if isinstance(url, str) else url)
 
 
-def redirect(endpoints: Any, target: SplitResult) -> Any:
+def redirect(endpoints: Any, target: SplitResult, *, sockets: bool = True) -> Any:
     """
     Return ``endpoints`` (a string, or ccxt's nested dict and lists of them) with scheme and host of ``target``.
 
-    Paths and queries are kept; ``ws`` and ``wss`` addresses become the websocket scheme of ``target``.
+    Paths and queries are kept; ``ws`` and ``wss`` addresses become the websocket scheme of ``target``, or stay as they
+    are without ``sockets``.
     """
     if isinstance(endpoints, str):
         parts = urlsplit(endpoints)
-        scheme = _WEBSOCKET[target.scheme] if parts.scheme in ("ws", "wss") else target.scheme
-        return parts._replace(scheme=scheme, netloc=target.netloc).geturl()
+        if parts.scheme in ("ws", "wss"):
+            return moved_socket(parts, target) if sockets else endpoints
+        return parts._replace(scheme=target.scheme, netloc=target.netloc).geturl()
     if isinstance(endpoints, dict):
-        return {name: redirect(value, target) for name, value in endpoints.items()}
+        return {name: redirect(value, target, sockets=sockets) for name, value in endpoints.items()}
     if isinstance(endpoints, list):
-        return [redirect(value, target) for value in endpoints]
+        return [redirect(value, target, sockets=sockets) for value in endpoints]
     return endpoints
+
+
+def moved_socket(address: SplitResult, target: SplitResult) -> str:
+    """Return the address of a websocket with the host of ``target``, and its scheme for websockets."""
+    return address._replace(scheme=_WEBSOCKET[target.scheme], netloc=target.netloc).geturl()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,11 @@ def _named(endpoints: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(endpoints, list):
         for value in endpoints:
             yield from _named(value, name)
+
+
+def addresses_of(endpoints: Any) -> list[str]:
+    """Return every address in ccxt's nested dict and lists of them."""
+    return [url for _, url in _named(endpoints)]
 
 
 def host_of(url: str) -> str:

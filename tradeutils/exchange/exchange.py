@@ -13,14 +13,14 @@ from tradeutils.errors import UsageError
 from tradeutils.exchange.checks import check_grace
 from tradeutils.exchange.retry import Patience
 from tradeutils.exchange.together import Together
-from tradeutils.exchange.trading import Trading
 from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.exchange.watching import Watching, check_stream_to_cache
 from tradeutils.settings import Account, ExchangeSettings
 
 __all__ = ["Exchange", "check_shared"]
 
 
-class Exchange(Trading):
+class Exchange(Watching):
     """
     One venue, seen by one account or by nobody.
 
@@ -57,6 +57,10 @@ class Exchange(Trading):
     close_grace : float
         Seconds after its end for which a candle counts as forming, unless a later one has been traded: venues book
         the last trades of a bar some moments after its end. 0: a bar is closed at its end.
+    stream_to_cache : bool or float
+        Whether tickers and order books that are watched through this object are put where `fetch_ticker` and
+        `fetch_order_book` look first, so that whoever shares the cache, in any process, is served with no request.
+        For how many seconds each serves: True says 2. Books serve those who ask with the same ``limit``.
 
     Raises
     ------
@@ -97,10 +101,12 @@ class Exchange(Trading):
         deadline: float = 30.0,
         info: bool = False,
         close_grace: float = 1.0,
+        stream_to_cache: bool | float = False,
         _together: Together | None = None,
     ) -> None:
         check_shared(cache, budget)
         grace = check_grace(close_grace)
+        seconds = check_stream_to_cache(stream_to_cache, cache, info=info)
         if settings is not None and not isinstance(settings, ExchangeSettings):
             raise UsageError(
                 f"settings was {_shown(settings)}; give one venue's, as in settings.exchanges.get({venue!r})"
@@ -128,7 +134,7 @@ class Exchange(Trading):
             together=_together,
             cache=cache,
         )
-        super().__init__(opened, cache, account, patience)
+        super().__init__(opened, cache, account, patience, publish_for=seconds, info=info)
         self._grace = grace
         self._budget = paying[0] if budget is None else budget
         self._borrowed = paying[0] if budget is None else None  # it ends with the last who closes it
@@ -165,7 +171,10 @@ class Exchange(Trading):
         """Close the connections; a cache and a budget that were handed in stay open. Safe to call twice."""
         self._closed = True
         try:
-            await self._venue.aclose()
+            try:
+                await self._end_streams()
+            finally:
+                await self._venue.aclose()
         finally:
             borrowed, self._borrowed = self._borrowed, None
             if borrowed is not None:

@@ -17,6 +17,7 @@ from tradeutils.exchange.checks import check_grace
 from tradeutils.exchange.exchange import Exchange, check_shared
 from tradeutils.exchange.retry import Patience
 from tradeutils.exchange.together import Together
+from tradeutils.exchange.watching import check_stream_to_cache
 from tradeutils.settings import Account, ExchangeSettings, Settings
 
 __all__ = ["Exchanges"]
@@ -35,7 +36,7 @@ class Exchanges:
         these exchanges alone), which is closed with this.
     budget : Budget or None
         As for `Exchange`; pays for all of them.
-    info, retries, deadline, close_grace
+    info, retries, deadline, close_grace, stream_to_cache
         As for `Exchange`.
 
     Raises
@@ -70,6 +71,7 @@ class Exchanges:
         retries: int = 3,
         deadline: float = 30.0,
         close_grace: float = 1.0,
+        stream_to_cache: bool | float = False,
     ) -> None:
         if not isinstance(settings, Settings):
             raise UsageError(
@@ -81,6 +83,7 @@ class Exchanges:
         self._settings = settings
         self._cache = _cache_of(settings) if cache is None else cache
         self._owns_cache = cache is None
+        check_stream_to_cache(stream_to_cache, self._cache, info=info)
         self._budget = budget
         self._budgets: dict[str, Budget] = {}
         self._open_exchange = functools.partial(
@@ -90,6 +93,7 @@ class Exchanges:
             retries=retries,
             deadline=deadline,
             close_grace=close_grace,
+            stream_to_cache=stream_to_cache,
         )
         self._together = Together(self._cache)
         self._opened: dict[tuple[str, str], Exchange] = {}

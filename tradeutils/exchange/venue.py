@@ -32,10 +32,14 @@ from tradeutils.exchange.nonces import Nonces
 from tradeutils.exchange.precision import with_precision
 from tradeutils.exchange.retry import Patience
 from tradeutils.exchange.sessions import Session
+from tradeutils.exchange.streams.ends import Opened
+from tradeutils.exchange.streams.placing import Lines
+from tradeutils.exchange.streams.pool import Pool
 from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.exchange.together import Together
 from tradeutils.exchange.venue_balances import CcxtBalances
 from tradeutils.exchange.venue_orders import CcxtOrders
+from tradeutils.exchange.venue_streams import open_line
 from tradeutils.model import Market
 from tradeutils.settings import Account, ExchangeSettings
 from tradeutils.timeframe import Timeframe
@@ -72,6 +76,23 @@ def _offering(feature: str) -> tuple[str, ...]:
     return tuple(name for name in _WELL_KNOWN if name in known and _offers(name, feature))
 
 
+@functools.cache
+def _offering_streams(feature: str) -> tuple[str, ...]:
+    """Return the well-known venues that stream something; nothing is sent."""
+    import ccxt.pro
+
+    known = [name for name in _WELL_KNOWN if name in ccxt.pro.exchanges]
+    return tuple(name for name in known if getattr(ccxt.pro, name)().has.get(feature))
+
+
+@functools.cache
+def _streams(name: str, feature: str) -> bool:
+    """Tell whether ccxt streams something from a venue; 20 ms for each, once, and nothing is sent."""
+    import ccxt.pro
+
+    return name in ccxt.pro.exchanges and bool(correct(getattr(ccxt.pro, name)()).has.get(feature))
+
+
 def _offers(name: str, feature: str) -> bool:
     import ccxt.async_support
 
@@ -87,7 +108,20 @@ def _check_name(name: object) -> None:
 def _open_ccxt(name: str, config: dict[str, Any]) -> Any:
     import ccxt.async_support
 
-    opened = correct(getattr(ccxt.async_support, name)(config))
+    return _shared_parts(correct(getattr(ccxt.async_support, name)(config)))
+
+
+def _open_ccxt_pro(name: str, config: dict[str, Any]) -> Any:
+    """Return an instance of a class with websockets. Imports them all: about 0.4 s the first time."""
+    import ccxt.pro
+
+    if name not in ccxt.pro.exchanges:
+        others = tuple(one for one in _WELL_KNOWN if one in ccxt.pro.exchanges)
+        raise errors.NotSupportedByVenue("ccxt has no websockets here", alternatives=others, venue=name)
+    return _shared_parts(correct(getattr(ccxt.pro, name)(config)))
+
+
+def _shared_parts(opened: Any) -> Any:
     shared = _of_class.setdefault(type(opened), {one: getattr(opened, one) for one in _FIXED})
     for one in _FIXED:
         setattr(opened, one, shared[one])
@@ -121,25 +155,26 @@ class _Recipe:
     def origin(self) -> str:
         return origin_of(self.name, self.host, self.sandbox, self.options)
 
-    def open(self, account: Account | None) -> Any:
-        """Return an instance of ccxt's class."""
+    def open(self, account: Account | None, *, streams: bool = False) -> Any:
+        """Return an instance of ccxt's class; ``streams``: of the one with websockets."""
         config: dict[str, Any] = {
             # Figures arrive as the venue wrote them; see parse. Not str: some of ccxt's classes sort a book by what
-            # they parsed, and "99" comes after "100".
-            "number": Decimal,
+            # they parsed, and "99" comes after "100". Of public streams they become floats sooner or later, and a
+            # ticker of Decimals takes a third longer.
+            "number": float if streams and account is None else Decimal,
             "timeout": int(self.settings.timeout * 1000),
             "options": {**defaults_of(self.name), **self.options},
         }
         if account is not None:
             logs.protect(*account.secrets())  # from here on they can stand in ccxt's own messages
             config |= credentials_of(account)
-        opened = _open_ccxt(self.name, config)
+        opened = _open_ccxt_pro(self.name, config) if streams else _open_ccxt(self.name, config)
         opened.safe_string = _text_of
         opened.logger = logs.get_logger("exchange.ccxt")  # its own would write keys and signed URLs at DEBUG
         if self.sandbox:
             _enter_sandbox(opened)  # its keys must not reach the real venue
         if self.target is not None:
-            _move(opened, self.target)
+            _move(opened, self.target, sockets=not streams)  # ccxt's classes read what a stream is from its address
         return opened
 
     def connect(
@@ -277,8 +312,16 @@ class CcxtVenue(CcxtBalances):
             nobody, _ = recipe.connect(recipe.open(None), None, paying, shared.session, shared_origin.clock)
             return _CcxtLister(nobody, info=info, owns=True)
 
+        def pool(table: MarketTable, clock: VenueClock) -> Pool:
+            # Made of what outlives this exchange, which may be closed before others that share it.
+            def open_public() -> Awaitable[Opened]:
+                nobody, _ = recipe.connect(recipe.open(None, streams=True), None, paying, shared.session, clock)
+                return open_line(nobody, table.get, shared.sockets, recipe.target, _offering_streams)
+
+            return Pool(name, open_public)
+
         key = f"{self._origin}{'+info' if info else ''}:markets:{_FORMAT}:{_ccxt_version()}"
-        shared_origin = shared.origin(key, lister, cached=not info)
+        shared_origin = shared.origin(key, lister, pool, cached=not info)
         connection, signs = recipe.connect(opened, account, paying, shared.session, shared_origin.clock)
         connection.list_markets = self._list
         self._table = shared_origin.table
@@ -287,6 +330,35 @@ class CcxtVenue(CcxtBalances):
         keeper = Timekeeper(connection, signs=signs, asking=shared_origin.asking)
         super().__init__(connection, keeper, _timeframes(opened.timeframes or {}), account.name if account else None)
         self._orders = CcxtOrders(connection, keeper)
+
+        def open_private() -> Awaitable[Opened]:
+            own = recipe.open(account, streams=True)
+            mine, _ = recipe.connect(own, account, paying, shared.session, shared_origin.clock)
+            settling = Timekeeper(mine, signs=signs, asking=shared_origin.asking)
+            return open_line(mine, self._listed_now, shared.sockets, recipe.target, _offering_streams, settling)
+
+        self._lines = Lines(name, shared_origin.pool, None if account is None else Pool(name, open_private))
+
+    @property
+    def lines(self) -> Lines:
+        """Where what it streams is placed: the account's own, and those of the venue."""
+        return self._lines
+
+    def now(self) -> int:
+        """Return the venue's time as far as it is known, ms UTC; nothing is asked."""
+        return self._connection.clock.at(VenueClock.monotonic())
+
+    def streams(self, feature: str) -> bool:
+        return _streams(self.name, feature)
+
+    def streaming(self, feature: str) -> Sequence[str]:
+        return _offering_streams(feature)
+
+    async def _listed_now(self) -> Listing:
+        await self.load_markets()
+        if self._listing is None:
+            raise errors.BadReply("listed nothing", venue=self.name, operation="load_markets")
+        return self._listing
 
     @property
     def origin(self) -> str:
@@ -329,12 +401,12 @@ class CcxtVenue(CcxtBalances):
 
     async def aclose(self) -> None:
         """End what is under way, and close the connections but for those that are shared. Safe to call twice."""
-        try:
-            await self._connection.aclose()
-            await self._private.aclose()
-        finally:
+        async with contextlib.AsyncExitStack() as stack:  # whatever fails, the rest is closed; the last in first
             if self._own is not None:
-                await self._own.aclose()
+                stack.push_async_callback(self._own.aclose)
+            stack.push_async_callback(self._private.aclose)
+            stack.push_async_callback(self._connection.aclose)
+            await self._lines.aclose()
 
 
 def _text_of(container: Any, key: Any, default: Any = None) -> Any:
@@ -354,11 +426,11 @@ def _text_of(container: Any, key: Any, default: Any = None) -> Any:
     return format(value, "f") if type(value) is Decimal else default
 
 
-def _move(opened: Any, target: SplitResult) -> None:
+def _move(opened: Any, target: SplitResult, *, sockets: bool) -> None:
     """Point every endpoint at another host; ccxt reads refusals as if they came from where the endpoint was."""
     endpoints, read_refusal = opened.urls["api"], opened.handle_errors
     origins = Origins.of(endpoints, target, opened.implode_hostname)
-    opened.urls["api"] = redirect(endpoints, target)
+    opened.urls["api"] = redirect(endpoints, target, sockets=sockets)
 
     def handle_errors(code: int, reason: str, url: str, *reply: Any) -> Any:
         request = current_request.get()

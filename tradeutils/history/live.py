@@ -20,6 +20,7 @@ from tradeutils.history.backfilling.disk import Disk
 from tradeutils.history.store.ranges import Range
 from tradeutils.model import Bars, Candles, Panel
 from tradeutils.model.candles import PRICE_FIELDS
+from tradeutils.model.streaming import StreamEvent
 
 if TYPE_CHECKING:
     from tradeutils.history.writing import WritingHistory
@@ -28,8 +29,8 @@ __all__ = ["Followed", "Live", "follow"]
 
 _log = logs.get_logger("history")
 
-Live: TypeAlias = "Candles | Panel | Bars"
-"""What a stream may yield."""
+Live: TypeAlias = "Candles | Panel | Bars | StreamEvent"
+"""What a stream may yield; what happened to the stream itself is passed over, as holes show in the candles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Followed:
     Attributes
     ----------
     items : int
-        That it yielded.
+        That it yielded, but for `StreamEvent`.
     added, changed, unchanged, forming, quarantined : int
         Candles, as in `WriteReport`; those of filled holes are not counted here.
     missing : int
@@ -113,6 +114,8 @@ class _Follower:
         disk = Disk()
         try:
             async for item in stream:
+                if isinstance(item, StreamEvent):
+                    continue
                 for candles in self._series(item):
                     await self._take(disk, candles)
                 self._add(items=1)
@@ -125,7 +128,7 @@ class _Follower:
                 await asyncio.gather(self._filling, return_exceptions=True)
             disk.close()
 
-    def _series(self, item: Live) -> Iterable[Candles]:
+    def _series(self, item: Candles | Panel | Bars) -> Iterable[Candles]:
         """Return what an item holds, symbol by symbol, each with the name of its venue."""
         if isinstance(item, Bars):
             item = self._panel(item)

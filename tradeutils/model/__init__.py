@@ -8,6 +8,7 @@ from tradeutils.model.info import Info
 from tradeutils.model.markets import Market
 from tradeutils.model.panel import Bars, Panel
 from tradeutils.model.records import FundingRate, OpenInterest, OrderBook, Ticker, Trade
+from tradeutils.model.streaming import Missed, Stale, StreamEvent
 from tradeutils.model.valuations import AssetValue, Leg, Valuation
 
 __all__ = [
@@ -24,10 +25,13 @@ __all__ = [
     "Info",
     "Leg",
     "Market",
+    "Missed",
     "OpenInterest",
     "Order",
     "OrderBook",
     "Panel",
+    "Stale",
+    "StreamEvent",
     "Ticker",
     "Trade",
     "TradingFee",

@@ -171,7 +171,9 @@ def trades_in(candles: Candles, ordinal: int, frame: Timeframe, instrument: Inst
         ],
         axis=1,
     )
-    price = np.round(knots @ _BLEND, instrument.price_decimals)
+    # Not a product of matrices: its last digit, and so now and then a tick, depends on how many rows there are.
+    blended = sum(knots[:, at, None] * _BLEND[at] for at in range(knots.shape[1]))
+    price = np.round(blended, instrument.price_decimals)
     price = np.clip(price, candles.low[:, None], candles.high[:, None])
     price[:, _KNOTS] = knots
     number = np.arange(bars * TRADES_PER_BAR, dtype=np.int64) + ordinal * TRADES_PER_BAR

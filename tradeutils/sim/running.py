@@ -29,7 +29,8 @@ def serve(venue: str = "binance", **options: Any) -> Iterator[SimulatedVenue]:
 
     Yields
     ------
-    SimulatedVenue : open; ``url``, ``clock`` and ``requests`` may be used from any thread.
+    SimulatedVenue : open; ``url``, ``clock``, ``requests``, ``faults``, ``feeds`` and ``feed_faults`` may be used from
+        any thread.
 
     Raises
     ------

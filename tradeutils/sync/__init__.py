@@ -17,5 +17,6 @@ from tradeutils.sync.cache import Cache, HeldLock
 from tradeutils.sync.exchange import Exchange
 from tradeutils.sync.exchanges import Exchanges
 from tradeutils.sync.history import History
+from tradeutils.sync.streams import BarStream, CandleStream, Stream
 
-__all__ = ["Balances", "Cache", "Exchange", "Exchanges", "HeldLock", "History"]
+__all__ = ["Balances", "BarStream", "Cache", "CandleStream", "Exchange", "Exchanges", "HeldLock", "History", "Stream"]

@@ -10,6 +10,7 @@ from tradeutils.budget import Budget
 from tradeutils.settings import Account, ExchangeSettings
 from tradeutils.sync.cache import Cache
 from tradeutils.sync.loop import Blocking, blocking
+from tradeutils.sync.streams import streaming, streaming_candles
 
 __all__ = ["Exchange"]
 
@@ -22,7 +23,7 @@ class Exchange(Blocking[_exchange.Exchange]):
     ----------
     venue : str
         ccxt's id: ``"binance"``.
-    account, url, options, settings, retries, deadline, info, close_grace
+    account, url, options, settings, retries, deadline, info, close_grace, stream_to_cache
         As for `tradeutils.Exchange`.
     cache : sync.Cache or None
         A blocking cache, shared with other blocking objects.
@@ -45,6 +46,7 @@ class Exchange(Blocking[_exchange.Exchange]):
         deadline: float = 30.0,
         info: bool = False,
         close_grace: float = 1.0,
+        stream_to_cache: bool | float = False,
     ) -> None:
         shared = None if cache is None else cache._twin
         self._live(
@@ -60,6 +62,7 @@ class Exchange(Blocking[_exchange.Exchange]):
                 deadline=deadline,
                 info=info,
                 close_grace=close_grace,
+                stream_to_cache=stream_to_cache,
             )
         )
 
@@ -90,6 +93,14 @@ class Exchange(Blocking[_exchange.Exchange]):
     fetch_my_trades = blocking(_exchange.Exchange.fetch_my_trades)
     fetch_trading_fee = blocking(_exchange.Exchange.fetch_trading_fee)
     estimate_fee = blocking(_exchange.Exchange.estimate_fee)
+
+    watch_ticker = streaming(_exchange.Exchange.watch_ticker)
+    watch_tickers = streaming(_exchange.Exchange.watch_tickers)
+    watch_trades = streaming(_exchange.Exchange.watch_trades)
+    watch_ohlcv = streaming_candles(_exchange.Exchange.watch_ohlcv)
+    watch_order_book = streaming(_exchange.Exchange.watch_order_book)
+    watch_balance = streaming(_exchange.Exchange.watch_balance)
+    watch_orders = streaming(_exchange.Exchange.watch_orders)
 
     @property
     def venue(self) -> str:

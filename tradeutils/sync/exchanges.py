@@ -21,7 +21,7 @@ class Exchanges(Blocking[_exchange.Exchanges]):
 
     Parameters
     ----------
-    settings, budget, info, retries, deadline, close_grace
+    settings, budget, info, retries, deadline, close_grace, stream_to_cache
         As for `tradeutils.Exchanges`.
     cache : sync.Cache or None
         A blocking cache, shared with other blocking objects. ``None``: that of the settings.
@@ -42,6 +42,7 @@ class Exchanges(Blocking[_exchange.Exchanges]):
         retries: int = 3,
         deadline: float = 30.0,
         close_grace: float = 1.0,
+        stream_to_cache: bool | float = False,
     ) -> None:
         shared = None if cache is None else cache._twin
         self._live(
@@ -53,6 +54,7 @@ class Exchanges(Blocking[_exchange.Exchanges]):
                 retries=retries,
                 deadline=deadline,
                 close_grace=close_grace,
+                stream_to_cache=stream_to_cache,
             )
         )
         self._cache = cache or Cache._around(self._twin.cache)

@@ -101,7 +101,8 @@ def stream_endpoints(keys: ListenKeyData) -> Table:
     """Return the endpoints that issue the keys of user data streams."""
     key = p.text("listenKey")
     return {
-        ("POST", "/fapi/v1/listenKey"): keyed(keys.issue, 1, key),
+        # ccxt sends a "subType" along when balances are watched.
+        ("POST", "/fapi/v1/listenKey"): keyed(keys.issue, 1, key, p.text("subType")),
         ("PUT", "/fapi/v1/listenKey"): keyed(keys.extend, 1, key),
         ("DELETE", "/fapi/v1/listenKey"): keyed(keys.revoke, 1, key),
     }

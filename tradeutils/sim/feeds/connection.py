@@ -91,6 +91,8 @@ class Connection:
     def _deliver(self, what: Told, frame: str | bytes, strike: FeedStrike) -> None:
         if self.over or self.half_open:
             return
+        if strike.delay:
+            self._log.struck("slow")
         if strike.kind:
             self._log.struck(strike.kind)
             if self._suffer(what, strike):
@@ -126,8 +128,8 @@ class Connection:
         return True
 
     def _half_open(self, seconds: float) -> None:
+        self.flush()
         self.half_open = True
-        self._out.clear()
         self._transport.pause_reading()
         if seconds:
             self._timers.append(self._loop.call_later(seconds, reset, self._transport))

@@ -46,7 +46,7 @@ class Pulse:
         self._sources: dict[Topic, Source] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._ticked = 0.0
+        self._beats_at = self._ticks_at = 0.0
         self._now = -1
         self._restless = False
         self._hurried: set[bool] = set()
@@ -73,8 +73,9 @@ class Pulse:
         self._connections[connection] = None
         self._log.enter()
         if self._timer is None and self._loop is not None:
-            self._ticked = self._loop.time()
-            self._timer = self._loop.call_later(self._interval, self._on_time)
+            now = self._loop.time()
+            self._beats_at, self._ticks_at = now + self._interval, now + _TICK_S
+            self._timer = self._loop.call_at(min(self._beats_at, self._ticks_at), self._on_time)
 
     def leave(self, connection: Connection) -> None:
         """Let a connection go, and with it what only it followed."""
@@ -156,14 +157,16 @@ class Pulse:
             return
         began = loop.time()
         try:
-            self.beat()
-            if began - self._ticked >= _TICK_S:
-                self._ticked = began
+            if began >= self._ticks_at:
+                self._ticks_at = began + _TICK_S
                 self._tick()
+            if began >= self._beats_at:
+                self.beat()
         finally:
-            # A beat that takes longer than the interval leaves half of the time to all else.
-            due = began + max(self._interval, 2 * (loop.time() - began))
-            self._timer = loop.call_at(due, self._on_time)
+            if began >= self._beats_at:
+                # A beat that takes longer than the interval leaves half of the time to all else.
+                self._beats_at = began + max(self._interval, 2 * (loop.time() - began))
+            self._timer = loop.call_at(min(self._beats_at, self._ticks_at), self._on_time)
 
     def _tick(self) -> None:
         now = self._venue.clock.now()

@@ -1,0 +1,62 @@
+"""What a line of a venue is made of: an instance of ccxt's class that knows the markets, and who dials for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from urllib.parse import SplitResult
+
+from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.endpoints import addresses_of
+from tradeutils.exchange.listing import Listing
+from tradeutils.exchange.sessions import Session, tls_context
+from tradeutils.exchange.streams.dialing import Dialer
+from tradeutils.exchange.streams.ends import Opened
+from tradeutils.exchange.timekeeping import Timekeeper
+
+__all__ = ["open_line"]
+
+
+async def open_line(
+    connection: Connection,
+    listing: Callable[[], Awaitable[Listing]],
+    sockets: Session,
+    target: SplitResult | None,
+    offering: Callable[[str], Collection[str]],
+    keeper: Timekeeper | None = None,
+) -> Opened:
+    """
+    Return what a line is made of; of a connection that comes to nothing, nothing is left.
+
+    Parameters
+    ----------
+    connection : Connection
+        Through which its instance of ccxt asks over REST; ends with the line.
+    listing : callable
+        Returns the markets that others have loaded; asked for now, and whenever ccxt's class wants markets.
+    sockets : Session
+        Whose connections the websockets are.
+    target : SplitResult or None
+        Where all of them go instead of the venue.
+    offering : callable
+        Returns well-known venues that stream something.
+    keeper : Timekeeper or None
+        Of an account's line: learns the venue's time, which signatures carry, before anything is signed.
+    """
+
+    async def give(_reload: bool) -> None:
+        (await listing()).give(connection.ccxt)
+
+    try:
+        connection.list_markets = give
+        await give(False)
+        if keeper is not None:
+            await keeper.settle()
+        ccxt = connection.ccxt
+        ccxt.ssl_context = tls_context(ccxt.cafile)  # it would make one of its own: 16 ms
+        sockets.enter(f"{connection.name} watch")
+        addresses = [ccxt.implode_hostname(url) for url in addresses_of(ccxt.urls["api"])]
+        dialer = Dialer(sockets, ccxt.cafile, target, addresses, connection.name)
+        return Opened(ccxt, connection, dialer, keeper is not None, offering)
+    except BaseException:
+        await connection.aclose()
+        raise
