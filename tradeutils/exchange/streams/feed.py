@@ -21,6 +21,7 @@ _log = logs.get_logger("exchange.streams")
 
 # Of these kinds a message may have work fall due: a bar is over, a trade is missing, an order is to be looked up.
 _TIMED: Final[frozenset[Kind]] = frozenset({"ohlcv", "trades", "balance", "orders"})
+_STEADY_S: Final = 2.0  # for which a subscription must have lasted to be made anew without a pause
 
 
 class Host(Protocol):
@@ -175,7 +176,6 @@ class Feed:
 
     def _recovered(self) -> None:
         self._troubled, self.error = False, None
-        self._backoff.reset()
         self._watchdog.reset()
         for subscriber in self.subscribers:
             subscriber.stale = False
@@ -192,6 +192,8 @@ class Feed:
 
     def broke(self, error: TradeutilsError, reason: str) -> None:
         """Take that nothing more comes; it is placed again unless the error is final."""
+        if self.placed is not None and time.monotonic() - self.placed >= _STEADY_S:
+            self._backoff.reset()  # else what breaks with each first message would be opened without end
         self.placed = None
         self.epoch += 1
         if is_final(error, established=self._established):

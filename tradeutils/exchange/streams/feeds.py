@@ -21,6 +21,8 @@ __all__ = ["Feeds", "Placing"]
 _log = logs.get_logger("exchange.streams")
 
 _GRID_S: Final = 0.25
+_PLACING_S: Final = 60.0  # a dial, a login, and the venue's pauses between them
+_EACH_S: Final = 0.1
 
 
 class Placing(Protocol):
@@ -235,7 +237,12 @@ class Feeds:
             return
         epochs = [feed.epoch for feed in there]
         try:
-            await self._lines.place([feed.topic for feed in there], self)
+            async with asyncio.timeout(_PLACING_S + len(there) * _EACH_S):
+                await self._lines.place([feed.topic for feed in there], self)
+        except TimeoutError:
+            for feed, epoch in zip(there, epochs, strict=True):
+                if _is_as_it_was(feed, epoch):
+                    feed.refused(StreamBroken("the venue did not confirm it in time"))
         except TradeutilsError as error:
             current = [feed for feed, epoch in zip(there, epochs, strict=True) if _is_as_it_was(feed, epoch)]
             if len(there) > 1 and is_final(error, established=False) and not isinstance(error, Closed):

@@ -24,7 +24,7 @@ import numpy as np
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import NotSupportedByVenue, RangeNotServed, RateLimited, TransientVenueError
 from tradeutils.exchange.streams.assembling.base import Rest
-from tradeutils.exchange.streams.assembling.finals import final_flags
+from tradeutils.exchange.streams.assembling.finals import final_flags, is_of_another_length
 from tradeutils.exchange.streams.assembling.retrying import PATIENCE_MS, Retrying
 from tradeutils.model import Candles
 from tradeutils.model.candles import one_candle
@@ -115,6 +115,8 @@ class CandleAssembler:
     def take(self, value: Any, frame: Any, now: int) -> Sequence[Told]:
         """Take rows ``[time, open, high, low, close, volume]`` of one message; see `Assembler`."""
         flags = final_flags(frame)
+        if flags is None and is_of_another_length(frame, self._frame.ms):
+            return ()
         shown: int | None = None
         for given in value:
             row = _read(given)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["final_flags"]
+__all__ = ["final_flags", "is_of_another_length"]
 
+_MINUTE_MS: Final = 60_000
 _OKX_COLUMNS: Final = 9  # time, open, high, low, close, three volumes, confirm
 
 
@@ -36,6 +37,18 @@ def final_flags(frame: Any) -> Mapping[int, bool] | None:
         opened = _milliseconds(result.get("t"), 1000)
         return None if opened is None else {opened: result["w"]}
     return None
+
+
+def is_of_another_length(frame: Any, length: int | None) -> bool:
+    """
+    Tell whether a message says that its candles are of another timeframe than one of ``length`` milliseconds.
+
+    ccxt's class for kraken hands candles of all timeframes of a market to whoever watches one of them.
+    """
+    data = frame.get("data") if isinstance(frame, dict) else None
+    first = data[0] if isinstance(data, list) and data else None
+    minutes = first.get("interval") if isinstance(first, dict) and "interval_begin" in first else None
+    return isinstance(minutes, int) and minutes * _MINUTE_MS != length
 
 
 def _binance(kline: Mapping[str, Any]) -> Mapping[int, bool] | None:
