@@ -175,12 +175,13 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """
-    Let fleets of processes ask a simulated venue for minutes on end, and kill writers of a history 200 times.
+    Let fleets of processes ask a simulated venue for minutes on end, kill writers of a history 200 times, break streams
+    every 5 s, and a cache's server every 10 s.
 
     ``nox -s soak -- history`` runs that alone; other arguments go to pytest.
     """
     session.install("-e", ".", *group("benchmarks"))
     named = [argument for argument in session.posargs if not argument.startswith("-")]
     options = [argument for argument in session.posargs if argument.startswith("-")]
-    suites = [f"benchmarks/soak_{suite}.py" for suite in named or ("budget", "history")]
+    suites = [f"benchmarks/soak_{suite}.py" for suite in named or ("budget", "cache", "history", "streams")]
     session.run("pytest", *suites, "-s", "-o", "filterwarnings=default", *options, env=numba_cache(session))
