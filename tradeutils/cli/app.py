@@ -18,6 +18,8 @@ from tradeutils.cli import endings
 from tradeutils.cli.arguments import Verbose
 from tradeutils.cli.backfill import backfill
 from tradeutils.cli.balances import balances
+from tradeutils.cli.cache import COMMANDS as CACHE_COMMANDS
+from tradeutils.cli.cache import cache
 from tradeutils.cli.chart import chart
 from tradeutils.cli.demo import demo
 from tradeutils.cli.doctor import doctor
@@ -28,6 +30,7 @@ from tradeutils.cli.indicators import indicators
 from tradeutils.cli.quality import quality
 from tradeutils.cli.screen import screen
 from tradeutils.cli.sim import sim
+from tradeutils.cli.watch import watch
 from tradeutils.errors import UnknownName
 
 __all__ = ["app", "main"]
@@ -66,6 +69,7 @@ for _command, _purpose in (
     (fetch, "Candles of a venue."),
     (backfill, "Years of candles into a folder; goes on where it was."),
     (screen, "Which markets fit."),
+    (watch, "Tickers live, as a table that tells when data stops."),
     (indicators, "Indicators over candles."),
     (chart, "Candles and indicators as an HTML file."),
     (quality, "What is wrong with candles."),
@@ -75,11 +79,15 @@ for _command, _purpose in (
 ):
     app.command(_command.__name__, short_help=_purpose, help=_help(_command))(_command)
 
-_stored = typer.Typer(cls=_Commands, rich_markup_mode=None)
-_stored.callback(invoke_without_command=True, help=_help(history))(history)
-for _name, _subcommand, _purpose in HISTORY_COMMANDS:
-    _stored.command(_name, short_help=_purpose, help=_help(_subcommand))(_subcommand)
-app.add_typer(_stored, name="history", short_help="Candles on disk: stats, verify, import, export ...")
+for _group, _subcommands, _purpose in (
+    (cache, CACHE_COMMANDS, "A cache on Redis: stats, clean, get, keys."),
+    (history, HISTORY_COMMANDS, "Candles on disk: stats, verify, import, export ..."),
+):
+    _grouped = typer.Typer(cls=_Commands, rich_markup_mode=None)
+    _grouped.callback(invoke_without_command=True, help=_help(_group))(_group)
+    for _name, _subcommand, _what in _subcommands:
+        _grouped.command(_name, short_help=_what, help=_help(_subcommand))(_subcommand)
+    app.add_typer(_grouped, name=_group.__name__, short_help=_purpose)
 
 
 def _show_version(wanted: bool) -> None:  # typer calls it with the flag
@@ -104,6 +112,7 @@ def tradeutils(
     tradeutils demo                                  everything once; no network, no key
     tradeutils fetch binance BTC/USDT -t 1h -n 500   candles
     tradeutils chart BTC/USDT 1h --with rsi:14 -o btc.html
+    tradeutils watch BTC/USDT ETH/USDT               a live table
     tradeutils doctor                                what this machine has, and what is missing
 
     Exit codes: 0 done, 1 a venue or server failed (quality: errors found), 2 the command line or its input is wrong.
