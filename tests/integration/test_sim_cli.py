@@ -20,9 +20,9 @@ from tradeutils.cli import main
 _PATIENCE_S = 60.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def started() -> Iterator[Any]:
-    """Return a function that starts the command and reads the JSON that it prints; it is stopped at the end."""
+    """Return a function that starts the command and reads the JSON that it prints; all are stopped at the end."""
     children: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> dict[str, Any]:
@@ -35,8 +35,24 @@ def started() -> Iterator[Any]:
     yield start
     for child in children:
         child.send_signal(signal.SIGTERM)
+    for child in children:
         _, errors = child.communicate(timeout=_PATIENCE_S)
         assert (child.returncode, errors) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def recorded(started: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a venue with a recorded session said of itself."""
+    file = tmp_path_factory.mktemp("recorded") / "session"
+    file.write_text('1633998512.5: {"topic":"trade.X"}\n')
+    options = ("--venue", "bybit", "--recorded", str(file), "--replay-speed", "0", "--pulse", "0.5", "--hold")
+    return dict(started(*options))
+
+
+@pytest.fixture(scope="module")
+def closed(started: Any) -> dict[str, Any]:
+    """What a venue with three swaps said of itself that lets nobody control it."""
+    return dict(started("--linear", "3", "--no-control"))
 
 
 def ask(url: str, body: Any = None, method: str = "GET") -> tuple[int, Any]:
@@ -81,32 +97,29 @@ def test_limits_that_are_not_given_are_those_of_the_venue(started: Any) -> None:
     assert (log["rejected"], log["banned"]) == (1, 0)
 
 
-def test_swaps_are_listed_beside_spot(started: Any) -> None:
-    """As many as asked for; as many as spot markets, up to ten, where nothing is said."""
-    assert started()["markets"] == 4
-    told = started("--linear", "3")
-    assert told["markets"] == 5
-    _, listed = ask(f"{told['url']}/fapi/v1/exchangeInfo")
+def test_swaps_are_listed_beside_spot(closed: dict[str, Any]) -> None:
+    """As many as asked for."""
+    assert closed["markets"] == 5
+    _, listed = ask(f"{closed['url']}/fapi/v1/exchangeInfo")
     assert [row["symbol"] for row in listed["symbols"]] == ["BTCUSDT", "ETHUSDT", "BNBUSDT"]
 
 
-def test_faults_are_made_from_another_program(started: Any) -> None:
-    """By a POST on the path of the venue itself."""
-    url = started()["url"]
+def test_faults_are_made_from_another_program(recorded: dict[str, Any]) -> None:
+    """By a POST on the path of the venue itself, which has as many swaps as spot markets where nothing is said."""
+    url = recorded["url"]
+    assert recorded["markets"] == 4
     assert ask(f"{url}/sim/faults", {"kind": "status", "status": 503, "count": 1}, "POST") == (200, {"ids": [1]})
-    assert [ask(f"{url}/api/v3/time")[0] for _ in range(2)] == [503, 200]
+    assert [ask(f"{url}/v5/market/time")[0] for _ in range(2)] == [503, 200]
 
 
-def test_recorded_feeds_are_served_and_their_faults_made_from_another_program(
-    started: Any, tmp_path: pathlib.Path
-) -> None:
+def test_recorded_feeds_are_served_and_their_faults_made_from_another_program(recorded: dict[str, Any]) -> None:
     """A file in place of the feeds, an interval for them, and faults by a POST."""
-    file = tmp_path / "session"
-    file.write_text('1633998512.5: {"topic":"trade.X"}\n')
-    url = started("--venue", "bybit", "--recorded", str(file), "--replay-speed", "0", "--pulse", "0.5")["url"]
+    url = recorded["url"]
     assert ask(f"{url}/sim/feed-faults", {"kind": "refuse", "count": 1}, "POST") == (200, {"ids": [1]})
     status, told = ask(f"{url}/sim/feeds")
     assert (status, told["connections"], told["sent"]) == (200, 0, 0)
+    status, told = ask(f"{url}/sim/recorded", {"play": True}, "POST")
+    assert (status, told["messages"], told["position"]) == (200, 1, 0)
 
 
 def test_a_recording_that_is_none_is_told(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -> None:
@@ -118,11 +131,10 @@ def test_a_recording_that_is_none_is_told(capsys: pytest.CaptureFixture[str], tm
     assert (told.out, "line 1" in told.err, "Traceback" in told.err) == ("", True, False)
 
 
-def test_control_is_switched_off(started: Any) -> None:
+def test_control_is_switched_off(closed: dict[str, Any]) -> None:
     """Then the paths are not there."""
-    url = started("--no-control")["url"]
     with pytest.raises(json.JSONDecodeError):  # the page of a web server
-        ask(f"{url}/sim/log")
+        ask(f"{closed['url']}/sim/log")
 
 
 @pytest.mark.parametrize(

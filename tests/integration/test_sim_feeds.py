@@ -1,33 +1,27 @@
-"""Websockets of the simulated venue: what is told, what breaks on demand, and what no client can do to it."""
+"""Websockets of the simulated venue: what is told, and what breaks on demand."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
-import os
 import struct
 import time
-import urllib.parse
+import types
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+from feed_clients import PATIENCE_S, Web, frame_of, handshake, join, masked, order, rest_book, until
 from plain_feeds import PlainFeeds
 
 from tradeutils import sim
 from tradeutils.errors import UsageError
-from tradeutils.sim import DEFAULT_ACCOUNT, DEFAULT_NOW
+from tradeutils.sim import DEFAULT_ACCOUNT, DEFAULT_NOW, arming
 from tradeutils.sim.binance import BinanceDialect
-from tradeutils.sim.feeds import connection as connections
-from tradeutils.sim.feeds import recorded as recorded_feeds
-from tradeutils.sim.feeds import server as servers
+from tradeutils.sim.feeds import pulse as pulses
 from tradeutils.sim.feeds.events import Topic
 
-_PATIENCE_S = 10.0
 _BOOK = {"kind": "book", "market": "BTCUSDT"}
 _TRADES = {"kind": "trades", "market": "BTCUSDT"}
 
@@ -45,108 +39,12 @@ async def venue() -> AsyncIterator[sim.SimulatedVenue]:
         yield venue
 
 
-class Web:
-    """A client's session, which closes its websockets too."""
-
-    def __init__(self) -> None:
-        self.http = aiohttp.ClientSession()
-        self.sockets: list[aiohttp.ClientWebSocketResponse] = []
-        self.get, self.post, self.delete = self.http.get, self.http.post, self.http.delete
-
-    async def ws_connect(self, url: str) -> aiohttp.ClientWebSocketResponse:
-        """Open a websocket."""
-        patience = aiohttp.ClientWSTimeout(ws_close=0.1)
-        socket = await self.http.ws_connect(url, max_msg_size=0, timeout=patience)
-        self.sockets.append(socket)
-        return socket
-
-    async def close(self) -> None:
-        """Close all."""
-        for socket in self.sockets:
-            await socket.close()
-        await self.http.close()
-
-
 @pytest.fixture
 async def session() -> AsyncIterator[Web]:
     """A client's session."""
     web = Web()
     yield web
     await web.close()
-
-
-class Client:
-    """A websocket that reads JSON and leaves heartbeats out."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-
-    async def say(self, **message: Any) -> None:
-        """Send a message."""
-        await self.socket.send_str(json.dumps(message))
-
-    async def follow(self, *topics: dict[str, Any]) -> None:
-        """Follow topics, and read what answers."""
-        await self.say(follow=topics)
-        while "topics" not in await self.read():
-            pass
-
-    async def read(self) -> dict[str, Any]:
-        """Return the next message that is no heartbeat."""
-        async with asyncio.timeout(_PATIENCE_S):
-            while True:
-                message = await self.socket.receive()
-                assert message.type is aiohttp.WSMsgType.TEXT, message
-                told = dict(json.loads(message.data))
-                if "beat" not in told:
-                    return told
-
-    async def silent(self, seconds: float = 0.15) -> bool:
-        """Tell whether nothing but heartbeats comes for a while."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.read()
-        except TimeoutError:
-            return True
-        return False
-
-    async def closed(self) -> int | None:
-        """Read until the connection ends, and return the code with which it did."""
-        while True:
-            message = await self.socket.receive(timeout=_PATIENCE_S)
-            if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
-                return self.socket.close_code
-
-
-async def join(session: Web, venue: sim.SimulatedVenue, *topics: dict[str, Any]) -> Client:
-    """Connect, read the greeting and follow topics."""
-    client = Client(await session.ws_connect(f"{venue.url}/feed"))
-    assert await client.read() == {"hello": 1}
-    if topics:
-        await client.follow(*topics)
-    return client
-
-
-async def until(holds: Any) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(_PATIENCE_S):
-        while not holds():  # noqa: ASYNC110  # it rings no bell
-            await asyncio.sleep(0.005)
-
-
-async def rest_book(session: Web, venue: sim.SimulatedVenue, limit: int = 1000) -> dict[str, Any]:
-    """Return the order book as REST tells it."""
-    async with session.get(f"{venue.url}/api/v3/depth?symbol=BTCUSDT&limit={limit}") as response:
-        return dict(await response.json())
-
-
-async def order(session: Web, venue: sim.SimulatedVenue, **fields: Any) -> dict[str, Any]:
-    """Place an order over REST."""
-    query = urllib.parse.urlencode({**fields, "timestamp": venue.clock.now()})
-    mac = hmac.new(DEFAULT_ACCOUNT.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-    headers = {"X-MBX-APIKEY": DEFAULT_ACCOUNT.key}
-    async with session.post(f"{venue.url}/api/v3/order?{query}&signature={mac}", headers=headers) as response:
-        return dict(await response.json())
 
 
 class Copy:
@@ -192,7 +90,7 @@ async def test_a_client_is_greeted_answered_and_told_goodbye(venue: sim.Simulate
     await client.say(ping=1)
     for size in (5, 125, 126, 70_000):
         await client.say(echo=size)
-        message = await client.socket.receive(timeout=_PATIENCE_S)
+        message = await client.socket.receive(timeout=PATIENCE_S)
         assert message.data == b"x" * size
     await client.say(end=4321)
     assert await client.read() == {"last": 1}
@@ -426,11 +324,12 @@ async def test_a_clock_moved_in_another_thread_is_told_at_once(session: Web) -> 
         await client.socket.close()
 
 
-async def test_connections_hear_a_heartbeat_every_second(session: Web) -> None:
-    """What a dialect sends by the clock comes while the venue's own clock stands still, however slow the pulse."""
+async def test_connections_hear_a_heartbeat_every_second(session: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes while the venue's own clock stands still, however slow the pulse; seconds are short ones here."""
+    monkeypatch.setattr(pulses, "_TICK_S", 0.05)
     async with sim.SimulatedVenue(symbols=1, pulse=60.0) as venue:
         client = await join(session, venue)
-        message = await client.socket.receive(timeout=_PATIENCE_S)
+        message = await client.socket.receive(timeout=PATIENCE_S)
         assert message.data == '{"beat":1}'
 
 
@@ -532,7 +431,7 @@ async def test_a_malformed_message_is_no_json(venue: sim.SimulatedVenue, session
     client = await join(session, venue, _TRADES)
     venue.feed_faults.add("malformed", count=1)
     venue.clock.step("1m")
-    message = await client.socket.receive(timeout=_PATIENCE_S)
+    message = await client.socket.receive(timeout=PATIENCE_S)
     with pytest.raises(json.JSONDecodeError):
         json.loads(message.data)
     venue.clock.step("1m")
@@ -542,7 +441,7 @@ async def test_a_malformed_message_is_no_json(venue: sim.SimulatedVenue, session
 async def test_a_half_open_connection_neither_speaks_nor_listens(venue: sim.SimulatedVenue, session: Web) -> None:
     """No data, no answers, no pongs, no end; others are told as before; then a reset, where it was to be one."""
     client, other = await join(session, venue, _TRADES), await join(session, venue, _TRADES)
-    venue.feed_faults.add("half_open", count=1, seconds=1.0)
+    venue.feed_faults.add("half_open", count=1, seconds=0.4)
     venue.clock.step("1m")
     assert (await other.read())["kind"] == "trades"
     received = venue.feeds.received
@@ -568,13 +467,17 @@ async def test_connections_are_refused_on_demand(venue: sim.SimulatedVenue, sess
     assert [one["struck"] for one in venue.feed_faults.describe()] == [1, 1]
 
 
-async def test_faults_by_the_clock_strike_that_often(venue: sim.SimulatedVenue, session: Web) -> None:
+async def test_faults_by_the_clock_strike_that_often(
+    venue: sim.SimulatedVenue, session: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that strikes every so often lets all pass in between."""
+    moment = [100.0]
+    monkeypatch.setattr(arming, "time", types.SimpleNamespace(monotonic=lambda: moment[0]))
     client = await join(session, venue, _TRADES)
     venue.feed_faults.add("lose", every=0.5)
     venue.clock.step("1m")
     assert (await client.read())["kind"] == "trades"
-    await asyncio.sleep(0.55)
+    moment[0] += 0.5
     venue.clock.step("1m")
     assert await client.silent(0.06)
     venue.clock.step("1m")
@@ -612,325 +515,3 @@ async def test_feeds_and_their_faults_are_controlled_from_other_processes(
     for body in ({"kind": "lost"}, {"kind": "lose", "often": 1}, 7):
         async with session.post(f"{venue.url}/sim/feed-faults", json=body) as response:
             assert response.status == 400
-
-
-# What no client can do
-
-
-async def handshake(venue: sim.SimulatedVenue, head: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Open a websocket by hand."""
-    address = urllib.parse.urlsplit(venue.url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1 << 22)
-    key = base64.b64encode(os.urandom(16)).decode()
-    writer.write(
-        (
-            head
-            or f"GET /feed HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        ).encode()
-    )
-    if not head:
-        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
-    return reader, writer
-
-
-def masked(payload: bytes, kind: int = 0x1, size: int | None = None) -> bytes:
-    """Return a client's frame; ``size`` says more than there is."""
-    told = len(payload) if size is None else size
-    head = struct.pack("!BB", 0x80 | kind, 0x80 | told) if told < 126 else struct.pack("!BBQ", 0x80 | kind, 0xFF, told)
-    return head + b"\0\0\0\0" + payload
-
-
-async def frame_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Return the kind and payload of the next small frame that is no heartbeat."""
-    while True:
-        async with asyncio.timeout(_PATIENCE_S):
-            kind, size = await reader.readexactly(2)
-            if size == 126:
-                size = struct.unpack("!H", await reader.readexactly(2))[0]
-            payload = await reader.readexactly(size)
-        if b"beat" not in payload:
-            return kind & 0xF, payload
-
-
-async def test_a_client_that_does_not_read_is_cut_off(session: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for it is bounded; others are told meanwhile."""
-    monkeypatch.setattr(connections, "_MOST_UNREAD", 1 << 20)
-    async with sim.SimulatedVenue(symbols=3, pulse=0.005) as venue:
-        reader, writer = await handshake(venue)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is of both directions
-        writer.write(masked(json.dumps({"echo": 300_000}).encode()) * 60)
-        other = await join(session, venue, _TRADES)
-        await until(lambda: venue.feeds.cut_off == 1)
-        venue.clock.step("1m")
-        assert (await other.read())["kind"] == "trades"
-        await until(lambda: venue.feeds.connections == 1)
-        writer.close()
-        assert reader is not None
-
-
-async def test_late_messages_are_bounded_too(session: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Messages that a fault holds back count as what waits for a client."""
-    monkeypatch.setattr(connections, "_MOST_UNREAD", 1 << 16)
-    async with sim.SimulatedVenue(symbols=3, pulse=0.005) as venue:
-        client = await join(session, venue, _BOOK)
-        venue.feed_faults.add("slow", seconds=1_000)
-        for _ in range(4):
-            venue.clock.step("1h")
-            await asyncio.sleep(0.03)
-        assert await client.closed() in (1006, None)
-        assert venue.feeds.cut_off == 1
-
-
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (masked(b"\xff\xfe"), 1007),
-        (masked(b"\xff\xfe", 0x2), 1007),
-        (masked(b"x" * 2_000_000), 1009),
-        (masked(b"x", size=10_000_000), 1009),
-        (b"\xff" * 64, 1002),
-    ],
-    ids=["not text", "binary rubbish", "two megabytes", "ten megabytes", "no frame"],
-)
-async def test_what_is_no_message_ends_the_connection(venue: sim.SimulatedVenue, sent: bytes, code: int) -> None:
-    """It is closed with the protocol's own code, and the venue goes on."""
-    reader, writer = await handshake(venue)
-    await frame_of(reader)
-    writer.write(sent)
-    kind, payload = await frame_of(reader)
-    assert (kind, struct.unpack("!H", payload[:2])[0]) == (0x8, code)
-    writer.close()
-    await until(lambda: venue.feeds.connections == 0)
-
-
-async def test_ten_thousand_subscriptions_are_too_many(venue: sim.SimulatedVenue, session: Web) -> None:
-    """Whatever its dialect allows, a connection has a bound, and is told so."""
-    client = await join(session, venue)
-    await client.say(follow=[{**_BOOK, "depth": depth} for depth in range(1, 10_001)])
-    assert "topics" in await client.read()
-    assert await client.closed() == 1008
-    assert not venue.feeds.topics
-
-
-@pytest.mark.parametrize(
-    ("head", "status"),
-    [
-        ("GET /feed HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", b" 400 "),
-        (
-            "GET /feed HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: ???\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            b" 400 ",
-        ),
-        ("POST /feed HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n", b" 404 "),
-    ],
-    ids=["no key", "a key that is none", "not a GET"],
-)
-async def test_a_handshake_that_is_none_is_answered(venue: sim.SimulatedVenue, head: str, status: bytes) -> None:
-    """It is refused over HTTP, and no connection is counted."""
-    reader, writer = await handshake(venue, head)
-    async with asyncio.timeout(_PATIENCE_S):
-        assert status in await reader.readuntil(b"\r\n")
-    writer.close()
-    assert venue.feeds.opened == 0
-
-
-async def test_no_more_connections_than_are_allowed(
-    venue: sim.SimulatedVenue, session: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next one is told 503; one that leaves makes room."""
-    monkeypatch.setattr(servers, "_MAX_CONNECTIONS", 2)
-    first, _ = await join(session, venue), await join(session, venue)
-    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        await join(session, venue)
-    assert caught.value.status == 503
-    await first.socket.close()
-    await until(lambda: venue.feeds.connections == 1)
-    await join(session, venue)
-
-
-async def test_closing_ends_every_socket_and_leaves_no_task(session: Web) -> None:
-    """Open, silent, half open, unread and half a handshake: all end within a second, and nothing is left running."""
-    before = asyncio.all_tasks()
-    async with sim.SimulatedVenue(symbols=3, pulse=0.01) as venue:
-        client, half_open = await join(session, venue, _TRADES), await join(session, venue, _TRADES)
-        venue.feed_faults.add("half_open", count=2)
-        venue.clock.step("1m")
-        await asyncio.sleep(0.05)
-        speaking = await join(session, venue, _BOOK)
-        _, unread = await handshake(venue)
-        unread.transport.pause_reading()  # type: ignore[attr-defined]  # it is of both directions
-        unread.write(masked(json.dumps({"echo": 3_000_000}).encode()))
-        reader, started = await handshake(venue, "GET /feed HTTP/1.1\r\nHost: here\r\nUpgr")
-        await until(lambda: venue.feeds.connections == 4)
-        goodbye = asyncio.create_task(speaking.closed())
-        await asyncio.sleep(0.05)
-        began = time.monotonic()
-    assert time.monotonic() - began < 3.0
-    assert [await one.closed() for one in (client, half_open)] == [1006, 1006]
-    assert await goodbye == 1001
-    assert await reader.read() == b""
-    for writer in (unread, started):
-        writer.transport.abort()
-    await asyncio.sleep(0.01)
-    assert asyncio.all_tasks() <= before
-    assert venue.feeds.connections == 0
-
-
-async def test_a_venue_that_was_closed_can_be_moved(session: Web) -> None:
-    """Its clock is stepped without anybody to tell."""
-    async with sim.SimulatedVenue(symbols=1) as venue:
-        client = await join(session, venue, _TRADES)
-    venue.clock.step("1m")
-    await client.socket.close()
-    await venue.close()
-
-
-# What was recorded
-
-_COMBINED = [
-    (10.0, '{"stream":"btcusdt@trade","data":{"e":"trade","t":1}}'),
-    (10.1, '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","U":5,"u":7,"b":[["9.0","1"]],"a":[]}}'),
-    (10.2, '{"stream":"ethusdt@trade","data":{"e":"trade","t":2}}'),
-    (
-        10.3,
-        '{"stream":"btcusdt@depth@100ms",'
-        '"data":{"e":"depthUpdate","U":8,"u":9,"b":[["9.0","0"]],"a":[["9.5","2"]]}}',
-    ),
-    (10.4, '{"stream":"btcusdt@trade","data":{"e":"trade","t":3}}'),
-]  # fmt: skip
-
-
-async def subscribe(session: Web, url: str, *names: str) -> aiohttp.ClientWebSocketResponse:
-    """Subscribe as a client of Binance does."""
-    socket = await session.ws_connect(url)
-    await socket.send_json({"method": "SUBSCRIBE", "params": names, "id": 5})
-    assert await socket.receive_json(timeout=_PATIENCE_S) == {"result": None, "id": 5}
-    return socket
-
-
-async def test_recorded_streams_go_to_those_who_subscribed(session: Web) -> None:
-    """Wrapped on the path of combined streams and bare on the other, in order, counted by channel."""
-    feeds = sim.RecordedFeeds(_COMBINED, settle=0.0, hold=True)
-    assert feeds.channels == {"btcusdt@trade": 2, "btcusdt@depth@100ms": 2, "ethusdt@trade": 1}
-    async with sim.SimulatedVenue(symbols=["BTC/USDT"], recorded=feeds) as venue:
-        bare = await subscribe(session, f"{venue.url}/ws/1", "btcusdt@trade", "btcusdt@depth")
-        wrapped = await subscribe(session, f"{venue.url}/stream", "ethusdt@trade")
-        named = await session.ws_connect(f"{venue.url}/stream?streams=btcusdt@trade/ethusdt@trade")
-        assert await rest_book(session, venue) == {"lastUpdateId": 4, "bids": [], "asks": []}
-        feeds.play()
-        told = [await bare.receive_json(timeout=_PATIENCE_S) for _ in range(4)]
-        assert [one.get("t", one.get("u")) for one in told] == [1, 7, 9, 3]
-        assert await wrapped.receive_json(timeout=_PATIENCE_S) == json.loads(_COMBINED[2][1])
-        assert [(await named.receive_json(timeout=_PATIENCE_S))["data"]["t"] for _ in range(3)] == [1, 2, 3]
-        await until(lambda: feeds.wait(0))
-        assert await rest_book(session, venue) == {"lastUpdateId": 9, "bids": [], "asks": [["9.5", "2"]]}
-        assert venue.feeds.frames == {"btcusdt@trade": 4, "btcusdt@depth@100ms": 2, "ethusdt@trade": 2}
-        assert feeds.position == 5
-        async with session.get(f"{venue.url}/api/v3/depth?symbol=ETHUSDT") as response:
-            assert (await response.json())["code"] == -1121  # not recorded, and so the venue's own answer
-
-
-async def test_who_leaves_a_recorded_stream_hears_no_more_of_it(session: Web) -> None:
-    """A request that is none is refused; pings are answered; what was left is not sent."""
-    feeds = sim.RecordedFeeds(_COMBINED, hold=True, settle=0.0)
-    async with sim.SimulatedVenue(symbols=["BTC/USDT"], recorded=feeds) as venue:
-        socket = await subscribe(session, f"{venue.url}/ws/btcusdt@depth", "btcusdt@trade", "ethusdt@trade")
-        await socket.send_json({"method": "UNSUBSCRIBE", "params": ["btcusdt@trade", "btcusdt@depth"], "id": 6})
-        assert await socket.receive_json(timeout=_PATIENCE_S) == {"result": None, "id": 6}
-        for wrong in ("{", '{"method":"SUBSCRIBE","params":7}', "[]"):
-            await socket.send_str(wrong)
-            assert "error" in await socket.receive_json(timeout=_PATIENCE_S)
-        names = [f"s{number}@trade" for number in range(2_000)]
-        await socket.send_json({"method": "SUBSCRIBE", "params": names, "id": 7})
-        assert "1024" in (await socket.receive_json(timeout=_PATIENCE_S))["error"]["msg"]
-        await asyncio.sleep(0.05)
-        assert feeds.position == 0
-        feeds.play()
-        assert (await socket.receive_json(timeout=_PATIENCE_S))["t"] == 2
-
-
-async def test_any_other_recording_is_played_raw(session: Web) -> None:
-    """All of it to every client that said anything, at the speed asked for; whoever is silent hears nothing."""
-    frames = [(1.0, '{"event":"subscribe"}'), (1.1, '[7,{"a":1},"book-10","XBT/USD"]'), (1.3, '{"topic":"trade.X"}')]
-    feeds = sim.RecordedFeeds(frames, speed=2.0, settle=0.05)
-    async with sim.SimulatedVenue("kraken", symbols=1, recorded=feeds) as venue:
-        silent = await session.ws_connect(f"{venue.url}/anywhere")
-        socket = await session.ws_connect(f"{venue.url}/v2")
-        await socket.send_str("ping")
-        assert await socket.receive_str(timeout=_PATIENCE_S) == "pong"
-        await socket.send_json({"event": "ping", "reqid": 3})
-        assert await socket.receive_json(timeout=_PATIENCE_S) == {"event": "pong", "reqid": 3}
-        await asyncio.sleep(0.1)
-        assert feeds.position == 0
-        began = time.monotonic()
-        await socket.send_json({"event": "subscribe"})
-        assert [await socket.receive_str(timeout=_PATIENCE_S) for _ in range(3)] == [text for _, text in frames]
-        assert time.monotonic() - began >= 0.15
-        assert venue.feeds.frames == {"": 1, "book-10 XBT/USD": 1, "trade.X": 1}
-        with pytest.raises(TimeoutError):
-            await silent.receive(timeout=0.05)
-
-
-async def test_a_recording_stands_still_while_nobody_listens(session: Web) -> None:
-    """What a client missed by leaving is there for the next one; faults strike recorded messages too."""
-    frames = [(float(number), json.dumps({"topic": f"t{number}"})) for number in range(100)]
-    feeds = sim.RecordedFeeds(frames, speed=100.0, settle=0.0)
-    async with sim.SimulatedVenue("bybit", symbols=1, recorded=feeds) as venue:
-        venue.feed_faults.add("drop", channel="t3*", count=1)
-        socket = await session.ws_connect(f"{venue.url}/v5/public/spot")
-        await socket.send_str("{}")
-        first = [json.loads(message.data)["topic"] async for message in socket]
-        assert first == ["t0", "t1", "t2"]
-        stood = feeds.position
-        await asyncio.sleep(0.1)
-        assert feeds.position == stood
-        again = await session.ws_connect(f"{venue.url}/v5/public/spot")
-        await again.send_str("{}")
-        rest = [(await again.receive_json(timeout=_PATIENCE_S))["topic"] for _ in range(100 - stood)]
-        assert rest == [f"t{number}" for number in range(stood, 100)]
-
-
-async def test_a_recording_waits_for_slow_readers_and_ends_those_who_never_read(
-    session: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All reach the one who reads, in order; the one who does not is ended."""
-    monkeypatch.setattr(recorded_feeds, "_PATIENCE_S", 0.2)
-    frames = [(0.0, json.dumps({"topic": "t", "n": number, "x": "y" * 10_000})) for number in range(2_000)]
-    feeds = sim.RecordedFeeds(frames, settle=0.1)
-    async with sim.SimulatedVenue("okx", symbols=1, recorded=feeds) as venue:
-        _, writer = await handshake(venue)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is of both directions
-        writer.write(masked(b"{}"))
-        socket = await session.ws_connect(f"{venue.url}/ws/v5/public")
-        await socket.send_str("{}")
-        numbers = [(await socket.receive_json(timeout=_PATIENCE_S))["n"] for _ in range(2_000)]
-        assert numbers == list(range(2_000))
-        assert venue.feeds.cut_off == 1
-        writer.close()
-
-
-@pytest.mark.recordings
-async def test_a_recorded_hour_of_binance_makes_the_book_of_its_differences(session: Web, recordings: Any) -> None:
-    """Every message arrives, and the book that REST then tells is the one that the differences make."""
-    feeds = sim.RecordedFeeds(recordings / "hftbacktest" / "spot_btcusdt_20240808.gz")
-    assert sum(feeds.channels.values()) == len(feeds.frames) == 41_248  # and one book, which was asked for over REST
-    async with sim.SimulatedVenue(symbols=["BTC/USDT"], recorded=feeds) as venue:
-        socket = await subscribe(session, f"{venue.url}/ws/1", "btcusdt@trade", "btcusdt@depth@100ms")
-        begun = await rest_book(session, venue, 5000)
-        sides = [dict(begun["bids"]), dict(begun["asks"])]
-        last, count = begun["lastUpdateId"], feeds.channels["btcusdt@depth@100ms"] + feeds.channels["btcusdt@trade"]
-        for _ in range(count):
-            told = await socket.receive_json(timeout=_PATIENCE_S)
-            if told["e"] != "depthUpdate" or told["u"] <= last:
-                continue
-            assert told["U"] <= last + 1
-            last = told["u"]
-            for side, name in zip(sides, "ba", strict=True):
-                side.update(told[name])
-        book = await rest_book(session, venue, 5000)
-        assert book["lastUpdateId"] == last
-        for side, name in zip(sides, ("bids", "asks"), strict=True):
-            whole = {float(price): float(size) for price, size in side.items() if float(size)}
-            assert {float(price): float(size) for price, size in book[name]}.items() <= whole.items()
-            assert len(book[name]) == min(5_000, len(whole))

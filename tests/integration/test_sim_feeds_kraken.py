@@ -16,6 +16,7 @@ import pytest
 
 from tradeutils import sim
 from tradeutils.sim import DEFAULT_ACCOUNT
+from tradeutils.sim.feeds import pulse as pulses
 from tradeutils.sim.limits import Limits
 
 SYMBOL, OTHER = "BTC/USDT", "ETH/USDT"
@@ -48,7 +49,7 @@ async def _client(venue: sim.SimulatedVenue, **changed: Any) -> AsyncIterator[An
         "privateV2": f"{sockets}/v2?private",
     }
     urls = {"api": {"public": venue.url, "private": venue.url, "ws": feeds}}
-    client = ccxt.pro.kraken({**keys, "urls": urls, "enableRateLimit": False, **changed})
+    client = ccxt.pro.kraken({**keys, "urls": urls, "enableRateLimit": False, "timeout_on_exit": 0, **changed})
     try:
         yield client
     finally:
@@ -211,9 +212,10 @@ async def test_watch_order_book_for_symbols_tells_of_each(venue: sim.SimulatedVe
         assert sides(client.orderbooks[symbol], 25) == sides(await client.fetch_order_book(symbol, 25), 25)
 
 
-async def test_heartbeats_and_pongs_are_told(venue: sim.SimulatedVenue) -> None:
-    """Those that ccxt reads."""
-    async with _client(venue, streaming={"keepAlive": 400}) as client:
+async def test_heartbeats_and_pongs_are_told(venue: sim.SimulatedVenue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that ccxt reads; its seconds are short ones here."""
+    monkeypatch.setattr(pulses, "_TICK_S", 0.05)
+    async with _client(venue, streaming={"keepAlive": 100}) as client:
         beats = heard(client)
         await soon(client.watch_ticker(SYMBOL))
         await until(lambda: any(one.get("method") == "pong" for one in beats))

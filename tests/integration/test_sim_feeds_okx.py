@@ -31,7 +31,7 @@ async def venue() -> AsyncIterator[sim.SimulatedVenue]:
 async def _client(venue: sim.SimulatedVenue, **changed: Any) -> AsyncIterator[Any]:
     keys = {"apiKey": DEFAULT_ACCOUNT.key, "secret": DEFAULT_ACCOUNT.secret, "password": DEFAULT_ACCOUNT.passphrase}
     urls = {"api": {"rest": venue.url, "ws": f"{venue.url.replace('http', 'ws', 1)}/ws/v5"}}
-    client = ccxt.pro.okx({**keys, "urls": urls, "enableRateLimit": False, **changed})
+    client = ccxt.pro.okx({**keys, "urls": urls, "enableRateLimit": False, "timeout_on_exit": 0, **changed})
     try:
         yield client
     finally:
@@ -212,7 +212,7 @@ async def test_what_is_unwatched_is_told_no_more(venue: sim.SimulatedVenue, clie
 
 async def test_pings_are_answered(venue: sim.SimulatedVenue) -> None:
     """Text, as ccxt sends it and expects it."""
-    async with _client(venue, streaming={"keepAlive": 400}) as client:
+    async with _client(venue, streaming={"keepAlive": 100}) as client:
         await soon(client.watch_ticker(SPOT))
         (line,) = client.clients.values()
         before = line.lastPong

@@ -23,7 +23,7 @@ import pytest
 from tradeutils import sim
 from tradeutils.errors import CandleFileError, DataError, UnknownName, UsageError
 from tradeutils.model import Candles
-from tradeutils.sim import server
+from tradeutils.sim import arriving
 from tradeutils.sim.usage import UsageMeter, Window
 
 _START = 1_700_000_040_000
@@ -95,7 +95,7 @@ async def test_bytes_that_are_no_request_harm_nobody(
     venue: sim.SimulatedVenue, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Rubbish gets a 400 or a closed connection, no traceback in answer or log, and the next client is served."""
-    answer = await _raw(venue, data, limit=1.0)
+    answer = await _raw(venue, data, limit=0.3)
     assert b"Traceback" not in answer
     assert b" 500 " not in answer.split(b"\r\n")[0]
     assert caplog.records == []
@@ -133,7 +133,7 @@ async def test_body_larger_than_any_venue_takes_is_refused(venue: sim.SimulatedV
 
 async def test_body_that_never_comes_times_out(venue: sim.SimulatedVenue, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that promises a body and stays silent gets Binance's timeout."""
-    monkeypatch.setattr(server, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(arriving, "_BODY_SECONDS", 0.2)
     answer = await _raw(venue, b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsymbol=")
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"-1007" in answer
@@ -144,7 +144,7 @@ async def test_body_for_the_clock_that_never_comes_times_out(
     venue: sim.SimulatedVenue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control path waits no longer than the venue does, and the clock stays as it is."""
-    monkeypatch.setattr(server, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(arriving, "_BODY_SECONDS", 0.2)
     now = venue.clock.now()
     answer = await _raw(venue, b'POST /sim/clock HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"set":')
     assert answer.startswith(b"HTTP/1.1 408")
@@ -171,6 +171,34 @@ async def test_body_that_is_not_compressed_as_it_says_is_refused(
     answer = await _raw(venue, head + b"nope")
     assert answer.startswith(b"HTTP/1.1 400")
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "sent", [[b""], [b"GET /ws/1 HTTP/1.1\r\nHost: x\r\nUpgr"], [b"G", b"ET", b" /", b"ws", b" H", b"TT", b"P/"]],
+    ids=["nothing", "half a handshake", "letter by letter"],
+)  # fmt: skip
+async def test_a_connection_over_which_no_request_comes_is_ended(
+    venue: sim.SimulatedVenue, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slowly its head comes; one that has asked for anything may be silent for as long as it likes."""
+    monkeypatch.setattr(arriving, "_HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(arriving, "_LOOK_SECONDS", 0.02)
+    await venue.close()
+    await venue.start()
+    host, port = venue.url.removeprefix("http://").split(":")
+    asked, asker = await asyncio.open_connection(host, int(port))
+    asker.write(b"GET /api/v3/time HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"200" in await asked.readuntil(b"\r\n\r\n")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for piece in sent:
+        writer.write(piece)
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5.0):
+        assert await reader.read() == b""
+    asker.write(b"GET /api/v3/time HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"200" in await asked.readuntil(b" OK\r\n")
+    for one in (writer, asker):
+        one.close()
 
 
 async def test_many_idle_connections_do_not_stop_the_venue_from_closing() -> None:

@@ -497,6 +497,36 @@ def test_a_recording_that_is_not_there_is_a_mistake_of_use(tmp_path: pathlib.Pat
             RecordedFeeds([(0.0, "{}")], **wrong)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [5, ("soon", "{}"), (float("nan"), "{}"), (1.0, b"{}"), (1.0, "{}", 2)],
+    ids=["a number", "no time", "no number", "bytes", "three parts"],
+)
+def test_a_message_at_hand_that_is_none_is_a_mistake_of_use(message: Any) -> None:
+    """It is shown, and what to write instead."""
+    with pytest.raises(UsageError, match=r"a recorded message was .*; write \(seconds"):
+        RecordedFeeds([message])
+
+
+@pytest.mark.parametrize(
+    "data",
+    ['{"x":1}', "5", '{"U":"1","u":2,"b":[],"a":[]}', '{"U":1,"u":2,"b":[["9.0"]],"a":[]}', '{"U":1,"u":2,"b":[]}'],
+    ids=["something else", "a number", "a number as text", "half a level", "one side"],
+)
+def test_a_recorded_difference_that_is_none_is_refused(data: str) -> None:
+    """When it is read, and not when somebody asks for the book; a whole book of the best levels is none, and served."""
+    with pytest.raises(DataError, match="needs U, u, b and a"):
+        RecordedFeeds([(1.0, f'{{"stream":"btcusdt@depth@100ms","data":{data}}}')])
+    assert len(RecordedFeeds([(1.0, f'{{"stream":"btcusdt@depth20@100ms","data":{data}}}')]).frames) == 1
+
+
+@pytest.mark.parametrize("book", ["{", "[]", '{"bids":[],"asks":[]}', '{"lastUpdateId":1,"bids":[[1,2]],"asks":[]}'])
+def test_a_recorded_book_that_is_none_is_refused(book: str) -> None:
+    """It is no answer of REST."""
+    with pytest.raises(DataError, match="needs lastUpdateId"):
+        RecordedFeeds([_difference("aaa", 1, 2, [])], depth={"AAA": book})
+
+
 def _difference(symbol: str, first: int, last: int, bids: Any, **more: int) -> tuple[float, str]:
     data = {"U": first, "u": last, "b": bids, "a": [], **more}
     return float(last), json.dumps({"stream": f"{symbol}@depth@100ms", "data": data})

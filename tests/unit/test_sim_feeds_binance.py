@@ -44,6 +44,24 @@ def make_venue(account: Any = RICH, limits: Limits | None = None) -> Venue:
     return Venue(market, VirtualClock(DEFAULT_NOW), Ledger(market, [account]), gate)
 
 
+def test_300_connections_of_an_address_pass_in_five_minutes() -> None:
+    """Streams and the API count together, what is no path does not; five minutes later there is room again."""
+    venue, seconds = make_venue(limits=Limits.of("binance")), [1e9]
+    venue.gate.clock = lambda: seconds[0]
+    feeds = BinanceFeeds(venue, venue.keys)
+    for number in range(300):
+        path = ("/ws/1", "/stream", "/private/ws", "/ws-api/v3")[number % 4]
+        assert not isinstance(feeds.connect(Call("GET", path)), Reply)
+        assert isinstance(feeds.connect(Call("GET", "/elsewhere")), Reply)
+    for path in ("/ws/1", "/ws-api/v3"):
+        refused = feeds.connect(Call("GET", path))
+        assert isinstance(refused, Reply)
+        assert (refused.status, refused.limited) == (429, True)
+    assert not isinstance(feeds.connect(Call("GET", "/ws/1", remote="127.0.0.2")), Reply)
+    seconds[0] += 301
+    assert not isinstance(feeds.connect(Call("GET", "/ws/1")), Reply)
+
+
 @pytest.fixture
 def venue() -> Venue:
     """A venue of its own for each test, as clocks are moved."""

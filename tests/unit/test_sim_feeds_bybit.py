@@ -19,7 +19,9 @@ from tradeutils.sim.bybit import BybitDialect
 from tradeutils.sim.bybit.feeds import BybitFeeds
 from tradeutils.sim.catalogue import generated_instruments, generated_swaps
 from tradeutils.sim.dialect import Call, Reply, Venue
-from tradeutils.sim.ledger import Ledger
+from tradeutils.sim.feeds.events import BalanceEvent
+from tradeutils.sim.ledger import Holding, Ledger
+from tradeutils.sim.limits import Gate, Limits
 from tradeutils.sim.orders import OrderRequest
 
 _MINUTE, _HOUR = 60_000, 3_600_000
@@ -387,6 +389,21 @@ def test_an_order_and_its_executions_are_those_of_rest(venue: Venue, category: s
     assert {"isLeverage", "execPnl"} == fills[0].keys() - rows[0].keys() - {"category"}
 
 
+def test_500_connections_of_an_address_pass_in_five_minutes() -> None:
+    """Public and private ones count together; what is no path does not."""
+    market = GeneratedMarket(generated_instruments(1))
+    venue = Venue(market, VirtualClock(DEFAULT_NOW), Ledger(market, [RICH]), Gate(Limits.of("bybit")))
+    venue.gate.clock = lambda: 1e9
+    feeds = BybitFeeds(venue, venue.keys)
+    for number in range(500):
+        path = ("/v5/public/spot", "/v5/private")[number % 2]
+        assert not isinstance(feeds.connect(Call("GET", path)), Reply)
+    for path, status in (("/v5/private", 403), ("/v5/public/linear", 403), ("/v5/elsewhere", 404)):
+        refused = feeds.connect(Call("GET", path))
+        assert isinstance(refused, Reply)
+        assert (refused.status, refused.limited) == (status, status == 403)
+
+
 def test_the_wallet_tells_the_coins_that_changed(venue: Venue) -> None:
     """As REST tells them at the same moment; what is locked and set free as well."""
     listener = private(venue, "wallet")
@@ -400,6 +417,17 @@ def test_the_wallet_tells_the_coins_that_changed(venue: Venue) -> None:
     venue.ledger.cancel(RICH.key, order, venue.clock.now())
     (message,) = listener.beat()
     assert Decimal(message["data"][0]["coin"][0]["locked"]) == 0
+
+
+def test_the_wallet_is_told_as_it_was_when_it_changed(venue: Venue) -> None:
+    """What has happened since is told by the message after it, however fast the clock runs."""
+    listener = private(venue, "wallet")
+    (topic,) = listener.session.topics
+    held = {"USDT": Holding(Decimal(30), Decimal("0.5"))}
+    (frame,) = listener.session.render(BalanceEvent(topic, venue.clock.now(), held, held))
+    assert isinstance(frame, str)
+    (coin,) = json.loads(frame)["data"][0]["coin"]
+    assert (coin["coin"], coin["walletBalance"], coin["locked"]) == ("USDT", "30.5", "0.5")
 
 
 def test_orders_of_one_category_can_be_had_alone(venue: Venue) -> None:

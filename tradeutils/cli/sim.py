@@ -89,6 +89,9 @@ def sim(
             "--replay-speed", metavar="X", min=0, help="Recorded seconds in a second; 0: as fast as clients read."
         ),
     ] = 1.0,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Begin a recorded session only when POST /sim/recorded says so.")
+    ] = False,
     control: Annotated[
         bool, typer.Option("--control/--no-control", help="Answer /sim/...: the clock, the log, faults and bans.")
     ] = True,
@@ -120,7 +123,7 @@ def sim(
 
     feeds: dict[str, Any] = {"pulse": pulse}
     if recorded:
-        feeds["recorded"] = RecordedFeeds(recorded, speed=replay_speed)
+        feeds["recorded"] = RecordedFeeds(recorded, speed=replay_speed, hold=hold)
 
     def tell_url(venue: SimulatedVenue) -> None:
         show = _show_json if as_json else _show_line

@@ -11,6 +11,9 @@ GET    /sim/faults        those in force, and how often each struck
 POST   /sim/faults        put one in force, or a list of them: the parameters of `Fault`
 DELETE /sim/faults        take all away; ``/sim/faults/3`` takes one
 GET    /sim/feeds         who is connected by websocket, and how many messages were sent of what
+DELETE /sim/feeds         forget what was counted of websockets; connections stay
+GET    /sim/recorded      how far a recorded session is: messages, position, and what nobody had asked for
+POST   /sim/recorded      ``{"play": true}``: begin one that was told to hold
 GET    /sim/feed-faults   as of faults, of websockets: also POST, the parameters of `FeedFault`, and DELETE
 GET    /sim/bans          the addresses that were banned, and for how long they still are
 POST   /sim/bans          ``{"address": "127.0.0.1", "seconds": 10}``; without seconds, as it has earned
@@ -32,13 +35,14 @@ from tradeutils.errors import TradeutilsError, UsageError
 from tradeutils.sim.arming import Arming, Striking
 from tradeutils.sim.clock import VirtualClock
 from tradeutils.sim.faults import Faults
+from tradeutils.sim.feeds.recorded import RecordedFeeds
 from tradeutils.sim.feeds.server import FeedServer
 from tradeutils.sim.limits import Gate
 from tradeutils.sim.usage import RequestLog
 
 __all__ = ["Control", "may_control"]
 
-_OFFER: Final = "there are clock, requests, log, faults, feeds, feed-faults and bans; each answers GET"
+_OFFER: Final = "there are clock, requests, log, faults, feeds, feed-faults, recorded and bans; each answers GET"
 _MAX_BAN_S: Final = 1e8
 
 F = TypeVar("F", bound=Striking)
@@ -56,7 +60,7 @@ class Control:
     """Answers calls under ``/sim/``; every mistake is answered with 400 and a message."""
 
     def __init__(self, clock: VirtualClock, log: RequestLog, faults: Faults, gate: Gate, feeds: FeedServer) -> None:
-        self._clock, self._log, self._gate = clock, log, gate
+        self._clock, self._log, self._gate, self._feeds = clock, log, gate, feeds
         self._actions: dict[tuple[str, str], Callable[[str, bytes], Any]] = {
             ("GET", "clock"): self._tell_time,
             ("POST", "clock"): self._change_clock,
@@ -64,6 +68,9 @@ class Control:
             ("GET", "log"): lambda *_: self._log.summary(),
             ("DELETE", "log"): self._clear_log,
             ("GET", "feeds"): lambda *_: feeds.log.summary(),
+            ("DELETE", "feeds"): self._clear_feeds,
+            ("GET", "recorded"): lambda *_: self._playing().summary(),
+            ("POST", "recorded"): self._play,
             ("GET", "bans"): self._tell_bans,
             ("POST", "bans"): self._ban,
             ("DELETE", "bans"): self._pardon,
@@ -110,6 +117,25 @@ class Control:
     def _clear_log(self, *_: object) -> dict[str, Any]:
         self._log.clear()
         return self._log.summary()
+
+    def _clear_feeds(self, which: str, _body: bytes) -> dict[str, Any]:
+        if which:
+            raise UsageError(f"feeds were {which[:64]!r}; write DELETE /sim/feeds, which forgets all that was counted")
+        self._feeds.log.clear()
+        return self._feeds.log.summary()
+
+    def _playing(self) -> RecordedFeeds:
+        recorded = self._feeds.recorded
+        if recorded is None:
+            raise UsageError("no recorded session is served; start the venue with recorded=, or --recorded FILE")
+        return recorded
+
+    def _play(self, _query: str, body: bytes) -> dict[str, Any]:
+        recorded = self._playing()
+        if orjson.loads(body) != {"play": True}:
+            raise UsageError('send {"play": true}')
+        recorded.play()
+        return recorded.summary()
 
     def _tell_bans(self, *_: object) -> dict[str, Any]:
         return {"bans": self._gate.bans()}

@@ -8,6 +8,7 @@ no state is kept; of 1000 levels some 30 change in 100 ms, and all but those nea
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Final, TypeAlias
 
@@ -29,6 +30,8 @@ _UNIT: Final = 2.0**-53
 _DROP: Final = np.uint64(11)
 _PACES: Final = np.uint64(15)
 _FASTEST_MS: Final = 400
+_FASTEST: Final = np.uint64(_FASTEST_MS)
+_KEPT: Final = 512  # sides whose cells are kept; of 1000 levels 42 kB each
 _GONE: Final = 0.15  # of the cells are empty at a moment
 _WIDTH: Final = 1e-5  # of a cell, as a fraction of the price
 
@@ -65,14 +68,20 @@ def levels(best: tuple[int, int], key: int, now: int, typical: float, depth: int
     ]
 
 
-def _side(top: int, sign: int, width: int, key: int, now: int, depth: int) -> tuple[_Ticks, Column]:
-    """Return the ticks of the levels beyond the best, and their amounts as multiples of the typical."""
-    cells = top // width + sign * np.arange(int(depth * 1.3) + 24)
+@functools.lru_cache(maxsize=_KEPT)
+def _cells(first: int, sign: int, width: int, key: int, count: int) -> tuple[_Bits, _Ticks, _Bits, _Bits]:
+    """Return of each cell what does not change: its bits, the price in it, and where it is in turns of which shift."""
+    cells = first + sign * np.arange(count)
     bits = _mixed(cells.astype(np.uint64) ^ np.uint64(key))
     ticks = cells * width + (bits % np.uint64(width)).astype(np.int64)
-    period = np.uint64(_FASTEST_MS) << (bits >> np.uint64(40) & _PACES)
+    return bits, ticks, bits >> np.uint64(43), bits >> np.uint64(40) & _PACES
+
+
+def _side(top: int, sign: int, width: int, key: int, now: int, depth: int) -> tuple[_Ticks, Column]:
+    """Return the ticks of the levels beyond the best, and their amounts as multiples of the typical."""
+    bits, ticks, phase, pace = _cells(top // width, sign, width, key, int(depth * 1.3) + 24)
     # Each cell begins its turns at a moment of its own.
-    turn = (np.uint64(now) + (bits >> np.uint64(43))) // period
+    turn = (phase + np.uint64(now)) // _FASTEST >> pace
     draws = _unit(_mixed(bits ^ _mixed(turn)))
     there = (draws >= _GONE) & ((ticks - top) * sign > 0) & (ticks > 0)
     ticks, draws = ticks[there][: depth - 1], draws[there][: depth - 1]
@@ -83,9 +92,12 @@ def _side(top: int, sign: int, width: int, key: int, now: int, depth: int) -> tu
 def _mixed(values: _Bits) -> _Bits:
     """Return 64 bits that look like chance and depend on the value alone."""
     mixed = values + _STEP
-    mixed = (mixed ^ (mixed >> _SHIFTS[0])) * _FIRST
-    mixed = (mixed ^ (mixed >> _SHIFTS[1])) * _SECOND
-    return mixed ^ (mixed >> _SHIFTS[2])
+    mixed ^= mixed >> _SHIFTS[0]
+    mixed *= _FIRST
+    mixed ^= mixed >> _SHIFTS[1]
+    mixed *= _SECOND
+    mixed ^= mixed >> _SHIFTS[2]
+    return mixed
 
 
 def _unit(bits: _Bits) -> Column:

@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from tradeutils.errors import UnknownName, UsageError
 from tradeutils.logs import get_logger
 from tradeutils.model import Candles
+from tradeutils.sim.arriving import BadBodyError, Doorkeeper, read_body
 from tradeutils.sim.binance import BinanceDialect, read_exchange_info
 from tradeutils.sim.bybit import BybitDialect
 from tradeutils.sim.catalogue import generated_instruments, generated_swaps
@@ -59,9 +60,8 @@ VENUES: Final = tuple(_DIALECTS)
 
 _DEFAULT_SWAPS: Final = 10
 
-_MAX_BODY: Final = 1 << 20
 _MAX_LINE: Final = 1 << 16  # a request for the tickers of 2000 symbols is 40 kB of address
-_BODY_SECONDS: Final = 10.0
+_KEPT_SECONDS: Final = 75.0  # a connection over which nothing more is asked
 
 ExchangeInfo = Mapping[str, Any] | bytes | str | os.PathLike[str]
 
@@ -200,6 +200,7 @@ class SimulatedVenue:
         self._feeds = FeedServer(told, spoken.feeds(told, told.keys) if recorded is None else recorded, pulse)
         self._desk = Control(self.clock, self.requests, self.faults, self.gate, self._feeds)
         self._runner: web.AppRunner | None = None
+        self._doorkeeper = Doorkeeper()
         self.url = ""
 
     @property
@@ -238,6 +239,7 @@ class SimulatedVenue:
             access_log=None,
             handle_signals=False,
             max_line_size=_MAX_LINE,
+            keepalive_timeout=_KEPT_SECONDS,
             shutdown_timeout=0.2,
             # How long the rest of a body that is too large or too slow is read and dropped, so that its sender
             # reads the answer instead of a reset connection.
@@ -253,6 +255,7 @@ class SimulatedVenue:
                 f"port was {self._port}; {self._host} cannot listen there ({error.strerror}); 0 takes a free port"
             ) from error
         self._runner = runner
+        self._doorkeeper.watch(runner)
         self._feeds.open()
         host, port = runner.addresses[0][:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -262,11 +265,13 @@ class SimulatedVenue:
         """Stop listening and drop the connections; closing twice is no error."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._doorkeeper.close()
             await self._feeds.close()
             await runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         """Read a request whatever it is, and send what the dialect answers, or what a fault makes of it."""
+        self._doorkeeper.hear(request)
         path, _, query = request.raw_path.partition("?")
         received = time.time()
         strike = self.faults.strike(request.method, path)
@@ -288,8 +293,8 @@ class SimulatedVenue:
 
     async def _answer(self, request: web.Request, path: str, query: str) -> Reply:
         try:
-            body = await _read_body(request)
-        except _BadBodyError as bad:
+            body = await read_body(request)
+        except BadBodyError as bad:
             return self._dialect.refuse(bad.status)
         call = _call_of(request, path, query, body)
         told = None if self._recorded is None else self._recorded.respond(call)
@@ -315,12 +320,13 @@ class SimulatedVenue:
         """Answer what is asked of the venue itself; where that is switched off, as of any path it does not know."""
         if not self._controlled:
             return await self._serve(request)
+        self._doorkeeper.hear(request)
         if not may_control(request.remote):
             status, answer = 403, {"error": "only this machine may control the simulated venue"}
         else:
             try:
-                body = await _read_body(request)
-            except _BadBodyError as bad:
+                body = await read_body(request)
+            except BadBodyError as bad:
                 status, answer = bad.status, {"error": str(bad)}
             else:
                 what, query = request.match_info["what"], request.query_string
@@ -331,30 +337,6 @@ class SimulatedVenue:
 def _call_of(request: web.Request, path: str, query: str, body: bytes) -> Call:
     headers = {name.lower(): value for name, value in request.headers.items()}
     return Call(request.method, path, query, body, headers, request.remote or "")
-
-
-class _BadBodyError(Exception):
-    """A body that cannot be had; ``status`` is the answer to it."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-async def _read_body(request: web.Request) -> bytes:
-    """Return the body, or raise `_BadBodyError` where it is too slow, too large or not what it says."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > _MAX_BODY:
-                    raise _BadBodyError(413, f"the body is longer than {_MAX_BODY:,} bytes")
-    except TimeoutError:
-        raise _BadBodyError(408, f"the body did not come within {_BODY_SECONDS:g} s") from None
-    except web.RequestPayloadError:
-        raise _BadBodyError(400, "the body was cut short, or is not compressed as it says") from None
-    return bytes(body)
 
 
 def _checked_address(host: str, port: int) -> tuple[str, int]:

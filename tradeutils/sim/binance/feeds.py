@@ -14,6 +14,7 @@ from tradeutils.sim.binance.feeds_api import ApiSession
 from tradeutils.sim.binance.feeds_session import StreamSession
 from tradeutils.sim.dialect import Call, Reply, Venue
 from tradeutils.sim.feeds.dialect import FeedSession
+from tradeutils.sim.feeds.dialing import Dialing
 from tradeutils.sim.feeds.keys import ListenKeys
 from tradeutils.sim.instruments import Kind
 
@@ -21,6 +22,8 @@ __all__ = ["BinanceFeeds"]
 
 _API: Final = "ws-api/v3"
 _API_WEIGHT: Final = 2
+_CONNECTIONS: Final = 300  # of an address in five minutes
+_CONNECTIONS_S: Final = 300.0
 # The futures have hosts for what changes often, for the rest, and for accounts; each tells all that it is asked.
 _HOSTS: Final[dict[str, Kind]] = {"public": "linear", "market": "linear", "private": "linear"}
 
@@ -45,22 +48,27 @@ class BinanceFeeds:
     -----
     Streams are told as often as the venue's pulse, whatever interval their names ask for; those of all markets when
     all have changed, or one of them again. Not spoken: marks, liquidations, rolling windows, contract information, time
-    zones of klines, orders over the WebSocket API, the end of a connection after a day.
+    zones of klines, orders over the WebSocket API, the end of a connection after a day or where pings get no pong.
+    An address may open 300 connections in five minutes; with which status the venue refuses the next one it does not
+    say, and here it is 429.
     """
 
     def __init__(self, venue: Venue, keys: ListenKeys, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._venue, self._keys, self._clock = venue, keys, clock
+        self._dialing = Dialing(venue.gate, _CONNECTIONS, _CONNECTIONS_S)
 
     def connect(self, call: Call) -> FeedSession | Reply:
         """Return the session of a client, or how it is refused."""
         path = call.path.strip("/")
-        if path == _API:
-            return self._api(call)
         host, _, rest = path.partition("/")
         kind: Kind = _HOSTS.get(host, "spot")
         entry, _, names = (rest if host in _HOSTS else path).partition("/")
-        if entry not in ("ws", "stream"):
+        if path != _API and entry not in ("ws", "stream"):
             return Reply(404, b"", content_type="text/plain")
+        if not self._dialing.admits(call.remote):
+            return Reply(429, b"", content_type="text/plain", route=path, limited=True)
+        if path == _API:
+            return self._api(call)
         query = dict(urllib.parse.parse_qsl(call.query, max_num_fields=16)) if call.query.count("&") < 16 else {}
         named = query.get("streams", "") if entry == "stream" else names
         streams = [name for name in (*named.split("/"), query.get("listenKey", "")) if name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -54,10 +54,14 @@ class AccountData:
             wanted = {coin: held for coin, held in holdings.items() if held.free or held.locked}
         else:
             wanted = {coin: holdings.get(coin, Holding()) for coin in named.split(",")}
+        return {"list": [self.described(account, wanted, now)]}
+
+    def described(self, account: SimulatedAccount, holdings: Mapping[str, Holding], now: int) -> dict[str, Any]:
+        """Return a wallet with the coins that are given, as they are given."""
         settled = {one.settle for one in self._names.all("linear")}
         coins = [
             _coin(coin, held, self._ledger.margin(account.key, now, coin) if coin in settled else None)
-            for coin, held in wanted.items()
+            for coin, held in holdings.items()
         ]
         nothing = dict.fromkeys(("accountIMRate", "accountMMRate", "accountLTV"), "0")
         totals = dict.fromkeys(
@@ -72,7 +76,7 @@ class AccountData:
             ),
             "",
         )
-        return {"list": [{"accountType": "UNIFIED", **totals, **nothing, "coin": coins}]}
+        return {"accountType": "UNIFIED", **totals, **nothing, "coin": coins}
 
     def funding(self, account: SimulatedAccount, fields: Fields) -> Any:
         """Tell what lies in the funding wallet: the coins that are named, or all."""

@@ -14,7 +14,6 @@ from tradeutils.sim.bybit.account import AccountData
 from tradeutils.sim.bybit.errors import BybitError
 from tradeutils.sim.bybit.feeds_rows import Updates, book_message, kline_message, ticker_row, trade_messages
 from tradeutils.sim.bybit.feeds_topics import Channel, private_channel, public_channel
-from tradeutils.sim.bybit.fields import Fields
 from tradeutils.sim.bybit.market_data import MarketData
 from tradeutils.sim.bybit.rows import describe_fill, describe_order
 from tradeutils.sim.dialect import Venue
@@ -334,11 +333,7 @@ class PrivateSession(Session):
 
     def _wallet(self, event: BalanceEvent) -> dict[str, Any] | None:
         account = None if self._account is None else self._venue.ledger.account(self._account)
-        if account is None:
-            return None
-        wanted = {"accountType": "UNIFIED", "coin": ",".join(event.holdings)}
-        told: dict[str, Any] = self._data.wallet(account, Fields(wanted))["list"][0]
-        return told
+        return None if account is None else self._data.described(account, event.holdings, event.now)
 
 
 def _is_known(name: str) -> bool:

@@ -56,6 +56,11 @@ class Connection:
         self._timers: list[asyncio.TimerHandle] = []
 
     @property
+    def speaks(self) -> bool:
+        """Tell whether anything is still sent."""
+        return not self.over and not self.half_open
+
+    @property
     def unread(self) -> int:
         """Bytes that wait for the client."""
         return self._transport.get_write_buffer_size() + self._late_bytes
@@ -75,7 +80,7 @@ class Connection:
 
     def tell(self, event: Event) -> None:
         """Send an event of one of its topics, in the venue's words."""
-        if not self.over and not self.half_open:
+        if self.speaks:
             self.tell_frames(event.topic, event.topic.kind, event.topic.market, self.session.render(event))
 
     def tell_frames(self, what: Told, channel: str, market: str, frames: Sequence[Frame]) -> None:
@@ -89,7 +94,7 @@ class Connection:
                 self._deliver(what, frame, self._faults.strike(channel, market))
 
     def _deliver(self, what: Told, frame: str | bytes, strike: FeedStrike) -> None:
-        if self.over or self.half_open:
+        if not self.speaks:
             return
         if strike.delay:
             self._log.struck("slow")
@@ -148,7 +153,7 @@ class Connection:
             self._held.pop(topic, None)
 
     def _put(self, made: bytes, delay: float = 0.0) -> None:
-        if self.over or self.half_open:
+        if not self.speaks:
             return
         if not delay and not self._late:
             self._out.append(made)
@@ -197,12 +202,12 @@ class Connection:
 
     def end(self, close: Close) -> None:
         """Say that the connection ends, and end it as soon as the client agrees, or a second later."""
-        if self.over or self.half_open:
+        if not self.speaks:
             return
         self._out.append(encoded(close))
         self.flush()
         self.over = True
-        self._timers.append(self._loop.call_later(_CLOSING_S, self._transport.abort))
+        self._timers.append(self._loop.call_later(_CLOSING_S, _abort, self._transport))
 
     def finish(self) -> None:
         """Let go of the socket: what was sent before still arrives, where the client reads it within a second."""
@@ -217,7 +222,7 @@ class Connection:
             return
         self._transport.close()
         if self._transport.get_write_buffer_size():
-            self._loop.call_later(_CLOSING_S, self._transport.abort)
+            self._loop.call_later(_CLOSING_S, _abort, self._transport)
 
     def shut(self) -> None:
         """Say that the venue closes, to a client that reads; end at once for any other."""
@@ -232,4 +237,10 @@ def reset(transport: asyncio.Transport) -> None:
     if connection is not None:
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    _abort(transport)
+
+
+def _abort(transport: asyncio.Transport) -> None:
+    """End a connection unless it has ended by itself, which asyncio's transports trip over."""
+    if not transport.is_closing() or transport.get_write_buffer_size():
+        transport.abort()

@@ -8,6 +8,7 @@ has it. Of any other venue all messages go to every client that has said anythin
 from __future__ import annotations
 
 import asyncio
+import collections
 import os
 import re
 import threading
@@ -67,6 +68,8 @@ class RecordedFeeds:
         All messages, in order.
     channels : mapping of str to int
         How many there are of each channel.
+    unheard : mapping of str to int
+        Of those that were played, how many no client had asked for.
 
     Raises
     ------
@@ -97,12 +100,23 @@ class RecordedFeeds:
         if not hold:
             self._go.set()
         self._position = 0
+        self._unheard: collections.Counter[str] = collections.Counter()
         self._asked = 0.0
 
     @property
     def position(self) -> int:
         """How many messages were played."""
         return self._position
+
+    @property
+    def unheard(self) -> Mapping[str, int]:
+        """How many messages of each channel were played that no client had asked for, or that none was left to hear."""
+        return dict(self._unheard)
+
+    def summary(self) -> dict[str, Any]:
+        """Return how far it is, as ``GET /sim/recorded`` tells it."""
+        told = {"messages": len(self.frames), "position": self._position, "finished": self._finished.is_set()}
+        return {**told, "channels": self.channels, "unheard": self.unheard}
 
     def play(self) -> None:
         """Let it begin; from any thread."""
@@ -151,7 +165,8 @@ class RecordedFeeds:
                 began = loop.time(), self.frames[self._position].time
             due = self._due(began, loop.time())
             if due:
-                _send(self.frames[self._position : self._position + due], listening)
+                frames = self.frames[self._position : self._position + due]
+                self._unheard.update(frame.channel for frame in _send(frames, listening))
                 self._position += due
             await asyncio.sleep(0 if due and not self._speed else _LOOK_S)
             await _drained(pulse)
@@ -236,7 +251,7 @@ def _listening(pulse: Pulse) -> list[tuple[RecordedSession, Connection]]:
     return [
         (connection.session, connection)
         for connection in pulse.connections
-        if isinstance(connection.session, RecordedSession) and connection.session.listening and not connection.over
+        if isinstance(connection.session, RecordedSession) and connection.session.listening and connection.speaks
     ]
 
 
@@ -254,13 +269,19 @@ async def _drained(pulse: Pulse) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-def _send(frames: Sequence[RecordedFrame], listening: Sequence[tuple[RecordedSession, Connection]]) -> None:
+def _send(
+    frames: Sequence[RecordedFrame], listening: Sequence[tuple[RecordedSession, Connection]]
+) -> list[RecordedFrame]:
+    """Send messages to all who asked for them; return those that nobody was there for."""
+    heard: set[int] = set()
     for session, connection in listening:
-        for frame in frames:
-            text = session.shown(frame)
+        for number, frame in enumerate(frames):
+            text = session.shown(frame) if connection.speaks else None
             if text is not None:
+                heard.add(number)
                 connection.tell_frames(frame.channel, frame.channel, "", (text,))
         connection.flush()
+    return [frame for number, frame in enumerate(frames) if number not in heard]
 
 
 def _bare(text: str) -> str:
@@ -268,7 +289,8 @@ def _bare(text: str) -> str:
     head, mark, rest = text.partition(',"data":')
     if mark and head.startswith('{"stream":"') and "," not in head:
         return rest[:-1]
-    return orjson.dumps(orjson.loads(text)["data"]).decode()
+    message = orjson.loads(text)
+    return orjson.dumps(message.get("data", message)).decode()
 
 
 def _stream(name: str) -> str:

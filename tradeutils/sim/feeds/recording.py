@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from tradeutils.errors import DataError, UsageError
+from tradeutils.sim.arming import shown
 
 __all__ = ["SNAPSHOT", "RecordedFrame", "Recording", "channel_of", "read_recording", "read_text"]
 
@@ -59,19 +61,24 @@ def read_recording(recording: Recording) -> list[RecordedFrame]:
     Raises
     ------
     DataError : a line that is neither; nothing recorded.
-    UsageError : a file that is not there.
+    UsageError : a file that is not there; a message at hand that is not a time and a text.
     """
-    if isinstance(recording, str | os.PathLike):
-        messages: Iterable[tuple[float, str]] = _read(recording)
-    else:
-        given = list(recording)
-        files = [one for one in given if isinstance(one, str | os.PathLike)]
-        plain = [one for one in given if not isinstance(one, str | os.PathLike)]
-        messages = [*plain, *(message for file in files for message in _read(file))]
+    given = [recording] if isinstance(recording, str | os.PathLike) else list(recording)
+    files = [one for one in given if isinstance(one, str | os.PathLike)]
+    plain = [_message(one) for one in given if not isinstance(one, str | os.PathLike)]
+    messages = [*plain, *(message for file in files for message in _read(file))]
     frames = [RecordedFrame(float(time), channel_of(text), text) for time, text in messages]
     if not frames:
         raise DataError("a recording held no message; give a file of them, or (seconds, text) of each")
     return sorted(frames, key=lambda frame: frame.time)
+
+
+def _message(given: object) -> tuple[float, str]:
+    """Return a message at hand, or raise `UsageError` where it is none."""
+    match given:
+        case (int() | float() as time, str() as text) if math.isfinite(time):
+            return float(time), text
+    raise UsageError(f"a recorded message was {shown(given)}; write (seconds since the epoch, text)")
 
 
 def _read(file: str | os.PathLike[str]) -> Iterator[tuple[float, str]]:

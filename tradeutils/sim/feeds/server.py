@@ -56,11 +56,16 @@ class FeedServer:
         self._player: asyncio.Task[None] | None = None
         self._serving: set[asyncio.Task[Any]] = set()
 
+    @property
+    def recorded(self) -> RecordedFeeds | None:
+        """The recorded session that is served, where one is."""
+        return self._dialect if isinstance(self._dialect, RecordedFeeds) else None
+
     def open(self) -> None:
         """Begin; to be called in the loop of the venue."""
         self._pulse.open()
-        if isinstance(self._dialect, RecordedFeeds):
-            self._player = asyncio.get_running_loop().create_task(self._dialect.run(self._pulse))
+        if self.recorded is not None:
+            self._player = asyncio.get_running_loop().create_task(self.recorded.run(self._pulse))
 
     async def close(self) -> None:
         """End every connection, and leave no task and no timer."""

