@@ -30,9 +30,15 @@ def passing(milliseconds: int) -> Generator[int, None, None]:
 
 @dataclass
 class Clock:
-    """The venue's clock, in ms UTC."""
+    """The venue's clock, in ms UTC, and by how much what is believed of it is wrong."""
 
     now: int
+    skew: int = 0
+
+    @property
+    def believed(self) -> int:
+        """What an assembler is told."""
+        return self.now + self.skew
 
 
 @dataclass
@@ -93,8 +99,8 @@ class MadeRest:
         self.asked = 0
 
     async def fetch_time(self) -> int:
-        """Return the clock."""
-        return self.clock.now
+        """Return what is believed to be the time."""
+        return self.clock.believed
 
     async def _answer(self) -> int:
         """Wait for an answer, and return the moment that it speaks of."""
@@ -119,7 +125,7 @@ class MadeRest:
             if any(since <= key for key in keys if key not in kept):
                 raise RangeNotServed("gone", first=min(kept), venue="made", operation="fetch_ohlcv", symbol=symbol)
         rows = [bars[key] for key in keys if key >= since]
-        return Candles.from_rows(rows, timeframe=timeframe, symbol=symbol, now=self.clock.now)
+        return Candles.from_rows(rows, timeframe=timeframe, symbol=symbol, now=self.clock.believed)
 
     async def fetch_trades(self, symbol: str, *, since: Any = None, limit: int | None = None) -> list[Trade]:
         """Return a page of trades from ``since`` on."""
@@ -136,33 +142,42 @@ class MadeRest:
 
 @dataclass
 class Message:
-    """What arrives at a moment, on the connection that is open then."""
+    """What arrives at a moment, on the connection that is open then; ``sent``: when, at the latest, it was opened."""
 
     at: int
     value: Any
     frame: Any = None
+    sent: int | None = None
 
 
 class Driver(Generic[T]):
-    """Drives an assembler as a feed does: takes, breaks, resumes, and settles what is due."""
+    """
+    Drives an assembler as a feed does: takes, breaks, resumes, and settles what is due.
 
-    def __init__(self, assembler: Any, rest: Any, clock: Clock) -> None:
-        self.assembler, self.rest, self.clock = assembler, rest, clock
+    ``patient``: what is asked goes on through a break, and is asked anew after it; otherwise it is cancelled.
+    """
+
+    def __init__(self, assembler: Any, rest: Any, clock: Clock, *, patient: bool = False) -> None:
+        self.assembler, self.rest, self.clock, self.patient = assembler, rest, clock, patient
+        self._again = self._resuming = self._is_open = False
         self.told: list[Any] = []
         self._running: Coroutine[Any, Any, Sequence[Any]] | None = None
         self._wakes = 0
 
-    def run(self, messages: Iterable[Message], breaks: Sequence[tuple[int, int]], until: int) -> list[Any]:
+    def run(self, messages: Iterable[Message], breaks: Sequence[tuple[int, ...]], until: int) -> list[Any]:
         """
         Let time pass from now to ``until``; return all that was told.
 
-        ``breaks``: from when to when there was no connection; messages of then are lost.
+        ``breaks``: from when to when there was no connection; messages of then are lost. With a third moment: when
+        that was noticed.
         """
-        steps: list[tuple[int, int, Callable[[], object]]] = [(self.clock.now, 1, self._resume)]
-        for start, end in breaks:
-            steps += [(start, 0, self._interrupt), (end, 1, self._resume)]
+        begin = self.clock.now
+        steps: list[tuple[int, int, Callable[[], object]]] = [(begin, 1, self._resume)]
+        for start, end, *noticed in breaks:
+            steps += [(noticed[0] if noticed else start, 0, self._interrupt), (end, 1, self._resume)]
         for message in messages:
-            if self.clock.now <= message.at and not any(start <= message.at < end for start, end in breaks):
+            sent = message.at if message.sent is None else message.sent
+            if begin <= sent and not any(start <= message.at and sent < end for start, end, *_ in breaks):
                 steps.append((message.at, 2, lambda message=message: self._take(message)))  # type: ignore[misc]
         for at, _, step in sorted(steps, key=lambda step: step[:2]):
             self._pass(at)
@@ -171,17 +186,26 @@ class Driver(Generic[T]):
         return self.told
 
     def _take(self, message: Message) -> None:
-        self.told += self.assembler.take(message.value, message.frame, self.clock.now)
+        self.told += self.assembler.take(message.value, message.frame, self.clock.believed)
 
     def _interrupt(self) -> None:
-        if self._running is not None:
-            self._running.close()  # a feed gives up what it asks for a connection that is gone
+        if self._running is not None and not self.patient:
+            self._running.close()
             self._running = None
-        self.assembler.interrupted(self.clock.now)
+        self._is_open = False
+        self.assembler.interrupted(self.clock.believed)
 
     def _resume(self) -> None:
+        self._is_open = True
+        self._ask_anew()
+
+    def _ask_anew(self) -> None:
+        if self._running is not None and self.patient:
+            self._again = True
+            return
         if self._running is not None:
             self._running.close()
+        self._resuming = True
         self._start(self.assembler.resume(self.rest))
 
     def _start(self, running: Coroutine[Any, Any, Sequence[Any]]) -> None:
@@ -195,6 +219,12 @@ class Driver(Generic[T]):
         except StopIteration as stop:
             self._running = None
             self.told += stop.value
+            if self._resuming and not self._is_open:
+                self.assembler.interrupted(self.clock.believed)
+            self._resuming = False
+            if self._again:
+                self._again = False
+                self._ask_anew()
 
     def _pass(self, until: int) -> None:
         """Let time pass, doing what falls due."""
@@ -205,13 +235,13 @@ class Driver(Generic[T]):
                 self.clock.now = max(self.clock.now, self._wakes)
                 self._continue()
                 continue
-            due = self.assembler.due(self.clock.now)
+            due = self.assembler.due(self.clock.believed)
             at = until + 1 if due is None else self.clock.now + math.ceil(due * 1000)
             if at > until:
                 break
             self.clock.now = at
             before = len(self.told), self.rest.asked
-            self._start(self.assembler.settle(self.rest, self.clock.now))
+            self._start(self.assembler.settle(self.rest, self.clock.believed))
             if self._running is None and (len(self.told), self.rest.asked) == before:
                 self.clock.now += 1  # a feed would spin here: made time must go on
                 self.idle += 1

@@ -88,6 +88,11 @@ class Wires:
         """The channels that somebody is subscribed to."""
         return set().union(*self._channels.values())
 
+    @property
+    def followed(self) -> set[str]:
+        """The markets of those channels."""
+        return {channel.partition("@")[0] for channel in self.subscribed}
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, or talk on a websocket."""
         self.paths.append(request.path_qs)

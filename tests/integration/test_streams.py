@@ -106,57 +106,79 @@ async def taken(stream: Any, enough: Callable[[list[Any]], bool]) -> list[Any]:
     return found
 
 
+def venue_id(exchange: Any, symbol: str) -> str:
+    """Return what the simulated venue calls a market."""
+    return symbol.replace("/", "")
+
+
 def key_of(trade: tu.Trade) -> tuple[Any, ...]:
     """Return what tells a trade from others, whatever its id."""
     return trade.time, trade.price, trade.amount, trade.side
 
 
-# Each on both channels; those of one run strike one after the other, as each message is struck by one alone.
-FAULTS: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
-    "disorder": [
-        ("duplicate", {"probability": 0.3}),
-        ("out_of_order", {"count": 2}),
-        ("lose", {"count": 1}),
-        ("slow", {"count": 2, "seconds": 0.2}),
-    ],
-    "drop": [("drop", {"count": 1})],
-    "malformed": [("malformed", {"count": 1})],
-    "silent": [("silent", {"count": 1})],
-    "half_open": [("half_open", {"count": 1, "seconds": 4.0})],
+# Each on both channels, and on a market that one exchange alone watches; those of one list strike one after the other,
+# as each message is struck by one alone.
+FAULTS: Final[dict[str, tuple[str, list[tuple[str, dict[str, Any]]]]]] = {
+    "disorder": (
+        "BTC/USDT",
+        [
+            ("duplicate", {"probability": 0.3}),
+            ("out_of_order", {"count": 2}),
+            ("lose", {"count": 1}),
+            ("slow", {"count": 2, "seconds": 0.2}),
+        ],
+    ),
+    "drop": ("ETH/USDT", [("drop", {"count": 1})]),
+    "malformed": ("SOL/USDT", [("malformed", {"count": 1})]),
+    "silent": ("XRP/USDT", [("silent", {"count": 1})]),
+    "half_open": ("DOGE/USDT", [("half_open", {"count": 1, "seconds": 4.0})]),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_trades_and_candles_are_those_of_rest_whatever_happens(venues: dict[str, Any], fault: str) -> None:
+@pytest.mark.parametrize("name", VENUES)
+async def test_trades_and_candles_are_those_of_rest_whatever_happens(venues: dict[str, Any], name: str) -> None:
     """From before a fault until well after it: each once, in order, none missing, none wrong."""
+    venue = venues[name]
+    venue.feed_faults.clear()
 
-    async def work(_name: str, venue: Any, exchange: Any) -> None:
-        trades = exchange.watch_trades(SYMBOL, max_age=0.8)
-        candles = exchange.watch_ohlcv([SYMBOL, OTHER], "1m", max_age=0.8)
-        async with trades, candles:
-            came = await taken(trades, lambda found: len(found) >= 12)  # by now ids are known to leave none out
-            for kind, parameters in FAULTS[fault]:
-                for channel in ("trades", "klines"):
-                    venue.feed_faults.add(kind, channel=channel, **parameters)
-            bars = asyncio.create_task(taken(candles, lambda found: sum(len(one) for one in found) >= 6))
-            since = came[-1].time
-            came += await taken(trades, lambda found: found[-1].time > since + 120_000)
-            closed = await bars
+    async def one(fault: str) -> None:
+        async with opened(name, venue) as exchange, asyncio.timeout(40):
+            await _struck(venue, exchange, fault)
+
+    try:
+        outcomes = await asyncio.gather(*(one(fault) for fault in FAULTS), return_exceptions=True)
+    finally:
         venue.feed_faults.clear()
-        await _same_trades(exchange, came, lost=1 if fault == "disorder" else 0)
-        for symbol in (SYMBOL, OTHER):
-            await _same_bars(exchange, [one for one in closed if one.symbol == symbol], symbol)
-        if fault != "disorder":
-            assert trades.reconnects >= 1
-            assert candles.reconnects >= 1
-        assert (trades.dropped, candles.dropped) == (0, 0)
-
-    await on_each(venues, work)
+    for fault, outcome in zip(FAULTS, outcomes, strict=True):
+        if outcome is not None:
+            outcome.add_note(f"by {fault}")
+            raise outcome
 
 
-async def _same_trades(exchange: Any, came: list[tu.Trade], lost: int = 0) -> None:
+async def _struck(venue: Any, exchange: Any, fault: str) -> None:
+    symbol, strikes = FAULTS[fault]
+    trades = exchange.watch_trades(symbol, max_age=0.8)
+    candles = exchange.watch_ohlcv([symbol], "1m", max_age=0.8)
+    async with trades, candles:
+        came = await taken(trades, lambda found: len(found) >= 12)  # by now ids are known to leave none out
+        for kind, parameters in strikes:
+            for channel in ("trades", "klines"):
+                venue.feed_faults.add(kind, channel=channel, market=venue_id(exchange, symbol), **parameters)
+        bars = asyncio.create_task(taken(candles, lambda found: sum(len(one) for one in found) >= 3))
+        since = came[-1].time
+        came += await taken(trades, lambda found: found[-1].time > since + 120_000)
+        closed = await bars
+    await _same_trades(exchange, came, symbol, lost=1 if fault == "disorder" else 0)
+    await _same_bars(exchange, closed, symbol)
+    if fault != "disorder":
+        assert trades.reconnects >= 1
+        assert candles.reconnects >= 1
+    assert (trades.dropped, candles.dropped) == (0, 0)
+
+
+async def _same_trades(exchange: Any, came: list[tu.Trade], symbol: str = SYMBOL, lost: int = 0) -> None:
     """Compare with REST; of what was lost alone nothing says so, where ids leave numbers out."""
-    told = await exchange.fetch_trades(SYMBOL, since=came[0].time, limit=500)
+    told = await exchange.fetch_trades(symbol, since=came[0].time, limit=500)
     span = range(max(came[0].time, told[0].time) + 1, came[-1].time)
     expected = [key_of(one) for one in told if one.time in span]
     found = [key_of(one) for one in came if one.time in span]
@@ -261,11 +283,81 @@ async def test_many_consumers_are_one_subscription_and_the_last_to_leave_ends_it
     await on_each(venues, work)
 
 
+STRIKES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
+    "disorder": [
+        ("slow", {"count": 3, "seconds": 0.2}),
+        ("out_of_order", {"count": 3}),
+        ("duplicate", {"count": 3}),
+        ("lose", {"count": 3}),
+    ],
+    "silent": [("silent", {"count": 5})],
+    "drop, and refused": [("drop", {"count": 5}), ("refuse", {"count": 2})],
+    "malformed": [("malformed", {"count": 5})],
+    "half open": [("half_open", {"count": 5, "seconds": 2.0})],
+}
+
+
+@pytest.mark.parametrize("name", VENUES)
+async def test_tickers_books_and_an_account_come_again_after_every_fault(venues: dict[str, Any], name: str) -> None:
+    """All at once, each fault after the other: afterwards all are live, and say what REST says."""
+    venue = venues[name]
+    async with opened(name, venue, account=account(name)) as exchange, asyncio.timeout(60):
+        ages = {"max_age": 0.5}
+        public = [
+            exchange.watch_ticker(SYMBOL, **ages),
+            exchange.watch_tickers([SYMBOL, OTHER], **ages),
+            exchange.watch_order_book(SYMBOL, limit=7, **ages),
+        ]
+        rare = {"max_age": 2.0 * SPEED}  # REST is asked by the venue's clock, and kraken's takes few private requests
+        balances, orders = exchange.watch_balance(**rare), exchange.watch_orders(SYMBOL, **rare)
+        await anext(balances)
+        reading = asyncio.create_task(_exhausted(orders))
+        try:
+            for strikes in STRIKES.values():
+                for kind, parameters in strikes:
+                    venue.feed_faults.add(kind, **parameters)
+                await asyncio.sleep(0.2)
+                venue.feed_faults.clear()
+                for stream in public:
+                    now = venue.clock.now()
+                    await taken(stream, lambda found, now=now: (found[-1].time or now + 1) > now)
+                await until(lambda: {balances.state, orders.state} == {"live"}, 10.0)
+        finally:
+            venue.feed_faults.clear()
+            reading.cancel()
+        placed = await exchange.create_order(SYMBOL, "limit", "buy", Decimal("0.01"), Decimal(20_000))
+        told = await taken(orders, lambda found: found[-1].id == placed.id)
+        await exchange.cancel_order(placed.id, SYMBOL)
+        ended = await taken(orders, lambda found: found[-1].status == "canceled")
+        assert (told[-1].price, ended[-1].id) == (20_000, placed.id)
+        for stream in (*public, balances, orders):
+            await stream.aclose()
+
+
+async def test_a_book_has_as_many_levels_as_were_asked_for(venues: dict[str, Any]) -> None:
+    """Whatever depths the venue streams; and they are the best, as REST has them at the same moment."""
+
+    async def work(name: str, venue: Any, exchange: Any) -> None:
+        limits = (1, 3, 7, 60)
+        streams = [exchange.watch_order_book(SYMBOL, limit=limit) for limit in limits]
+        for stream, limit in zip(streams, limits, strict=True):
+            books = await taken(stream, lambda found: len(found) >= 3)
+            assert {len(side) for book in books for side in (book.bids, book.asks)} == {limit}
+        if name == "binance":  # all of one snapshot and its differences
+            assert sum("depth" in str(topic) or "book" in str(topic) for topic in venue.feeds.topics) == 1
+        for stream in streams:
+            await stream.aclose()
+        with pytest.raises(UsageError, match=r"limit was 5000.*fetch_order_book"):
+            await anext(exchange.watch_order_book(SYMBOL, limit=5000))
+
+    await on_each(venues, work)
+
+
 async def test_a_silent_feed_is_noticed_within_max_age_and_a_second(venues: dict[str, Any]) -> None:
     """Pings are answered, nothing is told: the consumer knows, and data comes again by itself."""
 
     async def work(name: str, venue: Any, exchange: Any) -> None:
-        async with exchange.watch_trades(SYMBOL, max_age=1.0) as stream:
+        async with exchange.watch_trades(SYMBOL, max_age=0.6) as stream:
             await anext(stream)
             venue.feed_faults.add("silent", channel="trades")
             await asyncio.sleep(0.15)
@@ -275,9 +367,9 @@ async def test_a_silent_feed_is_noticed_within_max_age_and_a_second(venues: dict
             item = await anext(stream)
             while not isinstance(item, Stale):
                 began, age, item = time.monotonic(), stream.age, await anext(stream)
-            assert time.monotonic() - began + age < 2.0 + 0.5  # a busy machine's half second
+            assert time.monotonic() - began + age < 1.6 + 0.5  # a busy machine's half second
             assert (item.symbol, item.reason) == (SYMBOL, "silent")
-            assert item.age >= 1.0
+            assert item.age >= 0.6
             venue.feed_faults.clear()
             await until(lambda: stream.state == "live")
             assert isinstance(await anext(stream), tu.Trade)
@@ -322,14 +414,14 @@ async def test_a_loop_held_up_for_seconds_makes_no_gap(venues: dict[str, Any]) -
     """What came meanwhile lay in the sockets: nothing is stale, nothing is lost, no connection is made anew."""
     venue = venues["binance"]
     async with opened("binance", venue) as exchange, asyncio.timeout(30):
-        trades = exchange.watch_trades(SYMBOL, max_age=1.0)
-        candles = exchange.watch_ohlcv(SYMBOL, "1m", max_age=1.0)
+        trades = exchange.watch_trades(SYMBOL, max_age=0.8)
+        candles = exchange.watch_ohlcv(SYMBOL, "1m", max_age=0.8)
         async with trades, candles:
             came = await taken(trades, lambda found: len(found) >= 2)
-            time.sleep(2.5)  # noqa: ASYNC251  # the loop is held up, which is what is tried
+            time.sleep(1.5)  # noqa: ASYNC251  # the loop is held up, which is what is tried
             since = came[-1].time
-            came += await taken(trades, lambda found: found[-1].time > since + 240_000)
-            closed = await taken(candles, lambda found: sum(len(one) for one in found) >= 4)
+            came += await taken(trades, lambda found: found[-1].time > since + 180_000)
+            closed = await taken(candles, lambda found: sum(len(one) for one in found) >= 3)
             assert (trades.reconnects, candles.reconnects) == (0, 0)
         await _same_trades(exchange, came)
         await _same_bars(exchange, closed, SYMBOL)
@@ -361,9 +453,10 @@ async def test_bars_of_several_symbols_feed_indicators_by_one_line(venues: dict[
         async for bars in exchange.watch_ohlcv(symbols, "1m").bars(wait=1.0):
             values = stream.update(bars)
             seen.append(bars)
-            if len(seen) == 3:
+            if len(seen) == 2:
                 break
         assert values["ema:2"].shape == (2,)
+        await asyncio.sleep(3 / SPEED)  # REST takes a bar for closed a second after its end
         for column, symbol in enumerate(symbols):
             told = await exchange.fetch_ohlcv(symbol, "1m", since=seen[0].time, until=seen[-1].time + 60_000)
             assert [float(one.close[column]) for one in seen] == told.close.tolist()
@@ -378,15 +471,19 @@ async def test_history_follows_a_stream_by_one_line(venues: dict[str, Any], tmp_
         venue.feed_faults.clear()
         history = tu.History(tmp_path)
         stream = exchange.watch_ohlcv([SYMBOL, OTHER], "1m", max_age=0.4)
-        following = asyncio.create_task(history.follow(stream, exchange=exchange))
+        written: list[int] = []
+        following = asyncio.create_task(
+            history.follow(stream, exchange=exchange, progress=lambda followed: written.append(followed.added))
+        )
         await until(lambda: stream.state == "live")
         venue.feed_faults.add("silent", channel="klines")
         await until(lambda: stream.state == "stale")
         venue.feed_faults.clear()
-        await asyncio.sleep(2.0)
+        before = sum(written[-1:])
+        await until(lambda: sum(written[-1:]) >= before + 2)
         await stream.aclose()
         followed = await following
-        assert followed.added >= 4
+        assert followed.added >= 2
         for symbol in (SYMBOL, OTHER):
             stored = history.read("binance", symbol, "1m")
             told = await exchange.fetch_ohlcv(

@@ -222,7 +222,7 @@ class Old:
     venue, files : str, sequence of str
         ccxt's name; the recorded replies (listings), then the session.
     trades : callable
-        Market and mark of the trades in a message.
+        Market and number of the trades in a message.
     symbol, market : str
         What is watched, in our words and in the venue's.
     time : tuple of str
@@ -235,8 +235,6 @@ class Old:
         Of the markets that ccxt is to list, as its class of this venue takes it.
     unasked : str
         What stands in messages that are left out: nobody subscribes to them, and ccxt trips over them.
-    mark : callable
-        How a trade is told from others: by its number, where that is not too long for a float.
     """
 
     venue: str
@@ -249,7 +247,6 @@ class Old:
     made: Mapping[str, str] = field(default_factory=dict)
     types: Any = field(default_factory=lambda: ["spot"])
     unasked: str = "\0"
-    mark: Callable[[tu.Trade], str | None] = lambda trade: trade.id
 
 
 def of_okx(message: Any) -> list[tuple[str, str]]:
@@ -258,7 +255,7 @@ def of_okx(message: Any) -> list[tuple[str, str]]:
 
 
 def of_coinbase(message: Any) -> list[tuple[str, str]]:
-    return []  # ccxt waits for the trades of several markets under a name that its handler does not use
+    return [(message["product_id"], str(message["trade_id"]))] if message["type"] == "match" else []
 
 
 def of_gate(message: Any) -> list[tuple[str, str]]:
@@ -269,9 +266,7 @@ def of_gate(message: Any) -> list[tuple[str, str]]:
 def of_htx(message: Any) -> list[tuple[str, str]]:
     parts = message.get("ch", "").split(".")
     rows = message["tick"]["data"] if parts[-2:] == ["trade", "detail"] else []
-    return [
-        (parts[1], f"{row['ts']} {row['price']} {row['amount']}") for row in sorted(rows, key=lambda row: row["ts"])
-    ]
+    return [(parts[1], str(row["id"])) for row in sorted(rows, key=lambda row: row["ts"])]
 
 
 def of_kucoin(message: Any) -> list[tuple[str, str]]:
@@ -302,7 +297,6 @@ OLD = [
         ("/v1/common/timestamp", '{"status":"ok","data":%d}'),
         made={"/v2/reference/currencies": '{"code":200,"data":[]}'},
         types={"spot": True, "linear": False, "inverse": False},
-        mark=lambda trade: f"{trade.time} {trade.price} {trade.amount}",
     ),
     Old(
         "kucoin", ["KUCOIN.0.gz", "KUCOIN.ws.1.0.gz"], of_kucoin, "DAPPT/BTC", "DAPPT-BTC",
@@ -369,7 +363,7 @@ async def test_recorded_sessions_of_other_venues_are_read_whole(recordings: path
         kept: list[list[Any]] = [trades, tickers]
         await stack.enter_async_context(meanwhile(*map(taken, streams, kept)))
         await until(lambda: len(trades) >= len(expected) and len(tickers) >= count)
-    assert list(map(old.mark, trades)) == expected
+    assert [trade.id for trade in trades] == expected
     assert len(expected) + count > 0
     assert [ticker.symbol for ticker in tickers] == [old.symbol] * count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -26,8 +27,9 @@ FAULTS = st.builds(
     RestFaults,
     latency=st.sampled_from([0, 30, 700, 5_000]),
     failures=st.integers(0, 4),
-    lag=st.sampled_from([0, 0, 900, 4_000]),
+    lag=st.sampled_from([0, 0, 900, 4_000, 62_000]),  # the last: by more than a bar
 )
+SKEWS = st.sampled_from([0, 0, -1_500, 1_500, -20_000])  # a machine that was suspended believes that it is earlier
 
 
 class ForgettingTrades(MadeRest):
@@ -73,9 +75,20 @@ def made_market(chance: random.Random, frame: Timeframe, *, flat: bool, busy: fl
 
 
 def made_feed(
-    chance: random.Random, market: Market, end: int, *, flagged: bool, loses: bool, late: tuple[int, int]
+    chance: random.Random,
+    market: Market,
+    end: int,
+    *,
+    flagged: bool,
+    loses: bool,
+    late: tuple[int, int],
+    begun: Iterable[int] = (),
 ) -> list[Message]:
-    """Return what a kline channel sends: a state after each trade, others now and then, where flagged a last one."""
+    """
+    Return what a kline channel sends: a state after each trade, others now and then, where flagged a last one.
+
+    And, when a connection has ``begun``, a state of a moment before.
+    """
     frame, told = market.frame, list[tuple[int, bool, Bar]]()
     for now in sorted({trade.time for trade in market.trades} | {chance.randrange(START, end) for _ in range(5)}):
         bars = market.bars(now)
@@ -88,17 +101,29 @@ def made_feed(
     for at, final, bar in sorted(told, key=lambda one: (one[0], not one[1])):
         times = 0 if loses and chance.random() < 0.2 else chance.choice([1, 1, 1, 2])
         frame_sent = {"k": {"t": bar[0], "x": final}} if flagged else None
-        messages += [Message(at + chance.randint(*late), [list(bar)], frame_sent) for _ in range(times)]
+        messages += [Message(at + chance.randint(*late), [list(bar)], frame_sent, at) for _ in range(times)]
+    for at in begun:
+        seen = at - chance.choice([0, 0, 300, 2_000])
+        bars = market.bars(seen)
+        rows = [list(bars[key]) for key in sorted(bars)[-chance.choice([1, 1, 3]) :]]
+        flags = {"k": {"t": rows[-1][0], "x": frame.shift(rows[-1][0]) <= seen}} if rows and flagged else None
+        messages += [Message(at + chance.choice([0, 0, 400]), rows[-1:] if flagged else rows, flags, at)] if rows else []
     return messages
 
 
-def made_breaks(chance: random.Random, begin: int, end: int) -> list[tuple[int, int]]:
-    """Return spans without a connection, in order, some of them where a bar ends."""
+def made_breaks(chance: random.Random, begin: int, end: int, faults: RestFaults) -> list[tuple[int, ...]]:
+    """
+    Return spans without a connection, in order, some of them where a bar ends.
+
+    Some are noticed at the end only; not where REST is so far behind that it bears a dead stream out.
+    """
     edges = [START + bar * 60_000 + chance.choice([-400, -1, 0, 1, 300]) for bar in range(BARS)]
     moments = sorted(
         {chance.choice([*edges, chance.randrange(begin, end)]) for _ in range(chance.choice([0, 2, 4, 6]))}
     )
-    return [pair for pair in zip(moments[::2], moments[1::2], strict=False) if pair[0] > begin]
+    pairs = [pair for pair in zip(moments[::2], moments[1::2], strict=False) if pair[0] > begin]
+    unseen = 0.0 if faults.lag > 10_000 else 0.2
+    return [(*pair, pair[1] - 1) if chance.random() < unseen and pair[1] - pair[0] < 40_000 else pair for pair in pairs]
 
 
 def check(told: list[Any], market: Market, since: int, end: int) -> list[tuple[int, int]]:
@@ -125,21 +150,39 @@ def check(told: list[Any], market: Market, since: int, end: int) -> list[tuple[i
 @pytest.mark.parametrize("late", [(0, 0), (0, 400), (10_000, 10_000)], ids=["prompt", "overtaken", "slow"])
 @pytest.mark.parametrize("flagged", [True, False], ids=["flagged", "unflagged"])
 @settings(max_examples=50)
-@given(chance=SEEDS, faults=FAULTS, flat=st.booleans(), since=st.sampled_from([None, 0, 2]))
+@given(
+    chance=SEEDS, faults=FAULTS, skew=SKEWS, flat=st.booleans(), patient=st.booleans(),
+    since=st.sampled_from([None, 0, 2]),
+)  # fmt: skip
 def test_each_closed_bar_is_told_once_and_in_order(
-    chance: random.Random, faults: RestFaults, flat: bool, since: int | None, flagged: bool, late: tuple[int, int]
+    chance: random.Random,
+    faults: RestFaults,
+    skew: int,
+    flat: bool,
+    patient: bool,
+    since: int | None,
+    flagged: bool,
+    late: tuple[int, int],
 ) -> None:
-    """Through breaks, doubled, late, overtaken and (of flagged bars) lost messages, and REST that is late too."""
+    """
+    Through breaks, doubled, late, overtaken and (of flagged bars) lost messages, and REST that is late too.
+
+    Whatever a connection begins with, whether or not a break ends what was asked, and with a clock that is wrong.
+    """
     market = made_market(chance, parse("1m"), flat=flat, busy=chance.choice([0.3, 0.8, 1.0]))
     end = START + BARS * 60_000 + 2 * QUIET
-    messages = made_feed(chance, market, end, flagged=flagged, loses=flagged and chance.random() < 0.5, late=late)
-    clock = Clock(START + chance.randrange(3 * 60_000))
+    clock = Clock(START + chance.randrange(3 * 60_000), skew)
     begin = clock.now
-    breaks = made_breaks(chance, begin, START + BARS * 60_000 + 30_000)
-    first = parse("1m").floor(begin) if since is None else START + since * 60_000
+    breaks = made_breaks(chance, begin, START + BARS * 60_000 + 30_000, faults)
+    begun = [begin, *(one[1] for one in breaks)]
+    loses = flagged and chance.random() < 0.5
+    messages = made_feed(chance, market, end, flagged=flagged, loses=loses, late=late, begun=begun)
+    if late[0]:
+        faults.lag = min(faults.lag, 4_000)  # both would be wrong in the same way
+    first = parse("1m").floor(clock.believed) if since is None else START + since * 60_000
     rest = MadeRest(market, clock, faults)
     driver: Driver[Any] = Driver(
-        CandleAssembler("made", "A/B", "1m", since=None if since is None else first), rest, clock
+        CandleAssembler("made", "A/B", "1m", since=None if since is None else first), rest, clock, patient=patient
     )
     assert check(driver.run(messages, breaks, end), market, first, end) == []
     assert rest.asked < 150
@@ -147,22 +190,22 @@ def test_each_closed_bar_is_told_once_and_in_order(
 
 
 @settings(max_examples=50)
-@given(chance=SEEDS, faults=FAULTS, flat=st.booleans(), kept=st.sampled_from([None, None, 3]))
+@given(chance=SEEDS, faults=FAULTS, flat=st.booleans(), patient=st.booleans(), kept=st.sampled_from([None, None, 3]))
 def test_bars_made_of_trades_are_those_of_the_venue(
-    chance: random.Random, faults: RestFaults, flat: bool, kept: int | None
+    chance: random.Random, faults: RestFaults, flat: bool, patient: bool, kept: int | None
 ) -> None:
     """Each once and in order, where the venue streams no candles, and whatever trades were missed."""
     market = made_market(chance, parse("1m"), flat=flat, busy=chance.choice([0.3, 0.8, 1.0]))
     end = START + BARS * 60_000 + 2 * QUIET
     clock = Clock(START + chance.randrange(3 * 60_000))
     begin = clock.now
-    breaks = made_breaks(chance, begin, START + BARS * 60_000 + 30_000)
+    breaks = made_breaks(chance, begin, START + BARS * 60_000 + 30_000, faults)
     rest = ForgettingTrades(market, clock, faults)
     rest.kept_trades = kept
     messages = [
         Message(trade.time, [raw_trade(trade)]) for trade in market.trades for _ in range(chance.choice([1, 2]))
     ]
-    driver: Driver[Any] = Driver(TradeCandleAssembler("made", "A/B", "1m"), rest, clock)
+    driver: Driver[Any] = Driver(TradeCandleAssembler("made", "A/B", "1m"), rest, clock, patient=patient)
     assert check(driver.run(messages, breaks, end), market, parse("1m").floor(begin), end) == []
     assert rest.asked < 200
 
@@ -177,7 +220,7 @@ def test_what_rest_no_longer_has_is_told_as_missed(
     end = START + BARS * 60_000 + 2 * QUIET
     messages = made_feed(chance, market, end, flagged=flagged, loses=False, late=(0, 0))
     clock = Clock(START + chance.randrange(3 * 60_000))
-    breaks = made_breaks(chance, clock.now, START + BARS * 60_000)
+    breaks = made_breaks(chance, clock.now, START + BARS * 60_000, faults)
     faults.kept, faults.failures = kept, 0
     rest = MadeRest(market, clock, faults)
     driver: Driver[Any] = Driver(CandleAssembler("made", "A/B", "1m", since=START), rest, clock)
@@ -217,7 +260,7 @@ def test_forming_bars_come_after_all_before_them_were_told(
     messages = made_feed(chance, market, end, flagged=flagged, loses=False, late=(0, 300))
     clock = Clock(START + chance.randrange(3 * 60_000))
     begin = clock.now
-    breaks = made_breaks(chance, begin, START + BARS * 60_000)
+    breaks = made_breaks(chance, begin, START + BARS * 60_000, faults)
     assembler = CandleAssembler("made", "A/B", "1m", closed_only=False)
     driver: Driver[Any] = Driver(assembler, MadeRest(market, clock, faults), clock)
     told = driver.run(messages, breaks, end)

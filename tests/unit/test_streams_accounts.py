@@ -144,6 +144,11 @@ async def test_totals_alone_are_not_told() -> None:
     assert assembler.due(NOW) == 0.3
     (told,) = await assembler.settle(account, NOW + 300)
     assert (told["USDT"].free, told["USDT"].used) == (Decimal(60), Decimal(20))
+    account.assets, account.now = {"USDT": ("50", "30")}, NOW + 5_300  # it was behind
+    assert assembler.due(NOW + 300) == 4.7
+    (told,) = await assembler.settle(account, account.now)
+    assert told["USDT"].used == Decimal(30)
+    assert (assembler.due(account.now), assembler.silent) == (60.0, 0)
 
 
 async def test_a_balance_that_cannot_be_read_is_asked_for() -> None:
@@ -167,6 +172,9 @@ async def test_after_a_break_nothing_is_told_until_rest_has_answered() -> None:
     assert assembler.due(NOW + 2_000) == 0.5
     account.error = None
     assert totals(await assembler.settle(account, NOW + 3_000)) == {"USDT": "5", "BTC": "1"}
+    account.assets, account.now = {"USDT": ("4", "0")}, NOW + 7_000  # it was behind
+    assert assembler.due(NOW + 2_000) == 5.0
+    assert totals(await assembler.settle(account, NOW + 7_000)) == {"USDT": "4"}
     assert assembler.silent == 0
 
 
@@ -225,7 +233,10 @@ async def test_orders_from_before_are_learned_and_not_told() -> None:
     account.now = NOW + 100
     assert await assembler.resume(account) == [order(7), order(8, "closed", "4")]
     assert assembler.take([raw(1)], None, NOW + 100) == []
-    assert assembler.due(NOW + 100) == 60.0
+    assert assembler.due(NOW + 100) == 5.0
+    account.now = NOW + 5_100
+    assert await assembler.settle(account, account.now) == []
+    assert assembler.due(account.now) == 60.0
 
 
 async def test_after_a_break_every_order_is_told_as_the_venue_has_it() -> None:
@@ -239,7 +250,7 @@ async def test_after_a_break_every_order_is_told_as_the_venue_has_it() -> None:
     account.orders = {one.id: one for one in states if one.id is not None}
     told = await assembler.resume(account)
     assert sorted(told, key=lambda one: one.time) == states
-    assert account.asked[1:] == ["fetch_open_orders", "fetch_order 3", "fetch_order 2", "fetch_orders"]
+    assert account.asked[1:] == ["fetch_open_orders", "fetch_order 2", "fetch_order 3", "fetch_orders"]
     assert await assembler.resume(account) == []
 
 
@@ -253,7 +264,7 @@ async def test_what_a_venue_cannot_tell_of_a_break_is_told_as_missed() -> None:
     told = await assembler.resume(account)
     assert [(event.symbol, event.since, event.until) for event in told if isinstance(event, Missed)] == [
         ("A/B", NOW, NOW + 10_000),
-        (None, NOW + 10, NOW + 10_000),
+        (None, NOW, NOW + 10_000),
     ]
     assembler.take([raw(2)], None, NOW + 10_000)
     assembler.interrupted(NOW + 10_001)
@@ -310,7 +321,9 @@ async def test_what_was_learned_before_an_error_is_not_lost(failing: int) -> Non
     assert assembler.due(NOW + 60) == 0.5
     told += await assembler.settle(account, NOW + 600)
     assert sorted(told, key=lambda one: one.time) == states
-    assert assembler.due(NOW + 60) == 60.0
+    account.now = NOW + 5_060
+    assert not await assembler.settle(account, account.now)
+    assert assembler.due(account.now) == 60.0
     assert assembler.silent == 0
 
 
@@ -323,6 +336,84 @@ async def test_while_the_connection_is_gone_rest_is_asked_and_the_break_stays_op
     assert await assembler.settle(account, account.now) == []
     account.orders, account.now = {"70": order(70, "closed", "4", time=NOW + 70_000)}, NOW + 80_000
     assert await assembler.resume(account) == [account.orders["70"]]
+
+
+async def test_a_change_that_names_no_market_is_looked_up() -> None:
+    """Kraken says no more than which order it was; ccxt makes an order of it, with what was filled as its amount."""
+    assembler, account = OrderAssembler("A/B"), Account()
+    await assembler.resume(account)
+    assembler.take([raw(1), raw(2), raw(7, symbol="C/D")], None, NOW)
+    account.orders = {"1": order(1, "canceled", "1"), "2": order(2)}
+    short = {"symbol": None, "amount": Decimal(1)}
+    assert assembler.take([raw(1, "canceled", **short), raw(7, "canceled", **short)], None, NOW + 1_000) == []
+    assert assembler.due(NOW + 1_000) == 0.0
+    account.now = NOW + 1_000
+    assert await assembler.settle(account, account.now) == [order(1, "canceled", "1")]
+    partial = raw(3, info={"cum_qty": 1, "order_id": "3"}, amount=Decimal(1))
+    assert assembler.take([partial], None, NOW + 2_000) == []
+    account.orders["3"], account.now = order(3, filled="1"), NOW + 2_000
+    assert await assembler.settle(account, account.now) == [account.orders["3"]]
+    assert assembler.take([raw(1, "canceled", **short)], None, NOW + 3_000) == []
+    assert (assembler.late, assembler.silent) == (1, 0)
+
+
+async def test_a_change_is_looked_up_until_rest_knows_it() -> None:
+    """It may be behind by some seconds."""
+    assembler, account = OrderAssembler("A/B"), Account()
+    await assembler.resume(account)
+    assembler.take([raw(1)], None, NOW)
+    account.orders, account.now = {"1": order(1)}, NOW + 1_000
+    assembler.take([raw(1, "canceled", symbol=None)], None, NOW + 1_000)
+    assert await assembler.settle(account, NOW + 1_000) == []
+    assert assembler.due(NOW + 1_000) == 1.0
+    account.orders["1"], account.now = order(1, "canceled"), NOW + 2_000
+    assert await assembler.settle(account, NOW + 2_000) == [order(1, "canceled")]
+    assert assembler.silent == 0
+
+
+async def test_what_rest_did_not_have_yet_after_a_break_is_told_seconds_later() -> None:
+    """An order that ended a moment before the stream came back; the stream is not taken for dead."""
+    assembler, account = OrderAssembler("A/B"), Account()
+    await assembler.resume(account)
+    assembler.take([raw(1)], None, NOW)
+    assembler.interrupted(NOW + 1_000)
+    account.orders, account.now = {"1": order(1)}, NOW + 2_000
+    assert await assembler.resume(account) == []
+    account.orders = {"1": order(1, "closed", "4"), "9": order(9, "canceled", time=NOW + 1_500)}
+    account.now = NOW + 7_000
+    assert assembler.due(NOW + 2_000) == 5.0
+    assert await assembler.settle(account, account.now) == list(account.orders.values())
+    assert assembler.silent == 0
+
+
+async def test_what_the_stream_tells_while_rest_is_asked_is_not_undone() -> None:
+    """An order that has ended is not told as open after that, however late the answer."""
+    assembler, account = OrderAssembler("A/B"), Account()
+    await assembler.resume(account)
+    assembler.interrupted(NOW + 1)
+    account.orders, account.now = {"50": order(50)}, NOW + 60
+    ask = account._ask
+
+    def tell_meanwhile(what: str) -> None:
+        ask(what)
+        if what == "fetch_orders":
+            told.extend(assembler.take([raw(50, "closed", "4")], None, NOW + 61))
+
+    told: list[Any] = []
+    account._ask = tell_meanwhile  # type: ignore[method-assign]
+    told += await assembler.resume(account)
+    assert told == [order(50, "closed", "4")]
+
+
+async def test_a_break_that_is_noticed_late_began_with_the_last_message() -> None:
+    """A dead connection is quiet for a while before anybody knows."""
+    assembler, account = OrderAssembler("A/B"), Account()
+    await assembler.resume(account)
+    assembler.take([raw(1)], None, NOW)
+    account.orders = {"1": order(1), "9": order(9, "canceled", time=NOW + 1_500)}
+    assembler.interrupted(NOW + 30_000)
+    account.now = NOW + 30_001
+    assert await assembler.resume(account) == [account.orders["9"]]
 
 
 def test_orders_that_are_over_are_forgotten_in_the_end() -> None:

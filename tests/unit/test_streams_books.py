@@ -122,3 +122,17 @@ def test_tickers_of_many_markets_come_in_any_shape() -> None:
     assert [one.symbol for one in assembler.take(both, None, NOW)] == ["A/B", "C/D"]
     assert [one.symbol for one in assembler.take([ticker(), {"last": 1.0}], None, NOW)] == ["A/B"]
     assert assembler.take(None, None, NOW) == []
+
+
+def test_one_wrong_time_does_not_silence_a_market() -> None:
+    """A ticker of next year would have all that follow count as overtaken; so would a clock that is set back."""
+    assembler = TickerAssembler()
+
+    def told(time: int) -> bool:
+        return bool(assembler.take({"symbol": "A/B", "timestamp": time, "last": 1.0}, {}, 0))
+
+    assert [told(time) for time in (1_000, 9_000_000, 2_000, 3_000, 4_000)] == [True, True, False, False, False]
+    assert [told(time) for time in (5_000, 6_000, 7_000, 8_000, 7_500)] == [False, False, True, True, False]
+    assert told(8_000)
+    assembler.interrupted(0)
+    assert told(10)

@@ -36,7 +36,7 @@ class Bars(MadeRest):
 
     def __init__(self, *bars: list[Any], error: Exception | None = None) -> None:
         super().__init__(Market([]), Clock(START), RestFaults())
-        self.bars, self.error = bars, error
+        self.bars, self.error = list(bars), error
 
     async def fetch_ohlcv(self, symbol: str, timeframe: str = "1h", **asked: Any) -> tu.Candles:
         """Return them."""
@@ -93,9 +93,11 @@ async def test_a_slow_feed_closes_no_bar_by_the_clock() -> None:
     assembler.take([row(0, 0.5)], None, START + 1000)
     for now in range(START + MINUTE, START + MINUTE + 9_000, 500):
         assert not await assembler.settle(rest, now)
-    (told,) = await assembler.settle(rest, START + MINUTE + 10_000)
+    assert not await assembler.settle(rest, START + MINUTE + 11_000)
+    rest.bars.append(row(1))
+    (told,) = await assembler.settle(rest, START + MINUTE + 27_000)
     assert told.volume.tolist() == [1.0]
-    assert rest.asked == 2
+    assert rest.asked == 3
 
 
 async def test_nothing_is_asked_where_nothing_was_missed() -> None:
@@ -170,6 +172,14 @@ async def test_a_venue_without_candles_over_rest_is_believed_while_the_connectio
     (missed,) = await assembler.settle(rest, START + 6 * MINUTE + 500)
     assert (missed.since, missed.until) == (START + 4 * MINUTE, START + 6 * MINUTE)
     assert rest.asked == 1
+
+
+def test_rows_of_another_timeframe_are_left_out() -> None:
+    """ccxt mixes those of kraken where several are watched."""
+    assembler = CandleAssembler("made", "A/B", "1m", closed_only=False)
+    begin = {"interval_begin": "2024-01-31T00:00:00Z"}
+    assert not assembler.take([row(0)], {"data": [{**begin, "interval": 5}]}, START)
+    assert len(assembler.take([row(0)], {"data": [{**begin, "interval": 1}]}, START)) == 1
 
 
 def test_rubbish_is_left_out() -> None:
@@ -280,3 +290,63 @@ def test_gathering_refuses_what_it_cannot_gather() -> None:
             BarGatherer(symbols, wait=wait)
     with pytest.raises(tu.errors.UsageError, match="none of A"):
         BarGatherer(["A"]).put(candles("B", 0), 0.0)
+
+
+async def test_what_a_connection_begins_with_counts_once_it_has_changed() -> None:
+    """A venue's snapshot may be a moment old, and the last trade of its bar be in none of its messages."""
+    assembler, rest = CandleAssembler("made", "A/B", "1m"), Bars(row(0, 3.0), row(1))
+    rest.clock.now = START + 55_000
+    await assembler.resume(rest)
+    assert not assembler.take([row(0, 2.0)], None, START + 55_000)
+    assert not assembler.take([row(1)], None, START + MINUTE)
+    assert not await assembler.settle(rest, START + MINUTE + 400)
+    (told,) = await assembler.settle(rest, START + MINUTE + 2_500)
+    assert told.volume.tolist() == [3.0]
+    assembler.take([row(1, 2.0)], None, START + MINUTE + 3_000)
+    assembler.take([row(2)], None, START + 2 * MINUTE)
+    (told,) = await assembler.settle(rest, START + 2 * MINUTE + 600)
+    assert (told.volume.tolist(), rest.asked) == ([2.0], 1)
+
+
+async def test_a_snapshot_that_comes_after_newer_rows_closes_no_bar() -> None:
+    """It is of a bar that was over before the connection began."""
+    assembler, rest = CandleAssembler("made", "A/B", "1m", since=START), Bars(row(0, 3.0), row(1))
+    assembler.take([row(1)], None, START + MINUTE + 100)
+    assembler.take([row(0, 2.0)], None, START + MINUTE + 400)
+    (told,) = await assembler.settle(rest, START + MINUTE + 2_500)
+    assert told.volume.tolist() == [3.0]
+
+
+async def test_an_answer_a_minute_behind_closes_no_bar_with_half_its_volume() -> None:
+    """Where the stream does not say the same, its newest bar is believed later than a cache can be behind."""
+    assembler, rest = CandleAssembler("made", "A/B", "1m", since=START), Bars(row(0, 2.0))
+    rest.clock.now = START + MINUTE + 20_000  # the connection was away when the bar ended
+    assert not await assembler.resume(rest)
+    rest.bars = [row(0, 3.0)]
+    assert not await assembler.settle(rest, START + MINUTE + 69_000)
+    (told,) = await assembler.settle(rest, START + MINUTE + 70_000)
+    assert told.volume.tolist() == [3.0]
+
+
+async def test_a_bar_without_trades_is_told_soon_where_the_stream_was_there_all_the_time() -> None:
+    """Both say that nobody traded."""
+    assembler, rest = CandleAssembler("made", "A/B", "1m", since=START), Bars(row(0, 0.0))
+    rest.clock.now = START - 1
+    await assembler.resume(rest)
+    assert assembler.due(START) == 62.0
+    assert not await assembler.settle(rest, START + MINUTE + 2_000)
+    assert opens(await assembler.settle(rest, START + MINUTE + 10_000)) == [0]
+
+
+async def test_after_a_break_a_quiet_market_is_not_asked_for_later_than_others() -> None:
+    """How long nobody traded before says nothing of what was missed."""
+    assembler, rest = CandleAssembler("made", "A/B", "1m", since=START), Bars()
+    now = START + MINUTE
+    for _ in range(8):
+        now += round((assembler.due(now) or 0.0) * 1000)
+        await assembler.settle(rest, now)
+    assert (assembler.due(now) or 0.0) > 900
+    assembler.interrupted(now)
+    rest.clock.now = now
+    await assembler.resume(rest)
+    assert assembler.due(now) == 8.0

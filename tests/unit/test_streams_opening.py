@@ -39,7 +39,7 @@ def test_candles_are_made_of_trades_where_there_are_no_candles() -> None:
     topic = opening("watchTrades").streamed(asked, "watch_ohlcv")
     assert topic == Topic("trades", "BTC/USDT")
     for one, kind in ((asked, CandleAssembler), (topic, TradeCandleAssembler)):
-        _, make = opening("watchTrades").reading(one, "BTC/USDT", MINUTES, "all", 1.0)
+        _, make = opening("watchTrades").reading(one, one, MINUTES, "all", 1.0)
         assert isinstance(make().assembler, kind)
 
 
@@ -60,7 +60,7 @@ def test_what_is_read_alike_is_shared_and_nothing_else() -> None:
     opened = opening()
 
     def key(topic: Topic, candled: Candled | None = None, policy: Any = "all") -> Any:
-        return opened.reading(topic, topic.symbol, candled, policy, 1.0)[0]
+        return opened.reading(topic, topic, candled, policy, 1.0)[0]
 
     trades, book, bars = Topic("trades", "A/B"), Topic("book", "A/B"), Topic("ohlcv", "A/B", timeframe="1m")
     since = Candled(timeframe="1m", closed_only=True, since=0)
@@ -70,7 +70,7 @@ def test_what_is_read_alike_is_shared_and_nothing_else() -> None:
     assert key(bars, since) != key(bars, since)
     assert key(Topic("orders")) != key(Topic("orders"))
     assert key(trades, MINUTES) != key(trades)
-    assert isinstance(opened.reading(book, "A/B", None, "all", 1.0)[1]().assembler, BookAssembler)
+    assert isinstance(opened.reading(book, book, None, "all", 1.0)[1]().assembler, BookAssembler)
 
 
 def test_a_venue_whose_changes_name_no_market_is_watched_as_a_whole() -> None:

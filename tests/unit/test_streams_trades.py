@@ -249,3 +249,37 @@ def test_what_has_been_told_is_kept_for_a_while_alone() -> None:
 def test_only_digits_are_a_number(text: str | None, number: int | None) -> None:
     """Others are names."""
     assert number_of(text) == number
+
+
+async def test_an_old_answer_with_ids_of_its_own_tells_nothing_twice() -> None:
+    """It ends before the last that was told, which is seen by those before that."""
+    assembler = TradeAssembler("A/B")
+    assembler.take([raw(1, 0)], None, START)
+    assembler.take([raw(2, 300)], None, START + 300)
+    assembler.take([raw(3, 900)], None, START + 900)
+    assembler.interrupted(START + 1_000)
+    rest = MadeRest(
+        Market([trade(7001, 0), trade(7002, 300), trade(7003, 900), trade(7004, 1_050), trade(7005, 1_200)]),
+        Clock(START + 1_100), RestFaults(latency=0, lag=700),
+    )  # fmt: skip
+    assert not await done(assembler.resume(rest))
+    rest.faults.lag = 0
+    assembler.take([raw(5, 1_200)], None, START + 1_200)
+    told = [*await done(assembler.settle(rest, START + 20_000)), *assembler.take([raw(6, 2_000)], None, START + 2_000)]
+    rest.clock.now = START + 30_000
+    told += await done(assembler.settle(rest, START + 30_000))
+    assert sorted(one.time - START for one in told if isinstance(one, tu.Trade))[:2] == [1_050, 1_200]
+
+
+async def test_in_a_quiet_market_rest_is_asked_once_more_for_what_it_did_not_have_yet() -> None:
+    """Else a trade of the break would be told when somebody trades again, which may be tomorrow."""
+    assembler, rest = TradeAssembler("A/B"), rest_of(1, 2, now=1_000, lag=990)
+    assembler.take([raw(1)], None, START + 10)
+    assembler.interrupted(START + 15)
+    assert not await done(assembler.resume(rest))
+    rest.faults.lag = 0
+    assert assembler.due(START + 1_000) == 5.0
+    assert not await done(assembler.settle(rest, START + 5_900))
+    assert ids(await done(assembler.settle(rest, START + 6_000))) == [2]
+    assert assembler.due(START + 6_000) is None
+    assert ids(assembler.take([raw(3)], None, START + 9_000)) == [3]

@@ -21,7 +21,16 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 # With keys set, binance's load_markets would make private calls too, so that a bad key hid public markets.
 # Ten seconds, as ccxt has it, is for clocks that are off; ours is the venue's. What was held up on its way is refused
 # after this, so that an order whose answer is lost is known the sooner not to be there.
-_BINANCE_OPTIONS: Final[Mapping[str, Any]] = {"fetchCurrencies": False, "fetchMargins": False, "recvWindow": 5_000}
+# Trades are streamed as they are over REST: summed up by the order that took them, and under the numbers of those sums,
+# so that what a break took is known from what came. ccxt's default streams single fills, whose numbers are others.
+_AGGREGATED: Final = {"name": "aggTrade"}
+_BINANCE_OPTIONS: Final[Mapping[str, Any]] = {
+    "fetchCurrencies": False,
+    "fetchMargins": False,
+    "recvWindow": 5_000,
+    "watchTrades": _AGGREGATED,
+    "watchTradesForSymbols": _AGGREGATED,
+}
 
 
 def defaults_of(name: str) -> dict[str, Any]:

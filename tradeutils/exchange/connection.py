@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, quote
 import aiohttp
 
 from tradeutils import errors, logs
-from tradeutils.budget.base import Charge
+from tradeutils.budget.base import Charge, Grant, Window
 from tradeutils.exchange.calls import Call, Request, current_call, current_request, header
 from tradeutils.exchange.clock import VenueClock
 from tradeutils.exchange.endpoints import host_of
@@ -222,6 +222,10 @@ class Connection:
     async def load_own_markets(self, _reload: bool = True) -> None:
         """Have ccxt's class ask for the markets; one caller at a time, since ccxt has all who ask await one task."""
         await self._load_markets(True, {})
+
+    async def acquire_dial(self, window: Window, *, urgent: bool) -> Grant:
+        """Wait until one more websocket may be opened; see `Meter.acquire_dial`."""
+        return await self._meter.acquire_dial(window, urgent=urgent)
 
     async def _paid_fetch2(
         self, path: Any, api: Any = ("public",), method: str = "GET", params: Any = None, config: Any = None

@@ -60,7 +60,8 @@ class Exchange(Watching):
     stream_to_cache : bool or float
         Whether tickers and order books that are watched through this object are put where `fetch_ticker` and
         `fetch_order_book` look first, so that whoever shares the cache, in any process, is served with no request.
-        For how many seconds each serves: True says 2. Books serve those who ask with the same ``limit``.
+        For how many seconds each serves: True says 2. Books serve those who ask with the same ``limit``. Tickers that
+        come without last price, bid or ask (bybit's of spot markets) are not put there, as REST has more.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from tradeutils import errors, logs
-from tradeutils.budget.base import Budget, Charge, Grant, Reading, Window
+from tradeutils.budget.base import Budget, Charge, Grant, Line, Reading, Window
 from tradeutils.budget.headers import ban_seconds, readings
 from tradeutils.budget.limits import Api, Limits
 from tradeutils.exchange.calls import Request
@@ -72,6 +72,13 @@ class Meter:
         """Wait for room: an order as long as the patience lasts, data for ten minutes; none beyond ``leave_by``."""
         longest = self._patience if charge.urgent else _LONGEST_WAIT_S
         return await self._budget.acquire(charge, timeout=max(0.0, min(longest, leave_by - time.monotonic())))
+
+    async def acquire_dial(self, window: Window, *, urgent: bool) -> Grant:
+        """Wait until one more websocket may be opened from this address; all who share the budget share that room."""
+        name = next(iter(self._limits.pools))
+        pool = f"{self._limits.venue}.sockets{''.join(name.partition('@')[1:])}"  # a place of its own has its own
+        charge = Charge(pool, (Line(window, 1.0, pool),), urgent, self._account is not None)
+        return await self._budget.acquire(charge, timeout=_LONGEST_WAIT_S)
 
     def began(self) -> None:
         """Remember that a request is under way, to be `ended`."""

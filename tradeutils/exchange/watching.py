@@ -145,13 +145,16 @@ class Watching(Trading):
         Parameters
         ----------
         symbols : iterable of str, optional
-            ``None``: all of the kind that the venue is asked about by default (most: spot).
+            ``None``: all of the kind that the venue is asked about by default (most: spot), where it has one channel
+            of all; binance's comes without bid and ask.
         fallback, max_age, policy, buffer
             As for `watch_ticker`; data stops, and is told, for each market by itself.
 
         Raises
         ------
         UsageError : no symbol; and as of `watch_ticker`.
+        NotSupportedByVenue : the venue has no channel of all markets (bybit, okx, kraken). They are not subscribed to
+            one by one: of a thousand markets most are quiet for longer than ``max_age``, and would be called stale.
         """
         wanted = None if symbols is None else _symbols(symbols)
         topics = [Topic("tickers")] if wanted is None else [Topic("ticker", one) for one in wanted]
@@ -262,7 +265,8 @@ class Watching(Trading):
         symbol : str
             ``"BTC/USDT"``.
         limit : int, optional
-            Levels of each side; ``None``: as many as the venue sends.
+            Levels of each side, at most. What venues stream in depths of their own is taken at the next deeper one
+            and cut. ``None``: as many as the venue sends by default (kraken: 100).
         fallback, max_age, policy, buffer
             As for `watch_ticker`.
 
@@ -270,7 +274,12 @@ class Watching(Trading):
         -----
         Each is the book as it was when it was taken: making it costs some 10 µs for twenty levels, and is not done for
         those that a slow consumer leaves out. A message that is missing, by the venue's numbers or its checksum, has
-        the book fetched anew; until then none is yielded.
+        the book fetched anew; until then none is yielded. On binance the book begins with a REST snapshot of 1000
+        levels, whatever ``limit`` is: of fewer, those behind levels that are taken would never be told.
+
+        Raises
+        ------
+        UsageError : the venue streams no book of so many levels; when it is first read. And as of `watch_ticker`.
         """
         topics = [Topic("book", _symbol(symbol), depth=check_limit(limit))]
         return self._stream("watch_order_book", topics, policy, buffer, max_age, fallback)
@@ -283,8 +292,9 @@ class Watching(Trading):
         ----------
         max_age, policy, buffer
             As for `watch_ticker`. Nothing may happen to an account for days: where nothing came for ``max_age``, REST
-            is asked, and its answer compared; a `Stale` is yielded while the connection is gone. Kraken tells of totals
-            alone: what orders hold back is as REST told last.
+            is asked, and its answer compared. A `Stale` is yielded while the connection is gone, and when REST does not
+            answer within 5 s; either is over once REST has answered on a connection that lives. Kraken tells of
+            totals alone: what orders hold back is as REST told last.
 
         Raises
         ------
@@ -373,13 +383,13 @@ class Watching(Trading):
             raise Closed(f"{self.venue} {operation}: this exchange was closed meanwhile; open another")
         # Nothing is waited for from here on: it joins all of them or none.
         if self._feeds is None:
-            self._feeds = Feeds(self._venue.lines, self._venue.now)
+            self._feeds = Feeds(self._venue.lines, self._venue.now, self.venue)
         if self._fresh is None:
             self._fresh = _Fresh(self._venue, self._account, self._patience, self._grace, self._activity)
         subscribers: list[Subscriber] = []
         try:
             for topic, wanted in zip(streamed, topics, strict=True):
-                key, make = opening.reading(topic, wanted.symbol, candled, inbox.policy, max_age)
+                key, make = opening.reading(topic, wanted, candled, inbox.policy, max_age)
                 subscribers.append(Subscriber(inbox, self._fresh, max_age, fallback))
                 self._feeds.join(topic, subscribers[-1], key, make)
         except BaseException:

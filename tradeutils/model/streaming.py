@@ -45,8 +45,9 @@ class Stale(StreamEvent):
     age : float
         Seconds since the last data.
     reason : str
-        ``"silent"``: the connection lives and nothing comes. ``"disconnected"``: it broke. ``"refused"``: the venue
-        would not have us, and is asked again. ``"sequence"``: what came did not fit together.
+        ``"silent"``: the connection lives and nothing comes; of an account, REST does not answer either.
+        ``"disconnected"``: it broke, or there is none yet. ``"refused"``: the venue would not have us, and is asked
+        again. ``"sequence"``: what came did not fit together.
     """
 
     age: float

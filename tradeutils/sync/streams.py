@@ -156,6 +156,7 @@ def streaming(
 
     @functools.wraps(method)
     def call(self: Blocking[Any], /, *args: P.args, **kwargs: P.kwargs) -> Stream[T]:
+        self._check_process()
         return Stream._around(method(self._twin, *args, **kwargs))
 
     return call
@@ -168,6 +169,7 @@ def streaming_candles(
 
     @functools.wraps(method)
     def call(self: Blocking[Any], /, *args: P.args, **kwargs: P.kwargs) -> CandleStream:
+        self._check_process()
         return CandleStream._around(method(self._twin, *args, **kwargs))
 
     return call

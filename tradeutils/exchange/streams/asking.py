@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,9 +23,11 @@ from tradeutils.exchange.streams.topics import Topic
 if TYPE_CHECKING:
     from tradeutils.exchange.streams.sockets import Socket
 
-__all__ = ["Asking", "Asks", "answers", "current_asking"]
+__all__ = ["Asking", "Asks", "answers", "answers_to", "current_asking", "is_named"]
 
 _ANSWER_S: Final = 1.0  # after which a request counts as confirmed by a venue that confirms none
+_LOGIN_S: Final = 3.0  # the same of an account's: a login that is refused must not be taken for one
+_LATEST_S: Final = 10.0  # after which no answer is looked for any more
 _TURNS: Final = 5  # of the event loop, in which a class that was answered would ask for more
 _IDS: Final = ("id", "req_id", "reqid", "requestId", "request_id")
 
@@ -36,6 +39,15 @@ class Asks(Protocol):
 
     venue: str
     connection: Connection
+    private: bool
+
+    def confirmed(self) -> None:
+        """Note that the venue has taken a request."""
+        ...
+
+    def finished(self, asking: Asking) -> None:
+        """Forget a call of which nothing is to come any more."""
+        ...
 
     def route(self, asking: Asking, hashes: Sequence[str]) -> None:
         """Lead these hashes to the topics of a call."""
@@ -80,6 +92,7 @@ class Asking:
         self._call = call
         self._work = work
         self._asked = 0
+        self._answers = 1  # to its last request
         self._held: list[tuple[Topic, Any, Any, float]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._socket: Socket | None = None
@@ -109,11 +122,20 @@ class Asking:
         if self.ready.done():
             return
         self._socket = socket
-        socket.sent(message, self)
-        self._timer = asyncio.get_running_loop().call_later(_ANSWER_S, self._settle)
+        self._answers = answers_to(message)
+        socket.sent(message, self, self._answers)
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = _LOGIN_S if self._line.private else _ANSWER_S
+        self._timer = asyncio.get_running_loop().call_later(wait, self._waited)
+
+    def _waited(self) -> None:
+        """Go on without an answer; a refusal that comes late is still told from those of other calls."""
+        self._set_ready()
+        self._timer = asyncio.get_running_loop().call_later(_LATEST_S, self._look_away)
 
     def answered(self) -> None:
-        """Note that the venue has answered a request of it; what ccxt does upon that happens in the next turns."""
+        """Note that the venue has answered all of a request; what ccxt does upon that happens in the next turns."""
         self._settle_soon()
 
     def _settle_soon(self, turns: int = _TURNS, asked: int | None = None) -> None:
@@ -122,12 +144,21 @@ class Asking:
         if turns:
             asyncio.get_running_loop().call_soon(self._settle_soon, turns - 1, self._asked)
         else:
+            if not self._has_failed:
+                self._line.confirmed()
             self._settle()
 
+    @property
+    def _has_failed(self) -> bool:
+        return self.ready.done() and (self.ready.cancelled() or self.ready.exception() is not None)
+
     def _settle(self) -> None:
+        self._set_ready()
+        self._look_away()
+
+    def _set_ready(self) -> None:
         if not self.ready.done():
             self.ready.set_result(None)
-        self._look_away()
 
     def _look_away(self) -> None:
         if self._timer is not None:
@@ -135,6 +166,8 @@ class Asking:
         if self._socket is not None:
             self._socket.forget(self)
         self._timer = self._socket = None
+        if self.task.done():
+            self._line.finished(self)
 
     def hold(self, topic: Topic, value: Any, frame: Any, at: float) -> None:
         """Keep what arrives before ccxt's method has come back."""
@@ -155,7 +188,8 @@ class Asking:
         if error is not None:
             self.fail(error if isinstance(error, errors.TradeutilsError) else errors.StreamBroken(type(error).__name__))
             return
-        self._settle()
+        if self._answers == 1 or self._socket is None:  # else others of its topics may still be refused
+            self._settle()
         for one in held:
             self._line.deliver(*one)
 
@@ -174,13 +208,17 @@ class Asking:
         if not self.is_pending:
             return
         self.is_pending = False
-        self._look_away()
         self.task.remove_done_callback(self._done)
-        self.task.add_done_callback(_retrieve)
+        self.task.add_done_callback(self._released)
         self.task.cancel()
         held, self._held = self._held, []
         for one in held:
             self._line.deliver(*one)
+
+    def _released(self, task: asyncio.Task[None]) -> None:
+        _retrieve(task)
+        if self._socket is None:
+            self._line.finished(self)
 
     def cancel(self) -> None:
         """End without a word."""
@@ -188,6 +226,24 @@ class Asking:
         self._line.unroute(self.hashes, self.topics)
         self.ready.cancel()
         self.task.cancel()
+
+
+def answers_to(message: Any) -> int:
+    """Return how many answers a request gets: of kraken one for each symbol, of okx one for each argument."""
+    if not isinstance(message, dict):
+        return 1
+    arguments, parameters = message.get("args"), message.get("params")
+    if isinstance(arguments, list) and arguments and all(isinstance(one, dict) for one in arguments):
+        return len(arguments)
+    symbols = parameters.get("symbol") if isinstance(parameters, dict) else None
+    return max(1, len(symbols)) if isinstance(symbols, list) else 1
+
+
+def is_named(message: Any, text: str) -> bool:
+    """Tell whether words of a venue name a market that a request asks for: okx refuses with nothing else."""
+    arguments = message.get("args") if isinstance(message, dict) else None
+    found = [one.get("instId") for one in arguments if isinstance(one, dict)] if isinstance(arguments, list) else ()
+    return any(isinstance(one, str) and re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", text) for one in found)
 
 
 def answers(message: Any, frame: Any) -> bool:

@@ -50,14 +50,15 @@ class Turns:
 
 class Dials:
     """
-    When a venue may be dialled: paced, and after failures with pauses that double, up to 30 s.
+    When a venue may be dialled after failures: with pauses that double, up to 30 s.
+
+    How many it takes in a time is the budget's business, which other processes share.
 
     After the first failure there is no pause; later ones are shortened by up to a half by chance, so that many who
     were cut off at once do not come back at once. What a venue says itself (``Retry-After``) is waited for.
     """
 
-    def __init__(self, pace: Pace) -> None:
-        self._turns = Turns(pace)
+    def __init__(self) -> None:
         self._failures = 0
         self._not_before = 0.0
 
@@ -65,20 +66,29 @@ class Dials:
         """Return when it may be dialled."""
         while (wait := self._not_before - time.monotonic()) > 0:  # noqa: ASYNC110 -- it may be put off meanwhile
             await asyncio.sleep(wait)
-        await self._turns.take()
 
     def succeeded(self) -> None:
         """Note that a connection stands."""
         self._failures, self._not_before = 0, 0.0
 
     def failed(self, retry_after: float | None) -> None:
-        """Note that none came about; ``retry_after``: seconds that the venue said."""
+        """
+        Note that none came about; ``retry_after``: seconds that the venue said.
+
+        Lines that were cut off together fail together: what fails within a pause is of the try before it, and does not
+        make the pause longer, or a second's outage would keep forty lines away for half a minute.
+        """
+        now = time.monotonic()
+        told = min(retry_after or 0.0, _LONGEST_TOLD_S)
+        if now < self._not_before:
+            self._not_before = max(self._not_before, now + told)
+            return
         pause = 0.0
         if self._failures:
             pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
             pause *= 1 - random.random() / 2  # noqa: S311 -- spreads callers, keeps no secret
         self._failures += 1
-        self._not_before = time.monotonic() + max(pause, min(retry_after or 0.0, _LONGEST_TOLD_S))
+        self._not_before = now + max(pause, told)
 
 
 class Dialer:

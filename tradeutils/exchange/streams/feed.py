@@ -21,11 +21,14 @@ _log = logs.get_logger("exchange.streams")
 
 # Of these kinds a message may have work fall due: a bar is over, a trade is missing, an order is to be looked up.
 _TIMED: Final[frozenset[Kind]] = frozenset({"ohlcv", "trades", "balance", "orders"})
+_PATIENCE_S: Final = 5.0  # with REST, before a quiet account counts as one of which nothing is known
 _STEADY_S: Final = 2.0  # for which a subscription must have lasted to be made anew without a pause
 
 
 class Host(Protocol):
     """Who opens feeds: does what a feed cannot do by itself."""
+
+    venue: str
 
     def now(self) -> int:
         """Return the venue's time, int milliseconds UTC."""
@@ -67,6 +70,8 @@ class Feed:
         When the venue confirmed the subscription; ``None`` while it has not, or it has broken.
     epoch : int
         Of the subscription: one more with each that broke.
+    is_fed : bool
+        Whether data has come since it was opened, or since it last broke.
     is_answered : bool
         Whether REST stands in for it.
     error : TradeutilsError or None
@@ -83,7 +88,7 @@ class Feed:
         self.last = time.monotonic()
         self.placed: float | None = None
         self.epoch = 0
-        self.is_answered = False
+        self.is_answered = self.is_fed = False
         self.is_closed = False
         self.error: TradeutilsError | None = None
         self._established = False
@@ -92,8 +97,8 @@ class Feed:
         self._backoff = Backoff()
         self._watchdog = Watchdog(self)
         self._stand_in = StandIn(self)
-        self._reason = "silent"
-        self._troubled = False  # whether the next message ends a silence, or follows a break
+        self._reason = "disconnected"
+        self._troubled = True  # whether the next message is the first, ends a silence, or follows a break
 
     # Consumers
 
@@ -141,8 +146,9 @@ class Feed:
     def _give_up(self, error: TradeutilsError) -> None:
         if self.topic.kind == "tickers" and isinstance(error, UsageError | RequestRefused):
             told = NotSupportedByVenue(
-                "does not stream all tickers at once; name the symbols, as in watch_tickers(['BTC/USDT', 'ETH/USDT'])",
-                venue=getattr(error, "venue", None),
+                "does not stream all tickers at once; name the symbols, as in watch_tickers(['BTC/USDT', 'ETH/USDT']), "
+                "or ask for all now and then with fetch_tickers",
+                venue=self._host.venue,
                 operation="watch_tickers",
             )
             told.__cause__ = error
@@ -175,7 +181,7 @@ class Feed:
                     self._watchdog.hasten(due)
 
     def _recovered(self) -> None:
-        self._troubled, self.error = False, None
+        self._troubled, self.is_fed, self.error = False, True, None
         self._watchdog.reset()
         for subscriber in self.subscribers:
             subscriber.stale = False
@@ -193,8 +199,10 @@ class Feed:
     def broke(self, error: TradeutilsError, reason: str) -> None:
         """Take that nothing more comes; it is placed again unless the error is final."""
         if self.placed is not None and time.monotonic() - self.placed >= _STEADY_S:
-            self._backoff.reset()  # else what breaks with each first message would be opened without end
-        self.placed = None
+            self._backoff.reset()
+        elif self.is_fed:
+            self._backoff.shorten()  # not reset, or what breaks with each first message would be opened without end
+        self.placed, self.is_fed = None, False
         self.epoch += 1
         if is_final(error, established=self._established):
             self._give_up(error)
@@ -254,29 +262,58 @@ class Feed:
 
     async def _settle(self, reading: Reading) -> None:
         """Ask for what was missed, or do what has fallen due; one at a time for each assembler."""
-        assembler = reading.assembler
+        doubt = asyncio.get_running_loop().call_later(_PATIENCE_S, self._doubt, reading)
         try:
-            if reading.resuming:
-                reading.resuming = False
-                reading.deliver(await assembler.resume(self.rest))
-            else:
-                before = getattr(assembler, "silent", 0)
-                reading.deliver(await assembler.settle(self.rest, self._host.now()))
-                if getattr(assembler, "silent", 0) > before and self.is_live:
-                    self._host.renew(self)  # REST knew what the stream should have told: it is dead
+            await self._asked(reading)
         except asyncio.CancelledError:
             reading.resuming = True
             raise
         except TradeutilsError as error:
             self._give_up(error)
         finally:
+            doubt.cancel()
             reading.working = False
         if self.is_closed or not reading.subscribers:
             return
+        self._judge(reading)
         if reading.resuming:
             self._start_work(reading)
         else:
             self._watchdog.set()
+
+    async def _asked(self, reading: Reading) -> None:
+        assembler = reading.assembler
+        if reading.resuming:
+            reading.resuming = False
+            reading.deliver(await assembler.resume(self.rest))
+            if not self.is_live:  # it broke again meanwhile, or REST stands in for it
+                assembler.interrupted(self._host.now())
+            return
+        before = getattr(assembler, "silent", 0)
+        reading.deliver(await assembler.settle(self.rest, self._host.now()))
+        if getattr(assembler, "silent", 0) > before and self.is_live:
+            self._host.renew(self)  # REST knew what the stream should have told: it is dead
+
+    def _doubt(self, reading: Reading) -> None:
+        """Tell that nothing is known of a quiet account: REST, which is to say whether it is quiet, does not answer."""
+        if not self.topic.is_private or not self.is_live:
+            return
+        self._troubled = True
+        for one in reading.subscribers:
+            if not one.stale:
+                one.stale = True
+                self.tell(one)
+
+    def _judge(self, reading: Reading) -> None:
+        """Take REST's word for it that a quiet account is one, where there is a connection that would tell more."""
+        if not self.topic.is_private or not self.is_live:
+            return
+        if getattr(reading.assembler, "is_unanswered", False):
+            self._doubt(reading)
+            return
+        self.error = None
+        for one in reading.subscribers:
+            one.stale = False
 
     # Silence
 

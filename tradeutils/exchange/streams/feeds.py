@@ -43,6 +43,8 @@ class Feeds:
         Where they come in; not closed with this.
     now : callable
         Returns the venue's time, int milliseconds UTC.
+    venue : str
+        For messages.
 
     Notes
     -----
@@ -50,8 +52,9 @@ class Feeds:
     in one message is sent one. Of each topic one thing is done at a time, in the order in which it was asked for.
     """
 
-    def __init__(self, lines: Placing, now: Callable[[], int]) -> None:
+    def __init__(self, lines: Placing, now: Callable[[], int], venue: str) -> None:
         self.now = now
+        self.venue = venue
         self._lines = lines
         self._feeds: dict[Topic, Feed] = {}
         self._wanted: dict[Topic, Feed] = {}  # to be placed at the end of this turn

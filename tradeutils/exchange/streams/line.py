@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from tradeutils import errors, logs
 from tradeutils.errors import TradeutilsError
 from tradeutils.exchange.calls import Call
-from tradeutils.exchange.faults import translate
 from tradeutils.exchange.replies import rough_json
 from tradeutils.exchange.streams.asking import Asking, current_asking
+from tradeutils.exchange.streams.book_checks import BookChecks
+from tradeutils.exchange.streams.chores import Chores
 from tradeutils.exchange.streams.dialing import Dials
 from tradeutils.exchange.streams.ends import Opened, Sink
 from tradeutils.exchange.streams.limits import LineLimits
 from tradeutils.exchange.streams.methods import Method, batches, feature_of, leaving
+from tradeutils.exchange.streams.refusals import passing, told_of
 from tradeutils.exchange.streams.routes import Route, Routing
 from tradeutils.exchange.streams.sockets import Socket
 from tradeutils.exchange.streams.topics import Topic
@@ -32,8 +34,6 @@ __all__ = ["Line", "Opened", "Sink"]
 _log = logs.get_logger("exchange.streams")
 
 _LEAVING_S: Final = 5.0
-# Binance's class looks for its clients among dicts, finds none, and renews once: an hour later the key has expired.
-_RENEWS: Final = "keep_alive_listen_key"
 _EXPIRED: Final = frozenset({"listenKeyExpired"})  # events that ccxt's classes pass over
 
 
@@ -81,10 +81,8 @@ class Line:
         self.routes = self._routing.routes
         self._sockets: dict[int, Socket] = {}
         self._askings: set[Asking] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._timers: list[asyncio.TimerHandle] = []
-        self._renewals = 0  # that were put on the clock
-        self._ended = False
+        self._chores = Chores(lambda operation, work: self.connection.send(self._call(operation), work), self.broken)
+        self._is_confirmed = self._ended = False
         self._ending: asyncio.Task[None] | None = None
         self._take_over(opened.ccxt)
 
@@ -102,12 +100,19 @@ class Line:
         self._make_client, ccxt.client = ccxt.client, self._client
         self._watch, ccxt.watch = ccxt.watch, self._noted_watch
         self._watch_multiple, ccxt.watch_multiple = ccxt.watch_multiple, self._noted_watch_multiple
-        ccxt.spawn, ccxt.delay = self._spawn, self._delay
+        ccxt.spawn, ccxt.delay = self._chores.spawn, self._chores.delay
         ccxt.asyncio_loop = asyncio.get_running_loop()
         ccxt.options = ccxt.deep_extend(ccxt.options, self.limits.options)
+        ccxt.timeframes = {**(ccxt.timeframes or {}), **self.limits.timeframes}
+        self._checks = BookChecks(ccxt.markets)
         self._handle = self._handle_private if self.private else ccxt.handle_message
 
     # What is asked for
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether one of its websockets was sent as much as the venue takes on one."""
+        return any(socket.requests >= self.limits.requests for socket in self._sockets.values())
 
     def reserve(self, count: int) -> None:
         """Keep room for topics that are about to be subscribed to."""
@@ -135,7 +140,8 @@ class Line:
         except asyncio.CancelledError:
             for asking in askings:
                 asking.cancel()
-                self.topics.difference_update(asking.topics)
+                self._forget(asking.topics)
+                self.spoilt.update(asking.topics)
             raise
         failures = [error for asking in askings if (error := self._failure_of(asking)) is not None]
         if failures:
@@ -146,8 +152,12 @@ class Line:
             error: BaseException | None = errors.StreamBroken("this line has ended", venue=self.venue)
         else:
             error = asking.ready.exception()
+        if isinstance(error, TradeutilsError) and self._has_expired(error):
+            error = passing(error)
         if error is not None and not self._ended:
             self._forget(asking.topics)
+            if asking.hashes:  # ccxt's class may take them for subscribed to, and would ask for none of them again
+                self.spoilt.update(asking.topics)
         return error
 
     def _check(self, topic: Topic) -> None:
@@ -165,8 +175,15 @@ class Line:
         symbol = method.topics[0].symbol if len(method.topics) == 1 else None
         asking = Asking(self, self._call(method.name, symbol), method.topics, method.of(self._opened.ccxt))
         self._askings.add(asking)
-        asking.task.add_done_callback(lambda _: self._askings.discard(asking))
         return asking
+
+    def finished(self, asking: Asking) -> None:
+        """Forget a call of which nothing is to come any more."""
+        self._askings.discard(asking)
+
+    def confirmed(self) -> None:
+        """Note that the venue has taken a request: a login that is refused after that has expired."""
+        self._is_confirmed = True
 
     def _call(self, operation: str, symbol: str | None = None) -> Call:
         return Call(operation, symbol, decode=None if self.private else rough_json)
@@ -186,6 +203,8 @@ class Line:
         """End the calls that wait for topics which are no longer wanted; others of theirs go on without them."""
         for asking in list(self._askings):
             if not self.topics.intersection(asking.topics):
+                if not asking.ready.done():  # ccxt's class may count as sent what was not
+                    self.spoilt.update(asking.topics)
                 asking.cancel()
             elif asking.ready.done() and not self.topics.issuperset(asking.topics):
                 asking.release()
@@ -204,7 +223,7 @@ class Line:
         for method in leaving(self._opened.ccxt, self.limits, topics):
             if self._ended:
                 return
-            task = self._start(method.of(self._opened.ccxt), method.name, self._passed_over)
+            task = self._chores.start(method.of(self._opened.ccxt), method.name, self._passed_over)
             await asyncio.wait([task], timeout=_LEAVING_S)
             told += len(method.topics) if task.done() and not task.cancelled() and task.exception() is None else 0
             task.cancel()
@@ -255,46 +274,6 @@ class Line:
             sends = bool(message) and any(not client.subscriptions.get(one) for one in subscribe_hashes)
             asking.noted(self._sockets[id(client)], hashes, sends=sends)
 
-    def _spawn(self, method: Callable[..., Any], *arguments: Any) -> asyncio.Task[Any]:
-        return self._start(lambda: method(*arguments), "stream", self.broken)
-
-    def _start(
-        self, work: Callable[[], Any], operation: str, failed: Callable[[BaseException], None]
-    ) -> asyncio.Task[Any]:
-        """Do something in the background; it ends with the line."""
-
-        def done(task: asyncio.Task[Any]) -> None:
-            self._tasks.discard(task)
-            error = None if task.cancelled() else task.exception()
-            if error is not None:
-                failed(error)
-
-        call = self._call(operation)
-        sent = self.connection.send(call, work)
-        task = asyncio.get_running_loop().create_task(sent, context=contextvars.Context())
-        self._tasks.add(task)
-        task.add_done_callback(done)
-        return task
-
-    def _delay(self, timeout: float, method: Callable[..., Any], *arguments: Any) -> asyncio.TimerHandle:
-        loop = asyncio.get_running_loop()
-        self._timers = [timer for timer in self._timers if timer.when() > loop.time()]
-
-        async def renew() -> None:
-            renewals = self._renewals
-            await method(*arguments)
-            if renewals == self._renewals and not self._ended:
-                self._delay(timeout, method, *arguments)
-
-        if getattr(method, "__name__", "") == _RENEWS:
-            self._renewals += 1
-            work, given = renew, ()
-        else:
-            work, given = method, arguments
-        timer = loop.call_later(timeout / 1000, self._spawn, work, *given, context=contextvars.Context())
-        self._timers.append(timer)
-        return timer
-
     def _handle_private(self, client: Any, frame: Any) -> None:
         if isinstance(frame, dict) and frame.get("e") in _EXPIRED:
             raise errors.StreamBroken("the session of the account has expired; another one is opened", venue=self.venue)
@@ -305,6 +284,9 @@ class Line:
     def resolved(self, socket: Socket, route: Route, hashed: str, value: Any) -> None:
         """Take what ccxt's class made of a message, or of an answer over REST."""
         at = time.monotonic() if socket.frame is None else socket.at
+        if route.is_of_books and (fault := self._checks.fault(value, socket.frame)) is not None:
+            self._reject_route(socket, errors.StreamBroken(f"{fault}; it is subscribed to anew"), hashed, route)
+            return
         asking = route.asking
         if asking is None:
             route.take(self._sink.received, value, socket.frame, at)
@@ -332,9 +314,9 @@ class Line:
             _refuse(socket, error, hashed)
         elif socket.acknowledged is not None:
             self._fail_asking(socket.acknowledged, error)
-        elif hashed is None and (awaited := socket.awaited()):
-            for asking in awaited:
-                self._fail_asking(asking, error)
+        elif hashed is None and (blamed := socket.named(str(error)) or socket.awaited()):
+            for asking in blamed:
+                self._fail_asking(asking, error, certain=len(blamed) == 1)
         elif hashed is None or self.private:
             self.broken(error)
 
@@ -346,10 +328,14 @@ class Line:
             self._fail_asking(asking, error)
         if hit:
             symbol = next(iter(hit)).symbol if len(hit) == 1 else None
-            self.lost(self._told(error, symbol), hit)
+            self.lost(told_of(error, self.venue, symbol), hit)
 
-    def _fail_asking(self, asking: Asking, error: BaseException) -> None:
-        asking.fail(self._told(error, asking.topics[0].symbol if len(asking.topics) == 1 else None))
+    def _fail_asking(self, asking: Asking, error: BaseException, *, certain: bool = True) -> None:
+        told = told_of(error, self.venue, asking.topics[0].symbol if len(asking.topics) == 1 else None)
+        asking.fail(told if certain or not asking.ready.done() else passing(told))
+
+    def _has_expired(self, error: TradeutilsError) -> bool:
+        return self._is_confirmed and isinstance(error, errors.AuthenticationFailed)
 
     def lost(self, error: TradeutilsError, topics: Collection[Topic]) -> None:
         """End some topics, and no others."""
@@ -358,8 +344,9 @@ class Line:
         self._release()
         self.spoilt.update(hit)
         if hit and not self._ended:
-            _log.warning("%s: %d topics ended (%s)", self.venue, len(hit), type(error).__name__)
-            self._sink.failed(self, error, hit)
+            told = passing(error) if self._has_expired(error) else error
+            _log.warning("%s: %d topics ended (%s)", self.venue, len(hit), type(told).__name__)
+            self._sink.failed(self, told, hit)
 
     def broken(self, error: BaseException) -> None:
         """End, because of this."""
@@ -368,24 +355,12 @@ class Line:
         for asking in list(self._askings):
             if asking.ready.done():
                 asking.release()  # what it holds back did arrive
-        told = self._told(error, None)
+        told = told_of(error, self.venue)
         waiting = {topic for asking in self._askings if not asking.ready.done() for topic in asking.topics}
         promised = self.topics - waiting
         _log.warning("%s: a line of %d topics ended (%s)", self.venue, len(self.topics), told)
-        self._end(told)
-        self._sink.failed(self, told, promised)
-
-    def _told(self, error: BaseException, symbol: str | None) -> TradeutilsError:
-        """Return our error for whatever ccxt's class or a socket raised."""
-        if isinstance(error, TradeutilsError):
-            return error
-        told = translate(error, venue=self.venue, operation="watch", symbol=symbol)
-        if isinstance(told, errors.PermanentVenueError | errors.RateLimited):
-            return told
-        # Of other errors than ccxt's own the text may hold anything that the venue sent.
-        known = isinstance(told, errors.VenueError) and type(told) is not errors.VenueError
-        said = str(told) if known else f"a message could not be read ({type(error).__name__})"
-        return errors.StreamBroken(f"{said}; what was on it is subscribed to anew", venue=None if known else self.venue)
+        self._end(passing(told) if self._has_expired(told) else told)
+        self._sink.failed(self, passing(told), promised)
 
     # The end
 
@@ -398,10 +373,7 @@ class Line:
         self._ending = asyncio.get_running_loop().create_task(self._tear_down(), context=contextvars.Context())
 
     async def _tear_down(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        tasks = [*self._tasks, *(asking.task for asking in self._askings)]
+        tasks = [*self._chores.stop(), *(asking.task for asking in self._askings)]
         for task in tasks:
             task.cancel()
         sockets = list(self._sockets.values())
@@ -411,15 +383,19 @@ class Line:
         try:
             await self.connection.aclose()
         finally:
-            for name in ("client", "watch", "watch_multiple", "spawn", "delay"):
-                ccxt.__dict__.pop(name, None)
+            # It is full of cycles, and its books are megabytes: left to the collector's rare rounds over old objects,
+            # lines that break every 5 s held 20 MiB of them at any time, in 50 MiB of holes.
+            ccxt.__dict__.clear()
             self._routing.clear()
             self._sockets.clear()
 
     async def aclose(self) -> None:
         """Close the sockets, within a second. Safe to call twice."""
         if not self._ended:
-            self._end(errors.Closed(f"{self.venue}: this line was closed"))
+            # Not `Closed`, which ends a stream for good: of a line that is put away the exchange may be open.
+            self._end(
+                errors.StreamBroken("this line was closed; what was on it is subscribed to anew", venue=self.venue)
+            )
         if self._ending is not None:
             await asyncio.shield(self._ending)
 

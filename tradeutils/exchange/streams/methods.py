@@ -60,7 +60,7 @@ def batches(opened: Any, limits: LineLimits, topics: Sequence[Topic]) -> Iterato
     for group in _alike(topics):
         kind = group[0].kind
         one, many = _FEATURES[kind][:2]
-        together = bool(many and opened.has.get(many)) and (kind != "ticker" or limits.batches_tickers)
+        together = bool(many and opened.has.get(many)) and kind in limits.batches
         size = limits.batch if together else 1
         for start in range(0, len(group), size):
             part = tuple(group[start : start + size])
@@ -73,7 +73,7 @@ def leaving(opened: Any, limits: LineLimits, topics: Collection[Topic]) -> Itera
     for group in _alike(list(topics)):
         kind = group[0].kind
         one, many, leave_one, leave_many = _FEATURES[kind]
-        together = bool(many and opened.has.get(many)) and (kind != "ticker" or limits.batches_tickers)
+        together = bool(many and opened.has.get(many)) and kind in limits.batches
         feature = leave_many if together else leave_one
         if not feature or not opened.has.get(feature):
             continue
@@ -81,13 +81,20 @@ def leaving(opened: Any, limits: LineLimits, topics: Collection[Topic]) -> Itera
         size = limits.batch if together else 1
         for start in range(0, len(group), size):
             part = tuple(group[start : start + size])
-            yield Method(name, part, _left(part, together=together), limits.parameters.get(kind, {}))
+            yield Method(name, part, _left(part, together=together), _leaving_parameters(limits, part[0]))
+
+
+def _leaving_parameters(limits: LineLimits, topic: Topic) -> Mapping[str, Any]:
+    if topic.kind == "book" and topic.sort in limits.book_depths:
+        depth = topic.depth or limits.book_depths[topic.sort]
+        return {} if depth is None else {"limit": depth}
+    return limits.parameters.get(topic.kind, {})
 
 
 def _alike(topics: Sequence[Topic]) -> Iterator[list[Topic]]:
-    groups: dict[tuple[str, bool, int | None], list[Topic]] = {}
+    groups: dict[tuple[str, bool, int | None, str], list[Topic]] = {}
     for topic in topics:
-        groups.setdefault((topic.kind, topic.symbol is None, topic.depth), []).append(topic)
+        groups.setdefault((topic.kind, topic.symbol is None, topic.depth, topic.sort), []).append(topic)
     return iter(groups.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tradeutils.errors import NotSupportedByVenue
@@ -17,6 +17,7 @@ from tradeutils.exchange.streams.assembling.from_trades import TradeCandleAssemb
 from tradeutils.exchange.streams.assembling.orders import OrderAssembler
 from tradeutils.exchange.streams.assembling.tickers import TickerAssembler
 from tradeutils.exchange.streams.assembling.trades import TradeAssembler
+from tradeutils.exchange.streams.depths import book_depth
 from tradeutils.exchange.streams.inbox import Policy
 from tradeutils.exchange.streams.publishing import Publisher
 from tradeutils.exchange.streams.subscribers import Reading, Tap
@@ -78,14 +79,18 @@ class Opening:
 
     def streamed(self, topic: Topic, operation: str) -> Topic:
         """
-        Return what is subscribed to for a topic: itself, or trades that candles are made of, or all of an account.
+        Return what is subscribed to for a topic: itself, or trades that candles are made of, all of an account, or a
+        deeper book.
 
         Raises
         ------
+        UsageError : the venue streams no book so deep.
         NotSupportedByVenue : the venue has no such channel; what to write instead is named.
         """
         channel, instead = _CHANNELS[topic.kind]
         if self._venue.streams(channel):
+            if topic.kind == "book" and topic.symbol is not None:
+                return replace(topic, depth=book_depth(self._venue.name, topic.symbol, topic.depth).asked)
             return Topic("orders") if topic.kind == "orders" and self._venue.name in _NAMELESS else topic
         if topic.kind == "ohlcv" and self._venue.streams("watchTrades"):
             return Topic("trades", topic.symbol)
@@ -100,15 +105,17 @@ class Opening:
         )
 
     def reading(
-        self, topic: Topic, symbol: str | None, candled: Candled | None, policy: Policy, max_age: float
+        self, topic: Topic, wanted: Topic, candled: Candled | None, policy: Policy, max_age: float
     ) -> tuple[Hashable, Callable[[], Reading]]:
-        """Return what tells one reading of a topic from another, and what opens it; ``symbol`` is what is wanted."""
+        """Return what tells one reading of what is ``streamed`` from another, and what opens it."""
         if candled is None:
             # A consumer that wants all books wants each as it was; others the one that is, when they take it.
             each, audit = policy == "all", round(max_age * 1000)
             # Who joins is told what an account holds, and its open orders, though others were told already.
-            key = object() if topic.is_private else each if topic.kind == "book" else None
-            return ("values", key), lambda: Reading(self._assembler(topic, symbol, each, audit), self._tap(topic))
+            key = object() if topic.is_private else (each, wanted.depth) if topic.kind == "book" else None
+            return ("values", key), lambda: Reading(
+                self._assembler(topic, wanted, each, audit), self._tap(wanted), depth=wanted.depth
+            )
         # Who begins in the past is told what nobody else is.
         alone = object() if candled.since is not None else None
         return ("candles", candled.timeframe, candled.closed_only, alone), lambda: Reading(
@@ -125,16 +132,18 @@ class Opening:
             since=candled.since,
         )
 
-    def _assembler(self, topic: Topic, symbol: str | None, each: bool, audit: int) -> Assembler[Any]:
+    def _assembler(self, topic: Topic, wanted: Topic, each: bool, audit: int) -> Assembler[Any]:
         match topic.kind:
             case "trades":
                 return TradeAssembler(topic.symbol or "", info=self._info)
             case "book":
-                return BookAssembler(topic.symbol or "", depth=topic.depth, each=each, info=self._info)
+                symbol = topic.symbol or ""
+                kept = book_depth(self._venue.name, symbol, wanted.depth).kept
+                return BookAssembler(symbol, depth=kept, each=each, info=self._info)
             case "balance":
                 return BalanceAssembler(self._venue.name, audit=audit)
             case "orders":
-                return OrderAssembler(symbol, info=self._info, audit=audit)
+                return OrderAssembler(wanted.symbol, info=self._info, audit=audit)
             case _:
                 return TickerAssembler(info=self._info)
 
@@ -148,7 +157,13 @@ class Opening:
             return None
         if topic.kind in ("ticker", "tickers"):
             return self._publisher.ticker
-        return self._publisher.book(topic.symbol, topic.depth) if topic.kind == "book" and topic.symbol else None
+        if topic.kind != "book" or topic.symbol is None:
+            return None
+        # Who asks REST is not to be given less than REST has.
+        limit, is_full = topic.depth, book_depth(self._venue.name, topic.symbol, topic.depth).is_full
+        if not is_full and limit is None:
+            return None
+        return self._publisher.book(topic.symbol, limit, fewest=0 if is_full else limit or 0)
 
     def _saw_order(self, item: Order, _: Assembler[Any]) -> None:
         self._activity.saw(item)

@@ -36,7 +36,7 @@ class Lines:
         self._venue = venue
         self._public = public
         self._private = private
-        self._mine: dict[tuple[Topic, Sink], None] = {}
+        self._mine: dict[Topic, list[Sink]] = {}
 
     async def place(self, topics: Sequence[Topic], sink: Sink) -> None:
         """
@@ -60,7 +60,10 @@ class Lines:
                 f"watch_{hidden[0].kind} needs an account; write Exchange({self._venue!r}, account=Account(...))"
             )
         shown = [topic for topic in topics if not topic.is_private]
-        self._mine.update(dict.fromkeys((topic, sink) for topic in topics))
+        for topic in topics:
+            sinks = self._mine.setdefault(topic, [])
+            if sink not in sinks:
+                sinks.append(sink)
         work = [pool.place(part, sink) for pool, part in self._split(shown, hidden)]
         try:
             await all_or_first_error(work)
@@ -76,12 +79,15 @@ class Lines:
 
     async def leave(self, topics: Collection[Topic], sink: Sink | None = None) -> None:
         """Unsubscribe from what ``sink`` (``None``: whoever) placed here and nobody else wants; raises nothing."""
-        wanted = set(topics)
-        mine = [one for one in self._mine if one[0] in wanted and sink in (None, one[1])]
-        for one in mine:
-            del self._mine[one]
-        for who in {id(one): one for _, one in mine}.values():
-            hers = [topic for topic, one in mine if one is who]
+        left: dict[int, tuple[Sink, list[Topic]]] = {}
+        for topic in dict.fromkeys(topics):
+            sinks = self._mine.pop(topic, [])
+            for one in sinks:
+                if sink is None or one is sink:
+                    left.setdefault(id(one), (one, []))[1].append(topic)
+            if others := [one for one in sinks if sink is not None and one is not sink]:
+                self._mine[topic] = others
+        for who, hers in left.values():
             parts = self._split([one for one in hers if not one.is_private], [one for one in hers if one.is_private])
             await asyncio.gather(*(pool.leave(part, who) for pool, part in parts))
 
@@ -104,6 +110,6 @@ class Lines:
 
     async def aclose(self) -> None:
         """Leave what was placed here, and close the account's lines. Safe to call twice."""
-        await self.leave([topic for topic, _ in self._mine])
+        await self.leave(list(self._mine))
         if self._private is not None:
             await self._private.aclose()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Sequence
 from typing import Any, Final
 
 from tradeutils import errors, logs
@@ -56,7 +56,7 @@ class Pool:
         self._venue = venue
         self._opener = opener
         self._limits = line_limits(venue)
-        self._dials = Dials(self._limits.dials)
+        self._dials = Dials()
         self._lines: dict[Hashable, list[Line]] = {}
         self._opening: dict[Hashable, asyncio.Lock] = {}
         self._placed: dict[Topic, _Placed] = {}
@@ -86,7 +86,7 @@ class Pool:
             placed = self._placed.get(topic)
             if placed is None:
                 placed = self._placed[topic] = _Placed(topic, sink)
-                groups.setdefault(_group(topic), []).append(placed)
+                groups.setdefault(self._group(topic), []).append(placed)
             elif sink not in placed.sinks:
                 placed.sinks.append(sink)
             found.append(placed)
@@ -104,18 +104,21 @@ class Pool:
             raise
 
     async def _put(self, group: Hashable, members: Sequence[_Placed]) -> None:
+        subscribing: list[asyncio.Task[None]] = []
         try:
             async with self._opening.setdefault(group, asyncio.Lock()):
-                assigned = await self._assigned(group, members)
+                async for line, there in self._assigned(group, members):
+                    subscribing.append(self._start(self._subscribe(line, there)))
+                    await asyncio.sleep(0)  # opening a line takes 20 ms, in which nothing that came is read
         except TradeutilsError as error:
-            self._fail(members, error)
-            return
-        await asyncio.gather(*(self._subscribe(line, there) for line, there in assigned))
+            self._fail([one for one in members if one.line is None], error)
+        await asyncio.gather(*subscribing)
 
-    async def _assigned(self, group: Hashable, members: Sequence[_Placed]) -> list[tuple[Line, list[_Placed]]]:
-        """Return on which line each is to be; what no line has room for gets fresh ones."""
+    async def _assigned(
+        self, group: Hashable, members: Sequence[_Placed]
+    ) -> AsyncGenerator[tuple[Line, list[_Placed]], None]:
+        """Yield on which line each is to be; what no line has room for gets fresh ones."""
         waiting = list(members)
-        assigned: list[tuple[Line, list[_Placed]]] = []
         lines = list(self._lines.get(group, ()))
         while waiting:
             if lines:
@@ -128,13 +131,12 @@ class Pool:
                 raise errors.Closed(f"{self._venue}: these streams were closed")
             room = max(0, self._limits.topics - line.subscribed)
             fitting = [one for one in waiting if one.topic not in line.spoilt and one.topic not in line.topics][:room]
-            if fitting and not line.ended:
+            if fitting and not line.ended and not line.is_spent:
                 line.reserve(len(fitting))
-                assigned.append((line, fitting))
                 for one in fitting:
                     one.line = line
-                    waiting.remove(one)
-        return assigned
+                waiting = [one for one in waiting if one.line is not line]
+                yield line, fitting
 
     async def _subscribe(self, line: Line, members: Sequence[_Placed]) -> None:
         failure: TradeutilsError = errors.StreamBroken("the line ended", venue=self._venue)
@@ -152,6 +154,7 @@ class Pool:
             # ccxt's classes wait for ever for a login that was refused once on the same connection.
             line.broken(errors.StreamBroken("the login was refused", venue=self._venue))
         await self._unsubscribe(line, stale)
+        self._tidy(line)
 
     def _fail(self, members: Iterable[_Placed], error: TradeutilsError) -> None:
         for one in members:
@@ -159,6 +162,12 @@ class Pool:
                 del self._placed[one.topic]
             if not one.ready.done():
                 one.ready.set_exception(error)
+
+    def _group(self, topic: Topic) -> Hashable:
+        """Return what is on a line together: ccxt keeps one book a market, so books of other depths are apart."""
+        if topic.is_private:
+            return "private"
+        return topic.kind, topic.depth, topic.timeframe if self._limits.one_timeframe else None, topic.sort
 
     # Leaving
 
@@ -173,16 +182,16 @@ class Pool:
             if placed.sinks:
                 continue
             del self._placed[topic]
-            if not placed.ready.done():  # who still waits for it, waits no longer; see _subscribe
+            if not placed.ready.done():  # who still waits for it, waits no longer
                 placed.ready.set_exception(errors.Closed(f"{self._venue} watch_{topic.kind}: was left meanwhile"))
-            elif placed.line is not None:
+            if placed.line is not None:
                 left.setdefault(placed.line, []).append(topic)
         await asyncio.gather(*(self._unsubscribe(line, there) for line, there in left.items()))
 
     async def _unsubscribe(self, line: Line, topics: Sequence[Topic]) -> None:
         if not topics:
             return
-        if line.topics <= set(topics):
+        if line.topics <= set(topics) and not self._is_awaited(line):
             self._discard(line)  # which tells the venue as well
             return
         await line.unsubscribe(topics)
@@ -193,9 +202,14 @@ class Pool:
         if line.ended:
             return
         if not line.topics:
-            self._discard(line)
+            if not self._is_awaited(line):
+                self._discard(line)
         elif line.unwanted > max(_FEW, len(line.topics)):
             self._start(self._renew(line))
+
+    def _is_awaited(self, line: Line) -> bool:
+        """Tell whether topics are on their way to a line, of which it may not know yet."""
+        return any(one.line is line and not one.ready.done() for one in self._placed.values())
 
     async def _renew(self, line: Line) -> None:
         """Put a fresh line in the place of one, without a gap between them."""
@@ -204,6 +218,7 @@ class Pool:
             return
         self._lines[group].remove(line)  # nothing new is placed on it
         members = [one for one in self._placed.values() if one.line is line and one.ready.done()]
+        fresh: Line | None = None
         try:
             fresh = Line(await self._opener(), self, self._limits, self._dials)
             self._lines.setdefault(group, []).append(fresh)
@@ -211,6 +226,9 @@ class Pool:
             await fresh.subscribe([one.topic for one in members])
         except TradeutilsError as error:
             _log.warning("%s: a line could not be renewed (%s)", self._venue, error)
+            if fresh is not None:
+                self._discard(fresh)
+            line.unwanted = 0  # it is tried again once as many more are unwanted
             if not line.ended:
                 self._lines.setdefault(group, []).append(line)
             return
@@ -291,23 +309,6 @@ class Pool:
             self._discard(line)
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
             await asyncio.wait(tasks)
-
-
-def _group(topic: Topic) -> Hashable:
-    """Return what is on a line together: ccxt keeps one book a market, so books of other depths are apart."""
-    if topic.is_private:
-        return "private"
-    return topic.kind, topic.depth, _sort(topic.symbol)
-
-
-def _sort(symbol: str | None) -> str:
-    """Return the sort of market, which venues have websockets of their own for."""
-    pair, _, settled = (symbol or "").partition(":")
-    if not settled:
-        return "spot"
-    if settled.count("-") > 1:
-        return "option"
-    return "linear" if settled.partition("-")[0] == pair.partition("/")[2] else "inverse"
 
 
 def _retrieve(future: asyncio.Future[None]) -> None:

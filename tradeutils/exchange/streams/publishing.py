@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from tradeutils import logs
 from tradeutils.cache import Cache
@@ -16,6 +16,9 @@ from tradeutils.model import OrderBook, Ticker
 __all__ = ["PUBLISHED_S", "Publisher"]
 
 _log = logs.get_logger("exchange.streams")
+
+_Pending: TypeAlias = tuple[Any, Assembler[Any], int]
+"""What came, what makes a value of it, and the fewest levels that a book must have."""
 
 PUBLISHED_S: Final = 2.0
 """Seconds for which a value serves others, where nobody says: venues send a ticker every second or so."""
@@ -50,7 +53,7 @@ class Publisher:
         self._cache = cache
         self._origin = origin
         self._ttl = ttl
-        self._pending: dict[str, tuple[Any, Assembler[Any]]] = {}
+        self._pending: dict[str, _Pending] = {}
         self._writing: asyncio.Task[None] | None = None
         self._is_away = False
         self._closed = False
@@ -59,13 +62,17 @@ class Publisher:
         """Take a ticker; a `Tap`."""
         self._put(f"{self._origin}:ticker:{item.symbol}", item, assembler)
 
-    def book(self, symbol: str, limit: int | None) -> Tap:
-        """Return a `Tap` for the books of one market, as `fetch_order_book` is asked for them with this limit."""
-        key = f"{self._origin}:book:{symbol}:{limit}"
-        return lambda item, assembler: self._put(key, item, assembler)
+    def book(self, symbol: str, limit: int | None, fewest: int = 0) -> Tap:
+        """
+        Return a `Tap` for the books of one market, as `fetch_order_book` is asked for them with this limit.
 
-    def _put(self, key: str, item: Any, assembler: Assembler[Any]) -> None:
-        self._pending[key] = (item, assembler)
+        Books of less than ``fewest`` levels on a side are left out: REST might have more.
+        """
+        key = f"{self._origin}:book:{symbol}:{limit}"
+        return lambda item, assembler: self._put(key, item, assembler, fewest)
+
+    def _put(self, key: str, item: Any, assembler: Assembler[Any], fewest: int = 0) -> None:
+        self._pending[key] = (item, assembler, fewest)
         if self._writing is None and not self._closed:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
@@ -80,9 +87,9 @@ class Publisher:
         finally:
             self._writing = None
 
-    async def _write_some(self, some: dict[str, tuple[Any, Assembler[Any]]]) -> None:
-        made = {key: assembler.finish(item) for key, (item, assembler) in some.items()}
-        values = {key: value for key, value in made.items() if _is_whole(value)}
+    async def _write_some(self, some: dict[str, _Pending]) -> None:
+        made = {key: (assembler.finish(item), fewest) for key, (item, assembler, fewest) in some.items()}
+        values = {key: value for key, (value, fewest) in made.items() if _is_whole(value, fewest)}
         if not values:
             return
         try:
@@ -104,8 +111,13 @@ class Publisher:
             await ended([self._writing])
 
 
-def _is_whole(value: Any) -> bool:
-    """Tell whether REST would say no more: some venues stream tickers without the best bid and ask."""
+def _is_whole(value: Any, fewest: int) -> bool:
+    """
+    Tell whether REST would say no more.
+
+    Some venues stream tickers without the best bid and ask (bybit's of spot markets, binance's of all markets at once)
+    or without the last price: whoever fetches a ticker counts on all three.
+    """
     if isinstance(value, Ticker):
         return None not in (value.last, value.bid, value.ask)
-    return isinstance(value, OrderBook)
+    return isinstance(value, OrderBook) and min(len(value.bids), len(value.asks)) >= fewest

@@ -25,9 +25,10 @@ class Route:
     it is; where it does not, it belongs to the topic that the hash stood for in the call.
     """
 
-    __slots__ = ("_arrivals", "_by_key", "_paired", "_wide", "asking", "take", "topics")
+    __slots__ = ("_arrivals", "_by_key", "_paired", "_wide", "asking", "is_of_books", "take", "topics")
 
     def __init__(self, kind: str) -> None:
+        self.is_of_books = kind == "book"
         self.topics: set[Topic] = set()
         self.asking: Asking | None = None  # the newest call for it
         self._arrivals = Arrivals(merged=kind == "orders")

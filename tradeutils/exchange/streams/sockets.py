@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
+import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -21,7 +24,8 @@ from aiohttp.http_websocket import WebSocketError
 from aiohttp.streams import EofStream
 
 from tradeutils import errors, logs
-from tradeutils.exchange.streams.asking import Asking, answers, current_asking
+from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.streams.asking import Asking, answers, current_asking, is_named
 from tradeutils.exchange.streams.dialing import Dialer, Dials, Turns, dial_error, wait_told
 from tradeutils.exchange.streams.limits import LineLimits
 from tradeutils.exchange.streams.routes import Route
@@ -36,6 +40,10 @@ _BURST: Final = 32  # messages that are handled before other tasks run: at 25 us
 _MOST_BYTES: Final = 64 * 2**20  # of one message, inflated
 _HEARTBEAT: Final = 16  # characters: "pong", "o", "ping"; longer text that is no JSON is damage
 _SHOWN: Final = 80
+_LOOKED_AT: Final = 1_000  # messages of a websocket in which long numbers are looked for
+# Whole numbers from 2^64 up, as ids are on htx: orjson makes floats of them. Exact parsing costs 2 to 5 us a message
+# more, so it is for websockets that bring such numbers; looking for them costs 1 us a message at first, then nothing.
+_LONG_WHOLE: Final = re.compile(r"[:,\[]\s*-?\d{20}")
 
 _TEXT, _BINARY = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY
 
@@ -46,6 +54,7 @@ class Owner(Protocol):
     venue: str
     private: bool
     limits: LineLimits
+    connection: Connection
     dials: Dials
     dialer: Dialer
     routes: dict[str, Route]
@@ -69,6 +78,15 @@ class Owner(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class _Request:
+    """What the venue was asked for, and how many answers are to come."""
+
+    message: Any
+    asking: Asking
+    answers: int
+
+
 class Socket:
     """
     A client of ccxt's that was taken over.
@@ -79,6 +97,8 @@ class Socket:
         The message that is being handled, and when it came (``time.monotonic``); ``None`` between messages.
     acknowledged : Asking or None
         Whose request that message answers.
+    requests : int
+        How many it was sent, pings aside.
     """
 
     def __init__(self, client: Any, line: Owner, handle: Callable[[Any, Any], Any]) -> None:
@@ -86,13 +106,17 @@ class Socket:
         self.frame: Any = None
         self.at = 0.0
         self.acknowledged: Asking | None = None
+        self.requests = 0
         self._line = line
         self._handle = handle
         self._turns = Turns(line.limits.messages)
-        self._unanswered: list[tuple[Any, Asking]] = []
+        self._unanswered: list[_Request] = []
+        self._looked_at = 0
+        self._parse: Callable[[str], Any] = self._wary
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._task: asyncio.Task[None] | None = None
         self._pings: asyncio.Task[None] | None = None
+        self._senders: set[asyncio.Task[Any]] = set()  # of ccxt's, which wait for their turn
         self.settle, self.refuse = client.resolve, client.reject  # ccxt's own
         client.connect, client.send, client.close = self._connect, self._send, self._close
         client.resolve, client.reject = self._resolver(), self._reject
@@ -106,15 +130,19 @@ class Socket:
 
     def awaited(self) -> set[Asking]:
         """Return whose requests the venue has not answered yet."""
-        return {asking for _, asking in self._unanswered}
+        return {one.asking for one in self._unanswered}
 
-    def sent(self, message: Any, asking: Asking) -> None:
-        """Look for the answer to a request."""
-        self._unanswered.append((message, asking))
+    def named(self, words: str) -> set[Asking]:
+        """Return those of them whose markets are named in these words."""
+        return {one.asking for one in self._unanswered if is_named(one.message, words)}
+
+    def sent(self, message: Any, asking: Asking, answers: int) -> None:
+        """Look for the answers to a request."""
+        self._unanswered.append(_Request(message, asking, answers))
 
     def forget(self, asking: Asking) -> None:
         """Look for answers to this one's requests no longer."""
-        self._unanswered = [(message, one) for message, one in self._unanswered if one is not asking]
+        self._unanswered = [one for one in self._unanswered if one.asking is not asking]
 
     def keep_future(self, hashed: str) -> None:
         """Leave a future with ccxt: its classes find there what is subscribed to."""
@@ -166,8 +194,9 @@ class Socket:
         client, line = self.client, self._line
         await line.dials.turn()
         failure: errors.VenueError | None = None
+        grant = await line.connection.acquire_dial(line.limits.dials.window("connections"), urgent=line.private)
         try:
-            async with asyncio.timeout(_DIAL_S):
+            async with grant, asyncio.timeout(_DIAL_S):
                 ws: aiohttp.ClientWebSocketResponse = await client.create_connection(line.dialer)
         except (errors.VenueError, aiohttp.ClientError, OSError, TimeoutError) as error:
             line.dials.failed(wait_told(error))
@@ -199,23 +228,24 @@ class Socket:
                 await asyncio.sleep(0)
 
     def _take(self, frame: Any) -> None:
-        if self._unanswered:
-            self.acknowledged = self._answered(frame)
+        request = self._answered(frame) if self._unanswered else None
+        self.acknowledged = None if request is None else request.asking
         self.frame = frame
         try:
             self._handle(self.client, frame)
         finally:
-            self.frame = None
-            if self.acknowledged is not None:
-                self.acknowledged.answered()
-                self.acknowledged = None
+            self.frame = self.acknowledged = None
+            if request is not None and not request.answers:
+                request.asking.answered()
 
-    def _answered(self, frame: Any) -> Asking | None:
-        """Return whose request a message answers, if any's."""
-        for entry in self._unanswered:
-            if answers(entry[0], frame):
-                self._unanswered.remove(entry)
-                return entry[1]
+    def _answered(self, frame: Any) -> _Request | None:
+        """Return which request a message answers, if any."""
+        for request in self._unanswered:
+            if answers(request.message, frame):
+                request.answers -= 1
+                if not request.answers:
+                    self._unanswered.remove(request)
+                return request
         return None
 
     def _decoded(self, data: str | bytes) -> Any:
@@ -231,12 +261,22 @@ class Socket:
                 raise self._broken("brought bytes that are no text") from error
         if data[:1] in ("{", "[") and len(data) > 1:
             try:
-                return orjson.loads(data)
+                return self._parse(data)
             except ValueError:
                 raise self._broken(f"brought {len(data)} characters that are no JSON") from None
         if len(data) > _HEARTBEAT:
             raise self._broken(f"brought {len(data)} characters that are no JSON")
         return data
+
+    def _wary(self, text: str) -> Any:
+        """Parse one of the first messages, and choose how the others are parsed."""
+        self._looked_at += 1
+        if _LONG_WHOLE.search(text):
+            self._parse = _exact.decode
+            return _exact.decode(text)
+        if self._looked_at >= _LOOKED_AT:
+            self._parse = orjson.loads
+        return orjson.loads(text)
 
     async def _control(self, ws: aiohttp.ClientWebSocketResponse, kind: Any, data: Any, extra: Any) -> None:
         types = aiohttp.WSMsgType
@@ -264,7 +304,7 @@ class Socket:
                     return
                 async with asyncio.timeout(_SILENT_S):
                     if client.ping:
-                        await self._send(client.ping(client))
+                        await self._write(client.ping(client))  # ahead of what waits for its turn
                     else:
                         await ws.ping()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -273,12 +313,21 @@ class Socket:
             self._line.broken(error)
 
     async def _send(self, message: Any) -> None:
-        asking = current_asking.get()
-        await self._turns.take()
-        if self._ws is None or self._ws.closed:
+        asking, task = current_asking.get(), asyncio.current_task()
+        if self._line.ended:
             raise ConnectionError("closed before the message was sent")
+        if task is not None:
+            self._senders.add(task)
+            task.add_done_callback(self._senders.discard)
+        await self._turns.take()
+        self.requests += 1
         if asking is not None:
             asking.sent(self, message)  # ahead of the message, as its answer may be
+        await self._write(message)
+
+    async def _write(self, message: Any) -> None:
+        if self._ws is None or self._ws.closed:
+            raise ConnectionError("closed before the message was sent")
         await self._ws.send_str(message if isinstance(message, str) else orjson.dumps(message).decode())
 
     async def _close(self, _code: int = 1000) -> None:
@@ -293,7 +342,8 @@ class Socket:
 
     async def aclose(self) -> None:
         """End the tasks and the websocket, within half a second."""
-        tasks = [task for task in (self._task, self._pings) if task is not None]
+        mine = asyncio.current_task()
+        tasks = [task for task in (self._task, self._pings, *self._senders) if task not in (None, mine)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -302,7 +352,15 @@ class Socket:
             await ws.close()
         futures: MutableMapping[str, Any] = self.client.futures
         futures.clear()
+        vars(self.client).clear()  # of its cycles with this and with its class none is left to the garbage collector
         self._unanswered.clear()
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_exact: Final = json.JSONDecoder(parse_constant=_no_number)
 
 
 def _inflated(data: bytes, *, gzip: bool) -> bytes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from tradeutils import logs
 from tradeutils.errors import VenueError
+from tradeutils.exchange.streams.depths import rest_depth
 from tradeutils.exchange.streams.subscribers import RestData, Subscriber
 from tradeutils.exchange.streams.topics import Kind, Topic
 
@@ -94,7 +96,8 @@ class StandIn:
         if topic.kind == "ticker" and topic.symbol is not None:
             values = [await feed.rest.fetch_ticker(topic.symbol)]
         elif topic.kind == "book" and topic.symbol is not None:
-            values = [await feed.rest.fetch_order_book(topic.symbol, limit=topic.depth)]
+            await self._ask_for_book(topic.symbol)
+            return
         elif topic.kind == "tickers":
             values = list((await feed.rest.fetch_tickers()).values())
         else:  # bars and trades, each once: as if the stream had been opened again
@@ -107,3 +110,16 @@ class StandIn:
         for one in self._waiting():
             for value in values:
                 one.inbox.put(value, value.symbol)
+
+    async def _ask_for_book(self, symbol: str) -> None:
+        """Hand one book to all who wait, each as deep as he wants it."""
+        depths = [one.reading.depth for one in self._waiting() if one.reading is not None]
+        known = [depth for depth in depths if depth is not None]
+        deepest = max(known) if depths and len(known) == len(depths) else None
+        book = await self._feed.rest.fetch_order_book(symbol, limit=rest_depth(deepest))
+        for one in self._waiting():
+            depth = None if one.reading is None else one.reading.depth
+            if depth is None:
+                one.inbox.put(book, symbol)
+            else:
+                one.inbox.put(replace(book, bids=book.bids[:depth], asks=book.asks[:depth]), symbol)

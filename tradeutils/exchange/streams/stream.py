@@ -208,6 +208,12 @@ class Stream(Generic[T]):
                 yield item
 
     async def _filled(self, inbox: Inbox) -> None:
+        loop = self._part.loop
+        if loop is not None and loop is not asyncio.get_running_loop() and not inbox.is_ended:
+            raise UsageError(  # nobody would wake who waits here
+                f"the stream {self._name} was begun on another event loop; watch it on one, or use tradeutils.sync "
+                "from several threads"
+            )
         try:
             await inbox.filled()
         except TradeutilsError:

@@ -44,6 +44,11 @@ class Source(Protocol):
         ...
 
     @property
+    def is_fed(self) -> bool:
+        """Whether data has come since it was opened, or since it last broke."""
+        ...
+
+    @property
     def is_answered(self) -> bool:
         """Whether REST stands in for it."""
         ...
@@ -95,7 +100,7 @@ class Subscriber:
             return "closed"
         if self.stale:
             return "rest" if self.fallback == "rest" and self.feed.is_answered else "stale"
-        return "live" if self.feed.is_live else "connecting"
+        return "live" if self.feed.is_live or self.feed.is_fed else "connecting"
 
 
 class Reading:
@@ -108,12 +113,15 @@ class Reading:
         Makes it.
     tap : callable or None
         Is given every item as well.
+    depth : int or None
+        Of books: levels that are wanted of each side.
     """
 
-    __slots__ = ("assembler", "resuming", "subscribers", "tap", "working")
+    __slots__ = ("assembler", "depth", "resuming", "subscribers", "tap", "working")
 
-    def __init__(self, assembler: Assembler[Any], tap: Tap | None = None) -> None:
+    def __init__(self, assembler: Assembler[Any], tap: Tap | None = None, *, depth: int | None = None) -> None:
         self.assembler = assembler
+        self.depth = depth
         self.tap = tap
         self.subscribers: list[Subscriber] = []
         self.resuming = True  # whether what was missed is still to be asked for

@@ -40,3 +40,13 @@ class Topic:
     def is_private(self) -> bool:
         """Whether an account's keys are needed."""
         return self.kind in PRIVATE
+
+    @property
+    def sort(self) -> str:
+        """Of its market: ``"spot"``, ``"linear"``, ``"inverse"`` or ``"option"``; venues have websockets for each."""
+        pair, _, settled = (self.symbol or "").partition(":")
+        if not settled:
+            return "spot"
+        if settled.count("-") > 1:
+            return "option"
+        return "linear" if settled.partition("-")[0] == pair.partition("/")[2] else "inverse"

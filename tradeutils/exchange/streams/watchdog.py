@@ -62,6 +62,10 @@ class Backoff:
         """Begin again: data came."""
         self.tries = 0
 
+    def shorten(self) -> None:
+        """Begin again with the shortest pause: data came, if not for long."""
+        self.tries = min(self.tries, 1)
+
 
 def second_look(late: float) -> float:
     """

@@ -56,6 +56,7 @@ class BalanceAssembler:
         self._entries: dict[str, tuple[Any, ...]] = {}  # as ccxt has them, of this connection
         self._changed: dict[str, int] = {}  # when the stream told of an asset, on this connection
         self._is_whole = False  # whether REST has told what the stream does not
+        self._questions = 0  # to which REST may have news: as it may be behind, it is asked twice
         self._ask_at: int | None = None
         self._retry = Retrying()
 
@@ -64,7 +65,7 @@ class BalanceAssembler:
         if not isinstance(value, Mapping):
             return ()
         changed = self._news(value)
-        if self._is_whole:
+        if self._is_whole and not self._questions:
             self._ask_at = now + self._audit
         partial = [asset for asset, entry in changed.items() if entry[0] is None and entry[1] is None]
         try:
@@ -76,7 +77,7 @@ class BalanceAssembler:
                 self._changed[asset] = now
                 _put(self._assets, asset, held.get(asset))
         if partial and self._is_whole:
-            self._ask_at = now + _SOON_MS
+            self._questions, self._ask_at = 2, now + _SOON_MS
         return self._tell(now)
 
     def _news(self, value: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -92,7 +93,7 @@ class BalanceAssembler:
 
     def interrupted(self, now: int) -> None:
         """Tell nothing until REST has told what is held now."""
-        self._is_whole = False
+        self._is_whole, self._questions = False, 2
         self._entries.clear()
         self._changed.clear()
         self._retry.done()
@@ -110,7 +111,7 @@ class BalanceAssembler:
     async def settle(self, rest: Rest, now: int) -> Sequence[Balance | StreamEvent]:
         """Ask what is held, if that is due."""
         due = self.due(now)
-        return await self._ask(rest, audit=self._is_whole) if due is not None and due <= 0 else ()
+        return await self._ask(rest, audit=self._is_whole and not self._questions) if due is not None and due <= 0 else ()
 
     async def _ask(self, rest: Rest, *, audit: bool) -> Sequence[Balance | StreamEvent]:
         asked = self._ask_at or 0
@@ -127,7 +128,8 @@ class BalanceAssembler:
         for asset, at in self._changed.items():
             if at + LAG_MS > asked:
                 _put(self._assets, asset, before.get(asset))
-        self._is_whole, self._ask_at = True, asked + self._audit
+        self._is_whole, self._questions = True, max(0, self._questions - 1)
+        self._ask_at = asked + (LAG_MS if self._questions else self._audit)
         if audit and quiet and self._assets != before:
             self.silent += 1
         return self._tell(asked, answer)
@@ -142,6 +144,11 @@ class BalanceAssembler:
         info = answer.info if answer is not None else None
         self._told = dataclasses.replace(base, time=now, assets=dict(self._assets), info=info)
         return (self._told,)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether REST did not answer when it was asked last."""
+        return self._retry.is_pausing
 
     def finish(self, item: Balance) -> Balance:
         """Return the item."""

@@ -5,9 +5,10 @@ A bar is told when its values are known to be the last:
 
 - the venue's own flag in the message says so; or
 - where its messages have no such flag: a later bar has come on the same connection, and a moment more has passed for
-  what overtook; or
-- REST says so: with a later bar after it in the same answer, or long enough after its end. Never a timer alone: a slow
-  feed would close bars with half their volume.
+  what overtook; but what a connection begins with may be an old state, and counts only once it has changed; or
+- REST says so: with a later bar after it in the same answer, or long enough after its end: soon where the stream, which
+  was whole, says the same. Never a timer alone: a slow feed would close bars with half their volume, and so would an
+  answer that is behind.
 
 And it is told when all before it have been. Bars that did not come are asked for over REST, which also says that nobody
 traded: what is told is what REST has. What REST cannot give is told as `Missed`.
@@ -15,31 +16,27 @@ traded: what is told is what REST has. What REST cannot give is told as `Missed`
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from typing import Any, Final, TypeAlias
-
-import numpy as np
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.errors import NotSupportedByVenue, RangeNotServed, RateLimited, TransientVenueError
 from tradeutils.exchange.streams.assembling.base import Rest
 from tradeutils.exchange.streams.assembling.finals import final_flags, is_of_another_length
 from tradeutils.exchange.streams.assembling.retrying import PATIENCE_MS, Retrying
+from tradeutils.exchange.streams.assembling.rows import Row, made_candles, read_row
 from tradeutils.model import Candles
 from tradeutils.model.candles import one_candle
 from tradeutils.model.streaming import Missed, StreamEvent
 
-__all__ = ["CandleAssembler", "Row", "Told"]
-
-Row: TypeAlias = tuple[int, float, float, float, float, float]
-"""Open in ms UTC, then open, high, low, close and volume."""
+__all__ = ["CandleAssembler", "Told"]
 
 Told: TypeAlias = "Candles | StreamEvent"
 
 _LINGER_MS: Final = 500  # for messages that others overtook
 _GRACE_MS: Final = 2_000  # after its end a bar may still be corrected on REST
-_SETTLED_MS: Final = 10_000  # after that REST lags no more: its newest bar is as it will stay, though none follows
+_SETTLED_MS: Final = 10_000  # after that its newest bar on REST is as it will stay, though none follows: as streamed
+_LAGGED_MS: Final = 70_000  # the same where the stream has not told it so: caches of REST are a minute behind at most
 _AHEAD_MS: Final = 60_000  # by which a clock may be wrong; a bar that opens later is rubbish
 _QUIET_MS: Final = _SETTLED_MS - _GRACE_MS  # first pause between two questions while nobody trades
 _QUIET_BARS: Final = 16  # longest, in bars
@@ -49,12 +46,13 @@ _QUIET_LONGEST_MS: Final = 3_600_000
 class _Held:
     """A bar that is not told yet."""
 
-    __slots__ = ("closing", "final", "session", "values")
+    __slots__ = ("closing", "final", "is_moving", "session", "values")
 
     def __init__(self, values: Row, final: bool, session: int) -> None:
         self.values = values
         self.final = final
         self.session = session  # the connection that brought it
+        self.is_moving = True  # whether these are no mere snapshot, of nobody knows when
         self.closing: int | None = None  # when it is over, as a later bar has come
 
     def is_over(self, now: int) -> bool:
@@ -103,8 +101,10 @@ class CandleAssembler:
         self._rows: dict[int, _Held] = {}
         self._resolved = 0  # of bars that open before, REST has told all that were traded
         self._session = 0
+        self._whole: int | None = None  # since when this connection has told all there was
         self._first: int | None = None  # of the bars that this connection brought
         self._newest = -1  # of the same
+        self._begun = -1  # of bars that were open by then, its first rows may be old
         self._flagged = False
         self._doubt: int | None = None  # since when a later bar has waited for an earlier one
         self._asks = True
@@ -118,14 +118,16 @@ class CandleAssembler:
         if flags is None and is_of_another_length(frame, self._frame.ms):
             return ()
         shown: int | None = None
-        for given in value:
-            row = _read(given)
-            if row is not None:
-                shown = self.put(row, now, final=flags.get(row[0]) if flags else None)
+        rows = [row for row in map(read_row, value) if row is not None]
+        if self._first is None:
+            self._begun = max(now, *(row[0] for row in rows)) if rows else now
+        for row in rows:
+            shown = self.put(row, now, final=flags.get(row[0]) if flags else None)
         return self.told(shown, now)
 
-    def wake(self) -> None:
-        """Note that somebody trades: REST is asked as soon as a bar is over, however quiet it has been."""
+    def wake(self, opened: int) -> None:
+        """Note that somebody trades in a bar: REST is asked as soon as it is over, however quiet it has been."""
+        self._newest = max(self._newest, opened)
         if self._doubt is None:
             self._retry.done()
 
@@ -169,10 +171,13 @@ class CandleAssembler:
             if row[0] > now + _AHEAD_MS:
                 return None
             held = self._rows[key] = _Held(row, bool(final), self._session)
-            self.wake()
-        elif held.final or (not final and held.session == self._session and row[5] < held.values[5]):
+            held.is_moving = key > self._begun
+            if self._doubt is None:
+                self._retry.done()
+        elif held.final or (not final and row[5] < held.values[5]):
             return None  # overtaken: within a bar the volume only grows
         else:
+            held.is_moving = held.is_moving or held.values != row
             held.values, held.final, held.session = row, bool(final), self._session
         if not self._flagged:
             self._mark(key, held, now)
@@ -183,15 +188,16 @@ class CandleAssembler:
     def _mark(self, key: int, held: _Held, now: int) -> None:
         """Note which bars are over because a later one has come on this connection."""
         if key < self._newest:
-            held.closing = now + _LINGER_MS
+            held.closing = now + _LINGER_MS if held.is_moving else None
         elif key > self._newest:
             for opened, earlier in self._rows.items():
-                if opened < key and earlier.session == self._session and earlier.closing is None:
+                if opened < key and earlier.is_moving and earlier.session == self._session and earlier.closing is None:
                     earlier.closing = now + _LINGER_MS
 
     def interrupted(self, now: int) -> None:
         """Trust no bar that had not ended: another connection says nothing of what its last values were."""
         self._session += 1
+        self._whole = None
         self._first, self._newest = None, -1
         self._rows = {key: held for key, held in self._rows.items() if held.is_over(now)}
         if self._next is None or self._newest_held() <= self._next:
@@ -203,11 +209,16 @@ class CandleAssembler:
             now = await rest.fetch_time()
         except TransientVenueError:
             return ()  # `due` comes back to it
+        self.begin(now, whole=True)
+        return self._release(now) if self._next is None or now < self._end else await self._ask(rest, now)
+
+    def begin(self, now: int, *, whole: bool) -> None:
+        """Note that messages come again; ``whole``: none is held back for what was missed."""
+        self._whole = now if whole else None
         if self._next is None:
             self._advance(self._frame.floor(now))
-        if now < self._end:
-            return self._release(now)
-        return await self._ask(rest, now)
+        if self._doubt is None:
+            self._retry.done()  # however quiet it was: nobody knows what has been missed
 
     def due(self, now: int) -> float | None:
         """Return in how many seconds a bar can be told, or has to be asked for."""
@@ -261,6 +272,8 @@ class CandleAssembler:
             return
         longest = max(_QUIET_MS, min(_QUIET_BARS * self._frame.nominal_ms, _QUIET_LONGEST_MS))
         self._retry.again(now, first=_QUIET_MS, longest=longest)
+        if now < self._end + _LAGGED_MS:
+            self._retry.at = min(self._retry.at, self._end + _LAGGED_MS)
 
     def _absorb(self, candles: Candles, asked: int) -> None:
         """Take what REST had when the venue's clock showed ``asked``, or a moment later."""
@@ -270,8 +283,9 @@ class CandleAssembler:
         columns = (candles.time, candles.open, candles.high, candles.low, candles.close, candles.volume)
         rows: list[Row] = list(zip(*(column.tolist() for column in columns), strict=True))
         newest = floor(rows[-1][0])
-        settled = floor(asked - _SETTLED_MS)
-        sure = max(min(newest, floor(asked - _GRACE_MS)), settled)  # bars that open before are over
+        sure = min(newest, floor(asked - _GRACE_MS))  # bars that open before are over
+        if self._frame.shift(newest) + (_SETTLED_MS if self._is_as_told(rows[-1]) else _LAGGED_MS) <= asked:
+            sure = self._frame.shift(newest)
         found = {floor(row[0]): row for row in rows}
         start = self._next or 0
         for key, row in found.items():
@@ -282,6 +296,20 @@ class CandleAssembler:
         self._resolved = max(self._resolved, min(sure, self._frame.shift(newest)))
         for key in [key for key, held in self._rows.items() if key < self._resolved and not held.final]:
             del self._rows[key]
+
+    def _is_as_told(self, row: Row) -> bool:
+        """
+        Tell whether the stream has told the same of REST's newest bar, and nothing after it.
+
+        Where it flags what is over, it has lost the message that did.
+        """
+        key = self._frame.floor(row[0])
+        if self._whole is None or self._flagged or max(self._newest, self._newest_held()) > key:
+            return False
+        held = self._rows.get(key)
+        if held is None:
+            return self._newest < key and not row[5] and self._whole <= key
+        return held.is_moving and held.session == self._session and held.values[5] == row[5]
 
     def _release(self, now: int) -> list[Told]:
         """Return the bars that can be told."""
@@ -306,7 +334,7 @@ class CandleAssembler:
         if self._doubt is None and self._newest_held() > reached:
             self._doubt = now
             self._retry.done()
-        return [self._candles(told)] if told else []
+        return [made_candles(*self._names, told)] if told else []
 
     def _newest_held(self) -> int:
         return max(self._rows, default=-1)
@@ -333,6 +361,10 @@ class CandleAssembler:
         later = [key for key in self._rows if key > start]
         until = min(later) if later else self._frame.floor(now)
         whole = self._first is not None and self._first <= start
+        held = self._rows.get(start)
+        if not self._asks and whole and later and held is not None and not self._flagged:
+            held.closing = now  # though a connection began with it, as nobody else can be asked
+            return self._release(now)
         if not self._asks and whole and (start not in self._rows or not later):
             # Nobody can be asked, but the connection was whole: what it left out nobody traded.
             self._resolved = max(self._resolved, start if start in self._rows else until)
@@ -353,19 +385,6 @@ class CandleAssembler:
         self._rows = {key: held for key, held in self._rows.items() if key >= until}
         return [Missed(kind="ohlcv", symbol=self._names[1], time=now, since=since, until=until), *self._release(now)]
 
-    def _candles(self, rows: list[Row]) -> Candles:
-        if len(rows) == 1:
-            return one_candle(*self._names, rows[0], closed=True)
-        exchange, symbol, name = self._names
-        values = np.array([row[1:] for row in rows], dtype=np.float64).T
-        return Candles(
-            exchange=exchange,
-            symbol=symbol,
-            timeframe=name,
-            time=np.array([row[0] for row in rows], dtype=np.int64),
-            **dict(zip(("open", "high", "low", "close", "volume"), values, strict=True)),
-        )
-
     def finish(self, item: Candles) -> Candles:
         """Return the item."""
         return item
@@ -373,15 +392,3 @@ class CandleAssembler:
     def conflation_key(self, item: Any) -> Hashable:
         """Return the symbol."""
         return self._names[1]
-
-
-def _read(given: Any) -> Row | None:
-    """Return a row as numbers; ``None`` where it has no time or no price."""
-    try:
-        time, opened, high, low, close = (
-            int(given[0]), float(given[1]), float(given[2]), float(given[3]), float(given[4]),
-        )  # fmt: skip
-        volume = math.nan if given[5] is None else float(given[5])
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-    return (time, opened, high, low, close, volume) if math.isfinite(opened + high + low + close) else None

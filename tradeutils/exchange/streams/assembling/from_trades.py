@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from tradeutils import timeframe as _timeframe
 from tradeutils.exchange.streams.assembling.base import Rest
-from tradeutils.exchange.streams.assembling.candles import CandleAssembler, Row, Told
+from tradeutils.exchange.streams.assembling.candles import CandleAssembler, Told
 from tradeutils.exchange.streams.assembling.retrying import PATIENCE_MS
+from tradeutils.exchange.streams.assembling.rows import Row
 from tradeutils.exchange.streams.assembling.trades import Item, TradeAssembler
 from tradeutils.model import Candles, Trade
 from tradeutils.model.streaming import Missed
@@ -108,7 +109,7 @@ class TradeCandleAssembler:
         if key < self._whole:
             if key != self._partial:
                 self._partial = key
-                self._candles.wake()
+                self._candles.wake(key)
             return
         bar = self._bars.get(key)
         if bar is None:
@@ -132,7 +133,9 @@ class TradeCandleAssembler:
     async def resume(self, rest: Rest) -> Sequence[Told]:
         """Ask for the trades that were missed; where there are none, for the bars that ended meanwhile."""
         items = await self._trades.resume(rest)
-        return self._made(items) if items else await self._candles.resume(rest)
+        told = await self._candles.resume(rest) if not items and self._trades.is_joined else ()
+        self._candles.begin(self._now, whole=self._trades.is_joined)
+        return told or self._made(items)
 
     def due(self, now: int) -> float | None:
         """Return in how many seconds trades or bars are asked for, or a bar can be told."""

@@ -2,14 +2,15 @@
 The latest state of each order of an account.
 
 After a break REST tells which orders are open; those that no longer are, are asked for one by one, and those that were
-placed and ended meanwhile are looked for among all orders of the market. While the stream is quiet REST is asked now
-and then whether it should be.
+placed and ended meanwhile are looked for among all orders of the market; twice, as REST may be behind at first. While
+the stream is quiet REST is asked now and then whether it should be. What tells no more than that an order has changed
+(kraken's messages name no market then, and ccxt takes what was filled for the amount) is looked up over REST.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from tradeutils.errors import NotSupportedByVenue, OrderNotFound, RateLimited, TransientVenueError
@@ -25,6 +26,8 @@ __all__ = ["OrderAssembler"]
 Item: TypeAlias = "Order | StreamEvent"
 
 _MOST_ENDED: Final = 2_000  # orders that are over, kept to know late messages by
+_SOON_MS: Final = 1_000
+_MOST_OTHERS: Final = 2_000  # ids of other markets' orders
 _ENDED: Final = frozenset({"closed", "canceled", "expired", "rejected"})
 _NAMES: Final = tuple(field.name for field in dataclasses.fields(Order) if field.name not in ("info", "symbol"))
 
@@ -76,8 +79,12 @@ class OrderAssembler:
         self._ended: dict[str, _Known] = {}
         self._since = since  # from when on orders may be unknown
         self._begun = False
-        self._is_connected = False
-        self._gone: list[str] = []  # were open, and are to be asked for
+        self._is_connected = self._has_gap = False
+        self._caught = self._heard = 0  # when REST was last asked for all, and the last message came
+        self._again: int | None = None  # from when on orders are looked for once more
+        self._again_at = 0
+        self._others: dict[str, None] = {}  # ids of orders that are not watched, or that nobody knows
+        self._gone: dict[str, int] = {}  # are to be asked for, until when though they seem to be open
         self._out: list[Item] = []  # told with the next call, if this one is cancelled
         self._ask_at: int | None = None
         self._retry = Retrying()
@@ -85,14 +92,46 @@ class OrderAssembler:
     def take(self, value: Any, frame: Any, now: int) -> Sequence[Item]:
         """Take ccxt's order dicts of one message; see `Assembler`."""
         out: list[Item] = []
+        self._heard = now
         for raw in value if isinstance(value, list) else ():
             symbol = raw.get("symbol")
-            if self._symbol is None or symbol is None or symbol == self._symbol:
+            if symbol is None or _is_short(raw.get("info")):
+                self._hint(str(raw.get("id")), now)
+            elif self._symbol is not None and symbol != self._symbol:
+                self._pass_over(str(raw.get("id")))
+            else:
                 stamp = raw.get("lastUpdateTimestamp") or raw.get("lastTradeTimestamp") or 0
                 out += self._learn(parse.order(raw, self._symbol, info=self._info), int(stamp), now)
-        if self._ask_at is not None and self._since is None and not self._gone:
+        if self._ask_at is not None and self._is_quiet:
             self._ask_at = now + self._audit
         return out
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether there is nothing to ask but whether the stream is."""
+        return self._since is None and self._again is None and not self._gone
+
+    def _pass_over(self, found: str) -> None:
+        self._others[found] = None
+        if len(self._others) > _MOST_OTHERS:
+            del self._others[next(iter(self._others))]
+
+    def _hint(self, found: str, now: int) -> None:
+        """Take that an order has changed."""
+        if found in self._others:
+            return
+        if found in self._ended:
+            self.late += 1
+            return
+        if found in self._open:
+            self._gone[found] = now + LAG_MS
+        else:  # it was placed since REST was asked, or is of another market
+            self._pass_over(found)
+            self._has_gap = True
+            if self._since is None:
+                self._since = max(0, self._caught - LAG_MS)
+        if self._is_connected:
+            self._ask_at = now
 
     def _learn(self, order: Order, stamp: int, now: int) -> list[Item]:
         """Take a state of an order; return it where it is news."""
@@ -117,9 +156,10 @@ class OrderAssembler:
         return [order]
 
     def interrupted(self, now: int) -> None:
-        """Note that orders may have changed, come and gone from here on."""
-        self._is_connected = False
-        self._since = now if self._since is None else min(self._since, now)
+        """Note that orders may have changed, come and gone since something was heard: breaks are noticed late."""
+        self._is_connected, self._has_gap = False, True
+        heard = min(now, max(self._heard, now - self._audit))
+        self._since = heard if self._since is None else min(self._since, heard)
         self._retry.done()
 
     async def resume(self, rest: Rest) -> Sequence[Item]:
@@ -138,7 +178,7 @@ class OrderAssembler:
         due = self.due(now)
         if due is None or due > 0:
             return ()
-        audit = self._since is None and not self._gone
+        audit = self._is_quiet
         told = await self._ask(rest)
         if audit and told:
             self.silent += 1
@@ -153,33 +193,57 @@ class OrderAssembler:
             self._ask_at = now
             self._retry.again(now, wait=error.retry_after if isinstance(error, RateLimited) else None)
         else:
-            self._ask_at = now if self._since is not None and self._is_connected else now + self._audit
             self._retry.done()
+            if self._since is not None and self._is_connected:
+                self._ask_at = now
+            elif self._gone:
+                self._ask_at = now + _SOON_MS
+            else:
+                self._ask_at = now + self._audit if self._again is None else self._again_at
         out, self._out = self._out, []
-        return out
+        return [item for item in out if not isinstance(item, Order) or self._is_latest(item)]
+
+    def _is_latest(self, order: Order) -> bool:
+        """Tell whether the stream has told nothing newer of an order while REST was asked."""
+        known = self._open.get(order.id or "") or self._ended.get(order.id or "")
+        return known is not None and known.order is order
 
     async def _catch_up(self, rest: Rest, now: int) -> None:
         """Ask for all that may have changed; what has come by then stays, whatever happens."""
-        start = now if self._since is None and not self._begun else self._since
+        if self._since is None and not self._begun:
+            self._since = self._heard = now
+        start = self._since
+        begin = min((one for one in (start, self._again) if one is not None), default=now)
         listed = await rest.fetch_open_orders(self._symbol)
-        told = len(self._out)
+        told, before = len(self._out), {*self._open, *self._ended}
         self._took(listed, now)
         if not self._begun and start is not None:  # those from before are learned, and not told
-            self._out[told:] = [one for one in self._out[told:] if _is_from(one, start)]
+            self._out[told:] = [
+                one for one in self._out[told:] if isinstance(one, Order) and (_is_from(one, start) or one.id in before)
+            ]
         names = {order.id for order in listed}
         settled = now - LAG_MS if start is None else now
-        self._gone += [found for found, one in self._open.items() if found not in names and one.at <= settled]
-        while self._gone:
-            known = self._open.get(self._gone[-1])
+        for found, one in self._open.items():
+            if found not in names and one.at <= settled:
+                self._gone.setdefault(found, 0)
+        for found in list(self._gone):
+            known = self._open.get(found)
             if known is not None:
                 await self._look_up(rest, known, now)
-            self._gone.pop()
+            if found not in self._open or self._gone[found] <= now:
+                del self._gone[found]
+        if begin < now:
+            await self._look_back(rest, begin, now, again=start is None)
         if start is not None:
-            if start < now:
-                await self._look_back(rest, start, now)
+            self._again, self._again_at = (begin if begin < now else None), now + LAG_MS
+        elif self._again_at <= now:
+            self._again = None
+        self._caught = now
+        if start is not None:
             self._begun = True
             if self._since is None or self._since == start:  # else it broke once more meanwhile
                 self._since = None if self._is_connected else now
+                self._has_gap = not self._is_connected
 
     async def _look_up(self, rest: Rest, known: _Known, now: int) -> None:
         """Ask what has become of an order that is no longer open."""
@@ -191,16 +255,16 @@ class OrderAssembler:
                 del self._open[order.id]
                 self._miss(order.symbol, known.at, now)
 
-    async def _look_back(self, rest: Rest, start: int, now: int) -> None:
-        """Look for orders that were placed, and ended, from ``start`` on."""
+    async def _look_back(self, rest: Rest, start: int, now: int, *, again: bool) -> None:
+        """Look for orders that were placed, and ended, from ``start`` on; what cannot be told is not told ``again``."""
         everywhere = {known.order.symbol for known in (*self._open.values(), *self._ended.values())}
         for symbol in sorted(everywhere) if self._symbol is None else [self._symbol]:
             orders = await _orders(rest, symbol, max(0, start - LAG_MS))
-            if orders is None:
-                self._miss(symbol, start, now)
-            else:
+            if orders is not None:
                 self._took([order for order in orders if self._begun or _is_from(order, start)], now)
-        if self._symbol is None and self._begun:
+            elif not again:
+                self._miss(symbol, start, now)
+        if self._symbol is None and self._has_gap and not again:
             self._miss(None, start, now)
 
     def _miss(self, symbol: str | None, since: int, until: int) -> None:
@@ -209,6 +273,11 @@ class OrderAssembler:
     def _took(self, orders: Iterable[Order], now: int) -> None:
         for order in orders:
             self._out += self._learn(order, 0, now)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether REST did not answer when it was asked last."""
+        return self._retry.is_pausing
 
     def finish(self, item: Order) -> Order:
         """Return the item."""
@@ -230,6 +299,11 @@ async def _orders(rest: Rest, symbol: str, since: int) -> list[Order] | None:
         return await rest.fetch_closed_orders(symbol, since=since)
     except NotSupportedByVenue:
         return None
+
+
+def _is_short(info: Any) -> bool:
+    """Tell whether ccxt has made an order of a message of kraken's that does not say how much was ordered."""
+    return isinstance(info, Mapping) and "cum_qty" in info and "order_qty" not in info
 
 
 def _is_from(order: Item, start: int) -> bool:

@@ -30,6 +30,11 @@ class Retrying:
         self._tries = 0
         self.at = 0
 
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the last answer did not bring what was wanted."""
+        return self._tries > 0
+
     def done(self) -> None:
         """Note that the last answer brought what was wanted."""
         self.at = self._tries = 0

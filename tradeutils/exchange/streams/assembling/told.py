@@ -50,6 +50,10 @@ class Told:
         order = self._order
         return order[-min(back + 1, len(order))][0]
 
+    def has_between(self, after: int, until: int) -> bool:
+        """Tell whether a trade of a time in ``(after, until]`` is known to have been told."""
+        return any(after < time <= until for time, _ in self._order)
+
     def has(self, key: Hashable) -> bool:
         """Tell whether a trade is known to have been told."""
         return key in self._keys

@@ -33,6 +33,7 @@ _STEPS: Final = 8  # ids in a row, after which a venue counts as one that leaves
 _MOST_HELD: Final = 50_000
 _FULL: Final = 100  # trades; a page of fewer is not cut off
 _RESET_MS: Final = 1_000
+_LAG_MS: Final = 5_000  # by which REST may be behind
 
 
 class TradeAssembler:
@@ -67,6 +68,7 @@ class TradeAssembler:
         self._told = Told()
         self._floor = (0, 0)  # before which nothing is told any more: it has been told as missed
         self._first: Hashable | None = None  # that was told
+        self._began = 0  # its time
         self._last: Trade | None = None  # in time
         self._differs = False  # whether REST has other ids than the stream, as binance has of what it sums up
         self._number: int | None = None  # of that
@@ -78,6 +80,7 @@ class TradeAssembler:
         self._firsts: set[Hashable] = set()  # of what is held, those before which something may be missing
         self._since: int | None = None  # when what is held began to wait
         self._more = False  # whether REST has another page at once
+        self._once_more: int | None = None  # when it is asked again though nothing is held
         self._overlap = _OVERLAP_MS
         self._step = 0  # by which empty answers have moved the question on
         self._asks = True
@@ -124,10 +127,11 @@ class TradeAssembler:
         if last is None:
             return {}
         times = (page[0][1].time, page[-1][1].time)
-        if times[0] < last.time <= times[1] and not any(self._told.has(key) for key, _ in page):
+        if self._told.has_between(*times) and not any(self._told.has(key) for key, _ in page):
             self._differs, self._counts = True, False
         keys = [key for key, _ in page]
-        begun = keys.index(self._first) if self._first in keys else 0  # before it is what was before the stream
+        before = sum(trade.time <= self._began for _, trade in page)
+        begun = keys.index(self._first) if self._first in keys else before  # what was before the stream
         until = anchor.time if self._differs and anchor is not None else None
         known = {trade.time for trade in self._held.values()} if self._differs else ()
         fresh: dict[Hashable, Trade] = {}
@@ -183,7 +187,7 @@ class TradeAssembler:
     def _tell(self, key: Hashable, trade: Trade, out: list[Item]) -> None:
         self._told.add(key, trade.time)
         if self._first is None:
-            self._first = key
+            self._first, self._began = key, trade.time
         number = number_of(trade.id)
         last = self._last
         if last is not None and trade.time < last.time:
@@ -218,6 +222,11 @@ class TradeAssembler:
         self._overlap, self._step = _OVERLAP_MS, 0
         self._retry.done()
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether nothing is held back for what was missed."""
+        return self._joined
+
     def interrupted(self, now: int) -> None:
         """Hold what comes from here on, until it is known what came between."""
         if self._last is None:
@@ -235,18 +244,23 @@ class TradeAssembler:
         except TransientVenueError:
             self._more = True
             return ()
+        self._once_more = now + _LAG_MS
         return await self._ask(rest, now)
 
     def due(self, now: int) -> float | None:
-        """Return in how many seconds REST is asked again; ``None`` while nothing is held."""
-        if self._joined or not (self._held or self._more):
-            return None
-        return max(0.0, (self._retry.at - now) / 1000)
+        """Return in how many seconds REST is asked again; ``None`` while nothing is held, and it was not behind."""
+        at = self._retry.at if self._held or self._more else self._once_more
+        return None if self._joined or at is None else max(0.0, (at - now) / 1000)
 
     async def settle(self, rest: Rest, now: int) -> Sequence[Item]:
         """Ask for one more page, if that is due."""
         due = self.due(now)
-        return await self._ask(rest, now) if due is not None and due <= 0 else ()
+        if due is None or due > 0:
+            return ()
+        told = await self._ask(rest, now)
+        if self._once_more is not None and self._once_more <= now and not self._more:
+            self._once_more = None
+        return told
 
     async def _ask(self, rest: Rest, now: int) -> Sequence[Item]:
         last = self._last
