@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from fleets import _cluster_session, cluster  # noqa: F401  # fixtures
 from servers import ValkeyServer
 
 import tradeutils as tu
@@ -41,12 +42,14 @@ class Loader:
         return result
 
 
-@pytest.fixture(params=["memory", "redis", "unix"])
+@pytest.fixture(params=["memory", "redis", "unix", "cluster"])
 async def open_cache(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """Return a function that opens one more cache on the same, empty, store."""
     where: str | Backend
     if request.param == "memory":
         where = Memory()
+    elif request.param == "cluster":
+        where = request.getfixturevalue("cluster").url
     else:
         server: ValkeyServer = request.getfixturevalue("valkey")
         where = server.url if request.param == "redis" else server.unix_url

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import pathlib
 import random
-import shutil
 import ssl
-import subprocess
 import time
 from typing import Any
 
 import pytest
+from certificates import certificates  # noqa: F401  # fixture
 from servers import Proxy, ValkeyServer
 
 import tradeutils as tu
@@ -212,8 +211,8 @@ async def test_invalidate_and_scan_walk_large_databases(valkey: ValkeyServer) ->
         with valkey.client() as client:
             client.mset({f"others:{i}": "1" for i in range(2000)})
             assert len([key async for key in cache.scan("k1")]) == 1111
-            assert await cache.invalidate("k1") == 1111
-            assert await cache.invalidate() == 3889
+            assert await cache.invalidate("k1", wait=True) == 1111
+            assert await cache.invalidate(wait=True) == 3889
             assert client.dbsize() == 2001  # theirs, and the epoch
 
 
@@ -328,25 +327,10 @@ def test_uvloop_serves_as_well(valkey: ValkeyServer) -> None:
         assert runner.run(use()) == 1
 
 
-@pytest.fixture
-def certificates(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Return a folder with a key and a certificate for localhost that signs itself."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl program to make a certificate with")
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", "server.key", "-out", "server.pem"),
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    return tmp_path
-
-
-async def test_tls_is_spoken_and_certificates_are_checked(valkey: ValkeyServer, certificates: pathlib.Path) -> None:
+async def test_tls_is_spoken_and_certificates_are_checked(
+    valkey: ValkeyServer,
+    certificates: pathlib.Path,  # noqa: F811
+) -> None:
     """With the authority named it works; without it, or by another host name, the server is not trusted."""
     pem = certificates / "server.pem"
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -308,6 +308,72 @@ async def test_value_is_not_kept_past_its_ttl(valkey: ValkeyServer) -> None:
         assert await cache.get("k") is None
 
 
+@pytest.mark.parametrize("how", ["get", "get_many", "get_or_fetch"])
+async def test_time_that_a_reply_takes_is_part_of_its_ttl(holding: Holding, valkey: ValkeyServer, how: str) -> None:
+    """The server said how long the value lasts when it answered, and that was a while ago."""
+
+    async def fetch() -> str:
+        return "new"
+
+    async with tu.Cache(holding.url, near="*", timeout=20) as cache, tu.Cache(valkey.url, timeout=5) as other:
+        await cache.get("warm")
+        await other.set("k", "old", ttl=0.3)
+        holding.is_holding = True
+        ways = {
+            "get": cache.get("k"),
+            "get_many": cache.get_many(["k", "b"]),
+            "get_or_fetch": cache.get_or_fetch("k", fetch, 60),
+        }
+        asked = asyncio.create_task(ways.pop(how))
+        for way in ways.values():
+            way.close()
+        await until(lambda: holding.held)
+        holding.change = lambda reply: b"" if reply.startswith(b">") else reply  # nor is it told that the ttl is over
+        await asyncio.sleep(0.35)
+        holding.release()
+        assert await asked in ("old", {"k": "old"})
+        assert (await near_stats(cache)).keys == 0
+        holding.reset_all()
+        holding.change = lambda reply: reply
+        await reads(cache, "k", None)
+
+
+async def test_full_tracking_table_costs_hits_and_no_truth(own_valkey: ValkeyServer) -> None:
+    """A server that remembers 10 keys tells that the others have changed, so that nothing is kept unwatched."""
+    with own_valkey.client() as client:
+        client.config_set("tracking-table-max-keys", 10)
+    async with (
+        tu.Cache(own_valkey.url, near="*", timeout=5) as cache,
+        tu.Cache(own_valkey.url, timeout=5) as other,
+    ):
+        values = {f"k{number}": number for number in range(200)}
+        await other.set_many(values, ttl=60)
+        assert await cache.get_many(values) == values
+        async with asyncio.timeout(20):
+            while (await near_stats(cache)).keys > 10:  # noqa: ASYNC110  # the server's own time has no event
+                await asyncio.sleep(0.01)
+        await other.set_many({key: -number for key, number in values.items()}, ttl=60)
+        for key, number in values.items():
+            await reads(cache, key, -number)
+        told = await near_stats(cache)
+        assert told.invalidations >= 190
+        assert told.is_on
+
+
+async def test_change_that_nobody_told_of_is_seen_in_the_end(
+    proxy: Proxy, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever swallows the news, a copy is read again after a minute, also one that has no ttl."""
+    monkeypatch.setattr("tradeutils.cache.near._LONGEST_SECONDS", 0.2)
+    async with tu.Cache(proxy.url, near="*", timeout=5) as cache, tu.Cache(valkey.url, timeout=5) as other:
+        await other.set("k", "old")
+        assert await cache.get("k") == "old"
+        proxy.change = lambda reply: b"" if reply.startswith(b">") else reply
+        await other.set("k", "new")
+        await reads(cache, "k", "new")
+        assert (await near_stats(cache)).hits > 0
+
+
 async def test_stale_value_is_not_taken_for_fresh(valkey: ValkeyServer) -> None:
     """A value with a stale time is kept until its ttl is over, and no longer."""
     calls = 0
@@ -338,7 +404,7 @@ async def test_keys_that_match_no_pattern_are_not_kept_and_not_watched(valkey: V
         told = await near_stats(cache)
         assert (told.keys, told.hits) == (2, 2)
         assert told.server is not None
-        assert told.server.keys == 2
+        assert told.server.keys == 4  # two of them what has been invalidated
 
 
 async def test_user_who_may_not_be_told_of_changes_is_served_without(

@@ -185,7 +185,7 @@ async def test_full_server_names_its_remedy_whenever_it_refuses(valkey_with: Cal
 async def test_nonsense_in_place_of_the_outcome_of_a_write_is_an_error(proxy: Proxy) -> None:
     """A server that answers another question is not taken to have written."""
     async with tu.Cache(proxy.url, timeout=5) as cache, asyncio.timeout(20):
-        await cache.get("k")
+        await cache.set("k", 0, ttl=60)
         proxy.change = lambda _: b"+OK\r\n" * _COMMANDS
         for attempt in (cache.set("k", 1, ttl=60), cache.delete("k")):
             with pytest.raises(CacheError, match="answered EXEC"):

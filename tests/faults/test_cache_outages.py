@@ -260,11 +260,14 @@ async def test_nonsense_in_place_of_values_is_an_error(proxy: Proxy) -> None:
         assert await cache.get("k") == 1
 
 
-async def test_clock_that_tells_no_time_is_replaced_by_ours(proxy: Proxy) -> None:
+@pytest.mark.parametrize(
+    "told", [b"*2\r\n+not\r\n+numbers\r\n", b"*2\r\n,inf\r\n:0\r\n", b"*2\r\n(1" + b"0" * 400 + b"\r\n:0\r\n"]
+)
+async def test_clock_that_tells_no_time_is_replaced_by_ours(proxy: Proxy, told: bytes) -> None:
     """A server whose TIME is something else is used without it."""
 
     def untimed(reply: bytes) -> bytes:
-        return reply[: reply.rindex(b"*2")] + b"*2\r\n+not\r\n+numbers\r\n" if b"proto" in reply else reply
+        return reply[: reply.rindex(b"*2")] + told if b"proto" in reply else reply
 
     proxy.change = untimed
     async with tu.Cache(proxy.url, timeout=5) as cache, asyncio.timeout(20):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -163,6 +164,12 @@ async def test_lease_that_was_prolonged_is_asked_about(valkey: ValkeyServer, mon
         assert refused.lease is None
         assert 30_000 < refused.ends <= 60_000
         with valkey.client() as client:
+            ends = int(time.time() * 1000) + 300_000
+            client.set("tu:lease:k", f"{ends}:a process whose clock is ahead", px=500)
+        refused = await backend.claim("tu:value:k", "tu:lease:k", "tu:epoch", b"second", 3000)
+        assert refused.lease is None
+        assert 0 < refused.ends <= 500
+        with valkey.client() as client:
             client.set("tu:lease:k", "a lease that never ends and does not say whose it is")
         refused = await backend.claim("tu:value:k", "tu:lease:k", "tu:epoch", b"second", 20)
         assert refused.lease is None
@@ -227,43 +234,47 @@ async def test_fence_rises_over_a_flush_and_a_clock_set_back(valkey: ValkeyServe
         assert fences == sorted(set(fences))
 
 
-_WORKER = """
-import asyncio, sys
+_FLEET = """
+import asyncio, os, sys
 import tradeutils as tu
+
+url, go, start = sys.argv[1], *os.pipe()
+tu.Cache(url)  # what it imports is imported once, for all
 
 async def load():
     await asyncio.sleep(0.3)
     return "fetched"
 
 async def main():
-    async with tu.Cache(sys.argv[1], timeout=20) as cache:
+    async with tu.Cache(url, timeout=20) as cache:
         await cache.get("warm")
-        print("ready", flush=True)
-        sys.stdin.readline()
+        os.write(1, b"ready\\n")
+        os.read(go, 1)  # nothing, once nobody can write any more
         got = await asyncio.gather(*(cache.get_or_fetch("k", load, ttl=60) for _ in range(20)))
-        print(sorted(set(got)), (await cache.stats()).fetches, flush=True)
+        os.write(1, f"{sorted(set(got))} {(await cache.stats()).fetches}\\n".encode())
 
-asyncio.run(main())
+for _ in range(8):
+    if os.fork() == 0:
+        os.close(start)
+        asyncio.run(main())
+        os._exit(0)
+sys.stdin.readline()
+os.close(start)
+for _ in range(8):
+    os.wait()
 """
 
 
 def test_eight_processes_of_twenty_callers_send_at_most_thirty_commands(valkey: ValkeyServer) -> None:
     """One look and one claim each, one look each when they are woken, and what the one that fetches needs to store."""
-    workers = [
-        subprocess.Popen([sys.executable, "-c", _WORKER, valkey.url], stdin=-1, stdout=-1, text=True) for _ in range(8)
-    ]
+    fleet = subprocess.Popen([sys.executable, "-c", _FLEET, valkey.url], stdin=-1, stdout=-1, text=True)
+    assert fleet.stdout is not None
+    assert [fleet.stdout.readline() for _ in range(8)] == ["ready\n"] * 8
     with valkey.client() as client:
-        for worker in workers:
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == "ready\n"
         client.config_resetstat()
-        for worker in workers:
-            assert worker.stdin is not None
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-        shown = [worker.communicate(timeout=60)[0].split("] ") for worker in workers]
+        shown = [line.split("] ") for line in fleet.communicate("go\n", timeout=60)[0].splitlines()]
         counted = client.info("commandstats")
-    assert {values for values, _ in shown} == {"['fetched'"}
+    assert [values for values, _ in shown] == ["['fetched'"] * 8
     assert sum(int(fetches) for _, fetches in shown) == 1
     by_us = ("cmdstat_config", "cmdstat_client", "cmdstat_hello")
     ours = {name: told["calls"] for name, told in counted.items() if not name.startswith(by_us)}

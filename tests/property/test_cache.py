@@ -94,19 +94,31 @@ def test_seconds_become_the_nearest_millisecond_and_at_least_one(seconds: float)
     assert to_ms("ttl", seconds) >= 1
 
 
-@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 8))
-def test_memory_keeps_the_most_recent_within_its_budget(keys: list[int], room: int) -> None:
-    """Values of one size: exactly the last ones used are there."""
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.integers(0, 1500)), max_size=80), st.integers(2, 12))
+def test_memory_stays_within_its_budget(steps: list[tuple[int, bool, int]], room: int) -> None:
+    """What was just written is there, what was evicted was counted, and nothing goes while there is room."""
 
-    async def use() -> set[int]:
-        memory = Memory(max_bytes=room * 1000)
-        size = 1000 - 500 - 1
-        for key in keys:
-            await memory.set_many({chr(65 + key): bytes(size)}, None, [])
-        return {key for key in set(keys) if await memory.get(chr(65 + key)) is not None}
+    async def use() -> None:
+        memory = Memory(max_bytes=room * 1200)
+        written: dict[str, bytes] = {}
+        for key, reads, size in steps:
+            name = chr(65 + key)
+            if reads:
+                found = await memory.get(name)
+                assert found is None or found.data == written[name]
+                continue
+            written[name] = bytes([key]) * size
+            await memory.set_many({name: written[name]}, None, [])
+            found = await memory.get(name)
+            assert (found is not None) == (size + 801 <= room * 1200)
+            usage = memory.usage()
+            assert (usage.bytes or 0) <= room * 1200
+        usage = memory.usage()
+        if not usage.evictions:
+            assert usage.keys == len(written)
+        assert usage.keys == len([name for name in written if await memory.get(name) is not None])
 
-    recent = list(dict.fromkeys(reversed(keys)))[:room]
-    assert asyncio.run(use()) == set(recent)
+    asyncio.run(use())
 
 
 @settings(max_examples=60, deadline=None)

@@ -48,14 +48,60 @@ def test_tls_checks_certificates_unless_told_not_to() -> None:
     assert lax.tls.verify_mode == 0  # ssl.CERT_NONE
 
 
+_MANY = {
+    "redis+cluster://a": ("cluster", (("a", 6379),), 0, ""),
+    "redis+cluster://a:7000,b/": ("cluster", (("a", 7000), ("b", 6379)), 0, ""),
+    "REDIS+CLUSTER://bot:pw@a:7000,a:7000,[::1]:7001/0": ("cluster", (("a", 7000), ("::1", 7001)), 0, ""),
+    "redis+sentinel://a,b:5/prices": ("sentinel", (("a", 26379), ("b", 5)), 0, "prices"),
+    "redis+sentinel://bot:p%40w@a/my.prices-1?db=3": ("sentinel", (("a", 26379),), 3, "my.prices-1"),
+}
+
+
+@pytest.mark.parametrize("url", _MANY)
+def test_url_of_many_servers_is_read(url: str) -> None:
+    """Each host once, with the default port of its kind."""
+    address = parse_address(url)
+    assert (address.kind, address.seeds, address.db, address.service) == _MANY[url]
+
+
+def test_url_of_many_servers_has_one_login_and_sentinels_their_own() -> None:
+    """The user of the URL is for the servers with the data; nobody's password is shown."""
+    address = parse_address("rediss+sentinel://bot:s3cret@a,b/prices?sentinel_password=w%26tch&ssl_cert_reqs=none")
+    assert (address.username, address.password, address.sentinel_login) == ("bot", "s3cret", ("default", "w&tch"))
+    assert address.tls is not None
+    assert address.label == "rediss+sentinel://a:26379,b:26379/prices?db=0"
+    for shown in (
+        repr(address),
+        address.label,
+        repr(address.node("::1", 5)),
+        repr(tu.Cache("redis+cluster://b:s3cret@a")),
+    ):
+        assert "s3cret" not in shown
+        assert "tch" not in shown
+    assert address.node("::1", 5).label == "rediss+sentinel node [::1]:5"
+
+
 _REFUSED = {
     "redis": "missing",
     "": "missing",
     "localhost:6379": "missing",
     "http://host": "http",
-    "rediss+sentinel://host": r"valid are|did you mean",
+    "redis+replica://host": r"valid are|did you mean",
+    "rediss+sentinel://host": "names no service",
+    "redis+sentinel://host:26379/": "names no service",
+    "redis+sentinel://host/a b": "names no service",
+    "redis+sentinel://host,,other/prices": "empty host",
+    "redis+sentinel://host/prices?sentinel_username=bot": "login for sentinels without a password",
+    "redis+sentinel://host/prices?timeout=1": "one of db, ssl_ca_certs",
+    "redis+cluster://": "empty host",
+    "redis+cluster://host,": "empty host",
+    "redis+cluster://host/1": "db 0 alone",
+    "redis+cluster://host?db=1": "db 0 alone",
+    "redis+cluster://host:0,other": "port 0",
+    "redis+cluster://host,other:port": "host or port",
+    "redis+cluster://host?sentinel_password=pw": "login for sentinels",
+    "redis+cluster://bot@host": "user without a password",
     "redsi://host": "did you mean.*redis://",
-    "redis+cluster://host:6379": "not available yet",
     "redis://host:port/0": "host or port",
     "redis://host:99999/0": "host or port",
     "redis://host:-1": "host or port",
@@ -99,7 +145,11 @@ def test_impossible_url_is_refused_with_what_to_write(url: str) -> None:
         "redis://bot:s3cret@host/abc",
         "redis://bot:s3cret@[host/0",
         "redis://host?password=s3cret",
-        "redis+cluster://bot:s3cret@host",
+        "redis+cluster://bot:s3cret@host/1",
+        "redis+cluster://bot:s3cret@host,other:port",
+        "redis+sentinel://bot:s3cret@host",
+        "redis+sentinel://host/prices?sentinel_password=s3cret&x=1",
+        "redis+cluster://host?sentinel_password=s3cret",
         "redsi://bot:s3cret@host",
         "bot:s3cret@host",
         "unix://bot:s3cret@relative/path",

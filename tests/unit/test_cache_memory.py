@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import tracemalloc
 from typing import Any
 
@@ -28,9 +30,9 @@ async def put(memory: Memory, key: str, size: int = 1000, ttl: int | None = None
     await memory.set_many({key: bytes(size)}, ttl, [])
 
 
-async def test_least_recently_used_value_goes_first() -> None:
-    """Reading a value keeps it; the budget is never passed."""
-    memory = Memory(max_bytes=5000)
+async def test_value_that_was_used_outlasts_those_that_were_not() -> None:
+    """Reading a value keeps it; the budget is never passed, and what has just come is there."""
+    memory = Memory(max_bytes=6000)
     for key in "abc":
         await put(memory, key)
     await memory.get("a")
@@ -40,13 +42,91 @@ async def test_least_recently_used_value_goes_first() -> None:
     assert usage.keys == 3
     assert usage.evictions == 1
     assert usage.bytes is not None
-    assert 3000 < usage.bytes <= 5000
+    assert 3000 < usage.bytes <= 6000
+
+
+async def test_walk_over_everything_leaves_what_is_used_again() -> None:
+    """Values that are asked for once each do not drive out the ones that are asked for again and again."""
+    memory = Memory(max_bytes=100_000)
+    popular = [f"popular {number}" for number in range(20)]
+    for key in popular:
+        await put(memory, key)
+        await memory.get(key)
+    for number in range(2000):
+        await put(memory, f"once {number}")
+        if number % 50 == 0:
+            for key in popular:
+                await memory.get(key)
+    assert [key for key in popular if await memory.get(key) is None] == []
+
+
+async def test_value_that_comes_back_soon_after_it_went_stays_longer() -> None:
+    """Its name is remembered for a while, so that it need not prove itself again."""
+    memory = Memory(max_bytes=100_000)
+    for number in range(100):
+        await put(memory, f"first {number}")
+    assert await memory.get("first 40") is None
+    await put(memory, "first 40")
+    for number in range(60):
+        await put(memory, f"second {number}")
+    assert await memory.get("first 40") is not None
+    assert await memory.get("second 0") is None
+
+
+async def test_value_that_grows_makes_room_for_itself() -> None:
+    """Also where others go for it, and one that shrinks gives room back."""
+    memory = Memory(max_bytes=20_000)
+    for key in "abcde":
+        await put(memory, key)
+    await put(memory, "a", 15_000)
+    assert (memory.usage().bytes or 0) <= 20_000
+    assert await memory.get("a") is not None
+    await put(memory, "a", 10)
+    assert (memory.usage().bytes or 0) < 6_000
+
+
+async def test_key_removed_and_written_for_ever_does_not_grow_the_cache() -> None:
+    """Places in the queues of values that are gone do not pile up."""
+    memory = Memory(max_bytes=10**9)
+    for number in range(3000):
+        await put(memory, f"k{number}", 10)
+        await memory.delete([f"k{number}"], [])
+    assert len(memory._queues._small) + len(memory._queues._main) < 200
+
+
+def test_many_threads_read_while_one_writes() -> None:
+    """Each reads a whole value or none, whatever is evicted meanwhile, and the budget is kept."""
+    memory = Memory(max_bytes=50_000)
+    wrong: list[bytes] = []
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            for number in range(100):
+                data = memory.peek(f"k{number}")
+                if data is not None and len(set(data)) != 1:
+                    wrong.append(data)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+
+    async def write() -> None:
+        for turn in range(2000):
+            await memory.set_many({f"k{turn % 100}": bytes([turn % 256]) * (100 + turn % 400)}, 50, [])
+
+    asyncio.run(write())
+    over.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+    assert (memory.usage().bytes or 0) <= 50_000
 
 
 async def test_expired_values_go_before_any_is_evicted() -> None:
     """What is past its ttl makes room first."""
     clock = Clock()
-    memory = Memory(max_bytes=5000, clock=clock)
+    memory = Memory(max_bytes=6000, clock=clock)
     await put(memory, "lasting")
     await put(memory, "brief", ttl=1000)
     await put(memory, "other")

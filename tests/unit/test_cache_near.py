@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -28,7 +29,7 @@ def near(setting: Any = "*") -> tuple[Near, Memory]:
 def kept(one: Near, key: str, value: Any, left: float | None = 60_000.0, late: int = 0) -> Any:
     """Put a value there as if it had just been read, and return what comes out."""
     data = codec.dumps(value)
-    one.put(key, Stored(data, late, left), codec.loads(data), one.number)
+    one.put(key, Stored(data, late, left), codec.loads(data), one.number, time.monotonic())
     entry = one.take(key)
     return None if entry is None else entry.own()
 
@@ -94,7 +95,7 @@ async def test_what_a_caller_changes_is_his_own(value: Any) -> None:
     one, _ = near()
     data = codec.dumps(value)
     first = codec.loads(data)
-    one.put("k", Stored(data, 0, 60_000.0), first, one.number)
+    one.put("k", Stored(data, 0, 60_000.0), first, one.number, time.monotonic())
     first.clear()
     for _ in range(2):
         entry = one.take("k")
@@ -128,15 +129,15 @@ async def test_value_that_changed_since_it_was_asked_for_is_not_kept() -> None:
     one, memory = near()
     since = one.number
     memory.changes.note(["ns:value:k"])
-    one.put("k", Stored(b"1", 0, 60_000.0), 1, since)
+    one.put("k", Stored(b"1", 0, 60_000.0), 1, since, time.monotonic())
     assert one.take("k") is None
     since = one.number
     memory.changes.note(["ns:value:other", "another:value:k"])
-    one.put("k", Stored(b"1", 0, 60_000.0), 1, since)
+    one.put("k", Stored(b"1", 0, 60_000.0), 1, since, time.monotonic())
     assert one.take("k") is not None
     memory.changes.note_all()
     assert one.take("k") is None
-    one.put("k", Stored(b"1", 0, 60_000.0), 1, since)
+    one.put("k", Stored(b"1", 0, 60_000.0), 1, since, time.monotonic())
     assert one.take("k") is None
     memory.changes.is_on = False
     assert kept(one, "k", 1) is None
@@ -161,7 +162,7 @@ async def test_value_used_again_outlasts_those_that_were_not() -> None:
     assert kept(one, "hot", "x" * 1000)
     for number in range(50):
         data = codec.dumps("x" * 1000)
-        one.put(f"cold{number}", Stored(data, 0, 60_000.0), "x" * 1000, one.number)
+        one.put(f"cold{number}", Stored(data, 0, 60_000.0), "x" * 1000, one.number, time.monotonic())
         assert one.take("hot") is not None
     assert one.bytes <= 10_000
     assert one.evicted == 51 - len(one.entries)

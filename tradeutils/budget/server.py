@@ -9,7 +9,7 @@ import hiredis
 from tradeutils.budget.scripts import in_full
 from tradeutils.errors import CacheUnavailable, UsageError
 from tradeutils.link.address import Address, parse_address
-from tradeutils.link.link import Link
+from tradeutils.link.opening import open_link
 from tradeutils.link.wire import Abandoned, Command
 
 __all__ = ["Server"]
@@ -38,7 +38,7 @@ class Server:
     def __init__(self, url_or_cache: Any) -> None:
         self.address = address = _address_of(url_or_cache)
         self.label = address.label
-        self.link = Link(address, _TIMEOUT, longest_pause=_REDIAL_SECONDS)
+        self.link = open_link(address, _TIMEOUT, longest_pause=_REDIAL_SECONDS)
 
     def anew(self) -> Server:
         """Return it over another connection: after a fork, the one there is belongs to the parent."""

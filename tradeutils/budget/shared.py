@@ -39,12 +39,12 @@ _FULL, _BANNED, _HELD, _LOST = 1, 2, 3, 4  # first numbers of the answer of acqu
 
 class RedisBudget:
     """
-    A `Budget` for all processes, on all machines, that use one Redis (>= 6) or Valkey server.
+    A `Budget` for all processes, on all machines, that use one Redis (>= 6) or Valkey server, or one cluster of them.
 
     Parameters
     ----------
     url_or_cache : str or Cache
-        ``"redis://user:password@host:port/db"``, ``"rediss://..."``, ``"unix:///path?db=0"``, or a cache that lies on
+        ``"redis://user:password@host:port/db"`` or any other that `tradeutils.Cache` takes, or a cache that lies on
         Redis: its address is used, over a connection of our own.
     windows : sequence of Window or None
         The user's own, charged instead of the venue's; ``None``: the venue's own.
@@ -353,7 +353,7 @@ class RedisBudget:
                     continue
             else:
                 await asyncio.sleep(retry)
-                if self._server.link.breaker.is_open:  # it is being dialled: looking costs nothing
+                if self._server.link.is_away:  # it is being dialled: looking costs nothing
                     retry = _FIRST_RETRY
                     continue
                 retry = min(2 * retry, _BEAT_SECONDS)  # it is there and refuses

@@ -9,8 +9,14 @@ from __future__ import annotations
 
 from tradeutils.cache.base import Backend, Server, Tracking
 from tradeutils.cache.cache import Cache
+from tradeutils.cache.events import CacheEvent
 from tradeutils.cache.locks import Lock
+from tradeutils.cache.maps import Map
 from tradeutils.cache.memory import Memory
+from tradeutils.cache.reports import Cleaned, PrefixUsage, Survey
 from tradeutils.cache.stats import NearStats, Stats
 
-__all__ = ["Backend", "Cache", "Lock", "Memory", "NearStats", "Server", "Stats", "Tracking"]
+__all__ = [
+    "Backend", "Cache", "CacheEvent", "Cleaned", "Lock", "Map", "Memory", "NearStats", "PrefixUsage", "Server", "Stats",
+    "Survey", "Tracking",
+]  # fmt: skip

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from tradeutils.cache.keys import Keyspace
+from tradeutils.cache.reports import Cleaned, Progress, Survey
 from tradeutils.errors import UsageError
 from tradeutils.link.changes import Changes, Reading
 
 __all__ = [
-    "MAX_VALUE_BYTES", "Asks", "Backend", "Claim", "Encoded", "Grant", "Lease", "Peeks", "Server", "Stored",
+    "MAX_VALUE_BYTES", "Asks", "Attends", "Backend", "Claim", "Encoded", "Grant", "Lease", "Peeks", "Server", "Stored",
     "Tracking", "Usage", "check_size",
 ]  # fmt: skip
 
@@ -162,6 +164,8 @@ class Usage:
 
     breaker: str = "closed"
     latency: float = 0.0
+    latency_p50: float = 0.0
+    latency_p99: float = 0.0
     keys: int | None = None
     bytes: int | None = None
     evictions: int | None = None
@@ -206,12 +210,21 @@ class Backend(Protocol):
         """Remove ``keys`` and revoke ``leases`` in one step, and return how many of ``keys`` there were."""
         ...
 
-    async def invalidate(self, prefix: str, lease_prefix: str, epoch_name: str) -> int:
+    async def invalidate(self, names: Keyspace, prefix: str, *, wait: bool = False) -> int:
         """
-        Begin a new epoch, remove every key that starts with ``prefix`` (literally), and return how many.
+        Begin a new epoch, let every value of ``names`` whose key starts with ``prefix`` (literally) be gone, and return
+        how many were removed by then; with ``wait``, all.
 
-        Leases under ``lease_prefix`` are revoked, so that nobody waits for a fetch whose outcome will not be stored.
+        Their leases are revoked, so that nobody waits for a fetch whose outcome will not be stored.
         """
+        ...
+
+    async def clean(self, names: Keyspace, progress: Progress | None, *, dry_run: bool, without_ttl: bool) -> Cleaned:
+        """Remove values of ``names`` that nobody can use; see `Cache.clean`."""
+        ...
+
+    async def survey(self, names: Keyspace, samples: int) -> Survey:
+        """Find out what takes the room; see `Cache.survey`."""
         ...
 
     def scan(self, prefix: str) -> AsyncIterator[str]:
@@ -289,8 +302,22 @@ class Peeks(Protocol):
 
 
 @runtime_checkable
+class Attends(Protocol):
+    """A backend that removes what is invalidated at leisure, and has to know of whom."""
+
+    def attend(self, names: Keyspace) -> None:
+        """Take a namespace into account."""
+        ...
+
+
+@runtime_checkable
 class Asks(Protocol):
     """A backend that hands out what it reads as it lies there: a coroutine or a tuple less for each value."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether what has come counts for sure; if not, `counting` tells."""
+        ...
 
     @property
     def marked(self) -> bytes:
@@ -299,6 +326,10 @@ class Asks(Protocol):
 
     def ask(self, key: str) -> asyncio.Future[bytes | None] | None:
         """Begin to read as `Backend.get` does, plainly; ``None``: only that can."""
+        ...
+
+    async def counting(self, keys: Sequence[str], values: list[bytes | None]) -> list[bytes | None]:
+        """Return what `ask` has brought without what had been invalidated before."""
         ...
 
     async def ask_many(self, keys: Sequence[str]) -> list[bytes | None]:

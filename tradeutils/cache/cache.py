@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 from asyncio import get_running_loop
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from tradeutils import codec
-from tradeutils.cache.base import Backend, Peeks, Server, Stored
+from tradeutils.cache.base import Attends, Backend, Peeks, Stored
+from tradeutils.cache.events import Events
 from tradeutils.cache.flights import Flights, Job, is_due
 from tradeutils.cache.keys import Keyspace, to_ms
 from tradeutils.cache.locks import Lock
+from tradeutils.cache.maps import Mapped
 from tradeutils.cache.memory import Memory
 from tradeutils.cache.near import Entry, Near, NearSetting, check_near
 from tradeutils.cache.places import open_backend
 from tradeutils.cache.reads import Reads
-from tradeutils.cache.stats import Counters, Stats
+from tradeutils.cache.stats import Counters
+from tradeutils.cache.tended import Tended
 from tradeutils.errors import CacheError, Closed, CodecError, UsageError
 from tradeutils.link.address import Address
 from tradeutils.link.changes import Reading
+
+if TYPE_CHECKING:
+    from tradeutils.cache.embedded import EmbeddedServer
 
 __all__ = ["Cache"]
 
@@ -32,7 +40,7 @@ _LONGEST_TIMEOUT: Final = 60.0
 _loads: Final = codec.loads  # a look-up less for each value
 
 
-class Cache:
+class Cache(Mapped, Tended):
     """
     A cache that never lies, hangs or stampedes.
 
@@ -42,9 +50,11 @@ class Cache:
     Parameters
     ----------
     url_or_backend : str or Backend or None
-        ``"memory://"`` or ``None``: this process alone, up to 256 MiB (``"memory://?max_bytes=64000000"``), least
-        recently used out first. ``"redis://user:password@host:port/db"``, ``"rediss://..."`` (TLS),
-        ``"unix:///path/to/socket?db=0"``: Redis >= 6 or Valkey. A backend that is given is not closed by the cache.
+        ``"memory://"`` or ``None``: this process alone, up to 256 MiB (``"memory://?max_bytes=64000000"``); what
+        was not used again goes first. ``"redis://user:password@host:port/db"``, ``"rediss://..."`` (TLS),
+        ``"unix:///path/to/socket?db=0"``, ``"redis+cluster://host:port,host:port"``,
+        ``"redis+sentinel://host:port,host:port/service?db=0"``: Redis >= 6 or Valkey. A backend that is given is not
+        closed by the cache.
     namespace : str
         Caches of one namespace on one server see the same values; others see none of them.
     near : str or sequence of str or int or None
@@ -57,9 +67,15 @@ class Cache:
     timeout : float
         Seconds within which the server must answer each operation.
 
+    compress : str or None
+        ``"zstd"`` (2000 tickers to a fifth, at 2.6 times the time to encode) or ``"lz4"`` (to two fifths, at 2.3
+        times), where it saves at least an eighth. Every cache reads what any has compressed; other programs do not.
+    compress_above : int
+        Values that take fewer bytes than this are not compressed.
+
     Raises
     ------
-    UsageError : no such form of URL, namespace or timeout.
+    UsageError : no such form of URL, namespace, timeout or compression.
 
     Notes
     -----
@@ -77,6 +93,8 @@ class Cache:
         namespace: str = "tu",
         near: NearSetting = None,
         timeout: float = 0.25,
+        compress: codec.Method | None = None,
+        compress_above: int = 4096,
     ) -> None:
         if near is not None:
             check_near(near)
@@ -87,16 +105,65 @@ class Cache:
         self._prefix = self._keyspace.value_prefix
         self._owns = url_or_backend is None or isinstance(url_or_backend, str)
         self._backend = open_backend(url_or_backend, seconds)
+        if isinstance(self._backend, Attends):
+            self._backend.attend(self._keyspace)
+        self._encode = encoder(compress, compress_above)
         self._counters = Counters()
+        self._events = Events(lambda: self._backend.usage().breaker == "open")
+        self._told = self._events.callbacks
         self._near: Near | None = None
         if near is not None and not isinstance(self._backend, Memory):
             self._near = Near(near, self._backend, self._keyspace.value_prefix, codec.loads)
-        self._entries: dict[str, Entry] = {} if self._near is None else self._near.entries
+        self._find: Callable[[str], Entry | None] | None = None if self._near is None else self._near.entries.get
         self._peek = self._backend.peek if isinstance(self._backend, Peeks) else None
-        self._reads = Reads(repr(self), self._backend, self._keyspace, self._near, self._counters)
-        self._flights = Flights(self._backend, self._keyspace, self._counters)
+        self._reads = Reads(repr(self), self._backend, self._keyspace, self._near, self._counters, self._events)
+        self._flights = Flights(self._backend, self._keyspace, self._counters, self._events, self._encode)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._server: EmbeddedServer | None = None
+
+    @classmethod
+    def embedded(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        max_bytes: int | str = "64mb",
+        policy: str = "allkeys-lfu",
+        **options: Any,
+    ) -> Self:
+        """
+        Return a cache on a real server of its own, which is started with it and ends with this process.
+
+        It is a Valkey from the extra ``embedded``, on a unix socket, with nothing kept on disk; it dies also where this
+        process is killed. Other processes of this user may share it: ``Cache("unix:///path/to/socket")``. It takes
+        0.1 s, in which nothing else happens.
+
+        Parameters
+        ----------
+        path : str or path or None
+            The socket; ``None``: one in a folder of its own, which is removed with it.
+        max_bytes : int or str
+            Memory that it may use.
+        policy : str
+            What it does then; by default it forgets what is least often used.
+        **options
+            ``namespace``, ``near``, ``timeout``, ``compress``, ``compress_above`` as for a cache.
+
+        Raises
+        ------
+        MissingExtra : the extra is not installed.
+        UsageError : one of these cannot be.
+        CacheUnavailable : the server did not start.
+        """
+        from tradeutils.cache.embedded import EmbeddedServer  # only for those who use it
+
+        server = EmbeddedServer(path, max_bytes=max_bytes, policy=policy)
+        try:
+            cache = cls(server.url, **options)
+        except BaseException:
+            server.stop()
+            raise
+        cache._server = server  # of our own class
+        return cache
 
     def __repr__(self) -> str:
         return f"Cache({self._backend.name!r}, namespace={self._keyspace.namespace!r})"
@@ -141,12 +208,16 @@ class Cache:
                     except CodecError as error:
                         raise self._reads.illegible(key, error) from error
                     self._counters.hits += 1
+                    if self._told:
+                        self._events.tell("hit", key)
                     return value
-            elif self._entries:
-                entry = self._entries.get(key)
+            elif self._find is not None:
+                entry = self._find(key)
                 if entry is not None and monotonic() < entry.until:
                     entry.used = True
                     self._counters.near += 1
+                    if self._told:
+                        self._events.tell("hit", key)
                     copy = entry.copy
                     return entry.value if copy is None else copy(entry.value)
         full = self._keyspace.value(key)
@@ -159,15 +230,21 @@ class Cache:
                 stored = await self._backend.get(full)
             else:
                 found = await asked
+                if not asks.quiet:
+                    [found] = await asks.counting([full], [found])
                 stored = None if found is None else asks.open(found)
         except CacheError as error:
             self._reads.note(error)
             raise
         if stored is None or stored.late:
             self._counters.misses += 1
+            if self._told:
+                self._events.tell("miss", key)
             return default
         value = self._reads.decoded(key, stored.data)
         self._counters.hits += 1
+        if self._told:
+            self._events.tell("hit", key)
         return value
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
@@ -203,7 +280,7 @@ class Cache:
         lasts = None if ttl is None else to_ms("ttl", ttl)
         if not isinstance(mapping, Mapping):
             raise UsageError(f"mapping was {type(mapping).__name__}; write a mapping of key to value")
-        items = {self._keyspace.value(key): codec.dumps(value) for key, value in mapping.items()}
+        items = {self._keyspace.value(key): self._encode(value) for key, value in mapping.items()}
         if not items:
             return
         for key in mapping:
@@ -224,26 +301,6 @@ class Cache:
         for key in names:
             self._flights.detach(key)
         return await self._reads.asked(self._backend.delete(values, [self._keyspace.lease(key) for key in names]))
-
-    async def invalidate(self, prefix: str = "") -> int:
-        """
-        Remove every key of this namespace that starts with ``prefix`` (literally), and return how many.
-
-        Outcomes of fetches that began before are not stored, whatever their key. On Redis it walks the whole database,
-        about 1 µs a key, in steps that each keep the timeout.
-        """
-        self._enter()
-        full = self._keyspace.prefix(prefix)
-        self._flights.detach_prefix(prefix)
-        leases = self._keyspace.lease_prefix + prefix
-        return await self._reads.asked(self._backend.invalidate(full, leases, self._keyspace.epoch))
-
-    async def scan(self, prefix: str = "") -> AsyncIterator[str]:
-        """Yield the keys of this namespace that start with ``prefix`` (literally), in no order."""
-        self._enter()
-        start = len(self._keyspace.prefix(""))
-        async for key in self._backend.scan(self._keyspace.prefix(prefix)):
-            yield key[start:]
 
     # One fetch for all
 
@@ -305,11 +362,14 @@ class Cache:
         entry = None if near is None else near.take(key)
         if entry is not None:
             self._counters.near += 1
+            if self._told:
+                self._events.tell("hit", key)
             if early and is_due(entry.stored.cost, (entry.ends - monotonic()) * 1000):
                 self._flights.refresh(Job(key, fetch, lasts, late, early, cache_none, renews=entry.stored.until))
             kept: T = entry.own()
             return kept
         job = Job(key, fetch, lasts, late, early, cache_none, since=self._backend.changes.number)
+        asked = monotonic()
         stored = await self._reads.looked_up(full, Reading.WATCHED if near is None else Reading.TIMED)
         if stored is not None and stored.late <= late:
             try:
@@ -320,10 +380,12 @@ class Cache:
             else:
                 if value is not None or not stored.late or cache_none:  # else it was a None that is not kept
                     if near is not None:
-                        near.put(key, stored, value, job.since)
+                        near.put(key, stored, value, job.since, asked)
                     self._renew(job, stored)
                     return value
         self._counters.misses += 1
+        if self._told:
+            self._events.tell("miss", key)
         fetched: T = codec.loads(await self._flights.join(job))
         return fetched
 
@@ -343,21 +405,6 @@ class Cache:
 
     # About itself
 
-    async def stats(self) -> Stats:
-        """
-        Return what this object has done.
-
-        It works during an outage too: the server is asked only what the copy in this process costs it, where there is
-        one, and need not answer.
-        """
-        self._enter()
-        return self._counters.stats(self._backend.usage(), await self._reads.near_stats())
-
-    async def server(self) -> Server | None:
-        """Return name, version, latency and memory policy of the server; ``None`` for a cache in memory."""
-        self._enter()
-        return await self._reads.asked(self._backend.server())
-
     async def aclose(self) -> None:
         """Cancel background fetches and close the connection; callers still waiting get `Closed`. May be repeated."""
         if self._closed:
@@ -368,8 +415,13 @@ class Cache:
         if self._near is not None:
             self._near.close()
         await self._flights.aclose()
+        self._events.close()
+        if isinstance(self._backend, Memory) and self._evicted in self._backend.on_evicted:
+            self._backend.on_evicted.remove(self._evicted)
         if self._owns:
             await self._backend.aclose()
+        if self._server is not None:
+            await asyncio.to_thread(self._server.stop)
 
     async def __aenter__(self) -> Cache:
         self._enter()
@@ -395,6 +447,7 @@ class Cache:
             if not self._loop.is_closed():
                 raise UsageError("a cache belongs to the event loop that first used it; make one cache for each loop")
             self._flights.forget()
+            self._events.forget()
             self._backend.rebind()
             if self._near is not None:
                 self._near.clear()
@@ -402,6 +455,8 @@ class Cache:
 
     def _renew(self, job: Job, stored: Stored) -> None:
         """Count a value that was found, and fetch it anew in the background if it is past its ttl, or nearly so."""
+        if self._told:
+            self._events.tell("stale" if stored.late else "hit", job.key)
         if stored.late:
             self._counters.stale += 1
             self._flights.refresh(job)
@@ -409,6 +464,14 @@ class Cache:
         self._counters.hits += 1
         if job.early and stored.left is not None and is_due(stored.cost, stored.left):
             self._flights.refresh(replace(job, renews=stored.until))
+
+
+def encoder(compress: codec.Method | None, above: int) -> Callable[[Any], bytes]:
+    """Return what makes bytes of a value."""
+    codec.check_method(compress)
+    if isinstance(above, bool) or not isinstance(above, int) or above < 0:
+        raise UsageError(f"compress_above was {above!r}; write from how many bytes on values are compressed, 0 or more")
+    return codec.dumps if compress is None else functools.partial(codec.dumps, compress=compress, above=above)
 
 
 def _lifetimes(ttl: float | None, stale: float | None) -> tuple[int | None, int]:

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from tradeutils import codec
 from tradeutils.cache.base import Backend, Encoded, Lease, Stored
+from tradeutils.cache.events import EventKind, Events
 from tradeutils.cache.keys import Keyspace
 from tradeutils.cache.stats import Counters
 from tradeutils.errors import CacheError, CacheUnavailable, Closed, UsageError
@@ -73,10 +74,20 @@ class _Outcome(NamedTuple):
 class Flights:
     """The fetches of one cache; at most one for each key at a time."""
 
-    def __init__(self, backend: Backend, keyspace: Keyspace, counters: Counters) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        keyspace: Keyspace,
+        counters: Counters,
+        events: Events,
+        encode: Callable[[Any], bytes],
+    ) -> None:
         self._backend = backend
         self._keyspace = keyspace
         self._counters = counters
+        self._events = events
+        self._encode = encode
+        self._warned = ""
         self._flights: dict[str, asyncio.Task[Encoded | None]] = {}
         self._tasks: set[asyncio.Task[Encoded | None]] = set()  # detached ones too
         self._refused: weakref.WeakSet[asyncio.Task[Encoded | None]] = weakref.WeakSet()  # by the backend
@@ -149,8 +160,9 @@ class Flights:
             self._tasks.discard(task)
             if self._flights.get(job.key) is task:
                 del self._flights[job.key]
-            if not task.cancelled():
-                task.exception()  # seen, even if every caller has left
+            error = None if task.cancelled() else task.exception()  # seen, even if every caller has left
+            if error is not None and self._events.callbacks:
+                self._events.tell("error", job.key, error=type(error).__name__)
 
         task.add_done_callback(landed)
         return task
@@ -210,12 +222,13 @@ class Flights:
         retry_in = _REFRESH_PAUSE_MS if refresh else 0
         keeper = asyncio.get_running_loop().create_task(self._keep(lease))
         try:
-            fetched = await self._fetch(job)
-        except BaseException:
-            await self._give_back(job, lease, retry_in)
+            try:
+                fetched = await self._fetch(job)
+            finally:
+                keeper.cancel()  # first, or it could prolong what is given back
+        except BaseException as error:  # cut off, it has not failed
+            await self._give_back(job, lease, 0 if isinstance(error, asyncio.CancelledError) else retry_in)
             raise
-        finally:
-            keeper.cancel()
         if fetched.data != _NONE or job.keep_none:
             await self._store(lease, job, fetched, retry_in)
         elif refresh:  # what there was is served on until its stale time is over
@@ -231,8 +244,11 @@ class Flights:
             if not await self._backend.commit(value, fetched.data, job.ttl, job.stale, lease, cost):
                 self._counters.discarded += 1
                 self._refused.add(cast("asyncio.Task[Encoded | None]", asyncio.current_task()))
-        except (CacheError, UsageError) as error:
+        except (CacheError, Closed, UsageError) as error:
             self._count(error)
+            if isinstance(error, CacheError) and not isinstance(error, CacheUnavailable) and str(error) != self._warned:
+                self._warned = str(error)  # the same for whatever is fetched next
+                _log.warning("what is fetched cannot be stored: %s", error)
             if not isinstance(error, CacheUnavailable):
                 await self._give_back(job, lease, retry_in)
 
@@ -250,15 +266,22 @@ class Flights:
             if task.cancelling():
                 raise
             raise CacheError(f"the fetch of {job.key!r} was cancelled from within") from error
-        return _Outcome(codec.dumps(value), max(1, round((time.monotonic() - began) * 1000)))
+        took = time.monotonic() - began
+        if self._events.callbacks:
+            self._events.tell("fetch", job.key, seconds=took)
+        return _Outcome(self._encode(value), max(1, round(took * 1000)))
 
     async def _keep(self, lease: Lease) -> None:
         """Renew the lease while the fetch runs; whoever took it away meanwhile is respected."""
         for _ in range(_RENEWALS):
             await asyncio.sleep(_LEASE_MS / 3000)
-            with suppress(CacheError):
+            try:
                 if not await self._backend.extend(lease.name, lease.token, _LEASE_MS):
                     return
+            except CacheError:  # an outage may pass before the lease does
+                pass
+            except Closed:
+                return
 
     async def _give_back(self, job: Job, lease: Lease, retry_in: int = 0) -> None:
         """Let others fetch, now or in a while: nobody sees a refresh fail, so nobody would slow down by himself."""
@@ -268,11 +291,14 @@ class Flights:
             else:
                 await self._backend.abandon(self._keyspace.value(job.key), lease)
 
-    def _count(self, error: CacheError | UsageError) -> None:
+    def _count(self, error: CacheError | Closed | UsageError) -> None:
         if isinstance(error, CacheUnavailable):
             self._counters.unavailable += 1
         else:
             self._counters.errors += 1
+        if self._events.callbacks:
+            kind: EventKind = "unavailable" if isinstance(error, CacheUnavailable) else "error"
+            self._events.tell(kind, error=type(error).__name__)
 
 
 def is_due(cost: int, left: float) -> bool:

@@ -102,6 +102,8 @@ class Generations:
         Where the server tells of changes.
     read : callable
         Reads names as they lie there, watched, and raises where that fails.
+    answered : callable
+        Called when the server has answered.
 
     Attributes
     ----------
@@ -111,9 +113,15 @@ class Generations:
         Goes up whenever something may have been invalidated or swept.
     """
 
-    def __init__(self, changes: Changes, read: Callable[[list[str]], Awaitable[list[bytes | None]]]) -> None:
+    def __init__(
+        self,
+        changes: Changes,
+        read: Callable[[list[str]], Awaitable[list[bytes | None]]],
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
         self._changes = changes
         self._read = read
+        self._told = answered
         self._spaces: dict[str, Space] = {}  # by the name of the epoch
         self._watched: dict[str, Space] = {}  # by the names whose changes matter
         self.quiet = True
@@ -144,15 +152,22 @@ class Generations:
                 space.asked = asyncio.gather(*(wire.get(name, Reading.WATCHED) for name in names))
                 space.asked.add_done_callback(partial(self._answered, space, space.version))
 
-    async def settle(self) -> None:
-        """Return once all is known that was true when this was called."""
+    async def settle(self, beside: str | None = None) -> None:
+        """
+        Return once all is known that was true when this was called.
+
+        ``beside``: a name that is there, or may be; in a cluster the notes are read where it lies, since another node
+        may be away.
+        """
         for space in self._spaces.values():
             asked = space.asked
             if asked is not None and not space.is_known:
                 await asyncio.wait((asked,))
             if not space.is_known:
                 version = space.version
-                self._learn(space, version, await self._read([space.names.epoch, space.names.sweeps]))
+                names = [space.names.epoch, space.names.sweeps]
+                values = await self._read(names if beside is None else [beside, *names])
+                self._learn(space, version, values[-2:])
 
     def learn(self, space: Space, number: int, sweeps: bytes | None) -> None:
         """Take over what a command has answered; a change since then is told, but not one that comes later."""
@@ -167,6 +182,7 @@ class Generations:
 
     def _learn(self, space: Space, version: int, values: list[bytes | None]) -> None:
         epoch, sweeps = values
+        self._told()
         space.number = int(epoch) if epoch is not None and epoch.isdigit() and len(epoch) < 16 else 0
         space.sweeps = _parsed(sweeps)
         space.is_known = self._changes.is_on and space.version == version
@@ -194,6 +210,10 @@ class Generations:
                 self._unsettle(space)
                 if name == space.names.epoch:  # what is kept in this process may be dead
                     self._changes.note_all()
+
+    def doubt(self, space: Space) -> None:
+        """Take what is known of a namespace for old."""
+        self._unsettle(space)
 
     def forget(self) -> None:
         """Forget what was asked in an event loop that has closed."""

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from tradeutils.errors import UsageError
 
-__all__ = ["MAX_KEY_BYTES", "Keyspace", "to_ms"]
+__all__ = ["MAX_KEY_BYTES", "Keyspace", "size_in", "to_bytes", "to_ms"]
 
 MAX_KEY_BYTES: Final = 1024
 """The longest key, in UTF-8."""
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?(|k|m|g)i?b", re.IGNORECASE)
 _LONGEST_SECONDS: Final = 100 * 365 * 86_400
 
 
@@ -29,7 +30,7 @@ class Keyspace:
     """
 
     __slots__ = (
-        "_fence", "_lock", "epoch", "lease_prefix", "namespace", "sweeper", "sweeps", "swept", "value_prefix",
+        "_fence", "_lock", "_map", "epoch", "lease_prefix", "namespace", "sweeper", "sweeps", "swept", "value_prefix",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -38,10 +39,11 @@ class Keyspace:
         self.namespace = namespace
         self.epoch = f"{namespace}:epoch"
         self.sweeps = f"{namespace}:sweeps"  # which prefixes were invalidated and are not swept yet
-        self.sweeper = f"{namespace}:sweeper"  # held by the one process that sweeps
-        self.swept = f"{namespace}:swept"  # how far it has come
+        self.sweeper = f"{namespace}:sweeper:it"  # held by the one process that sweeps
+        self.swept = f"{namespace}:swept:it"  # how far it has come
         self.value_prefix = f"{namespace}:value:"
         self.lease_prefix = f"{namespace}:lease:"
+        self._map = f"{namespace}:map:"
         self._lock = f"{namespace}:lock:"
         self._fence = f"{namespace}:fence:"
 
@@ -59,6 +61,10 @@ class Keyspace:
         if plain and min(map(len, keys)) > 0 and max(map(len, keys)) <= MAX_KEY_BYTES:
             return [prefix + key for key in keys]
         return [prefix + check_key(key) for key in keys]
+
+    def map(self, name: str) -> str:
+        """Where the fields of the map ``name`` lie."""
+        return self._map + check_key(name)
 
     def lease(self, key: str) -> str:
         """Where it is noted who fetches ``key``; ``key`` has been checked."""
@@ -92,6 +98,20 @@ def check_key(key: str) -> str:
     if not key:
         raise UsageError("key was empty; write what the value is of: 'tickers:binance'")
     raise UsageError(f"key was {key[:40]!r}... ({len(key):,} characters); at most {MAX_KEY_BYTES} bytes: hash the rest")
+
+
+def size_in(text: str) -> int | None:
+    """Return the bytes that a text like ``"64mb"`` names, in thousands; ``None``: it names none."""
+    size = _SIZE.fullmatch(text)
+    return None if size is None else int(float(size[1]) * 1000 ** "_kmg".index(size[2].lower() or "_"))
+
+
+def to_bytes(name: str, size: Any) -> int:
+    """Return a size, a number of bytes or a text like ``"64mb"``, as bytes; at least 1."""
+    given = size_in(size) if isinstance(size, str) else size
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise UsageError(f"{name} was {size!r}; write bytes: 64_000_000 or '64mb'")
+    return given
 
 
 def to_ms(name: str, seconds: Any) -> int:

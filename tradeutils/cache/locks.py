@@ -6,7 +6,6 @@ import asyncio
 import random
 import secrets
 import time
-from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
@@ -26,7 +25,7 @@ class Lock:
     Exclusive use of a name; get it from ``Cache.lock``.
 
     Not fair, and not re-entrant. It ends by itself after its ttl, whatever its holder does: work that may take longer
-    calls `extend`.
+    calls `extend`. A cache that is closed within the block can give nothing back: then, too, its ttl ends it.
 
     Attributes
     ----------
@@ -65,11 +64,7 @@ class Lock:
         changes = self._backend.changes
         while True:
             asked, since = time.monotonic(), changes.number
-            try:
-                fence, ends = await self._backend.acquire_fenced(self._key, self._counter, token, self._ttl)
-            except BaseException:
-                await self._undo(token)
-                raise
+            fence, ends = await self._backend.acquire_fenced(self._key, self._counter, token, self._ttl)
             if fence:
                 break
             if changes.is_on:
@@ -119,8 +114,3 @@ class Lock:
         if self._token is None or not await self._backend.extend(self._key, self._token, lasts):
             raise CacheError(f"lock {self.name!r} is not held any more; it cannot be extended")
         self._ends = asked + lasts / 1000
-
-    async def _undo(self, token: bytes) -> None:
-        """The lock may have been granted without our learning of it: do not leave it lying until its ttl ends."""
-        with suppress(CacheError, Closed):
-            await self._backend.release(self._key, token)

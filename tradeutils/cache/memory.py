@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import heapq
 import secrets
+import threading
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from tradeutils import codec
 from tradeutils.cache.base import Claim, Grant, Lease, Stored, Usage, check_size
+from tradeutils.cache.keeping import Entry, Queues
+from tradeutils.cache.keys import Keyspace
+from tradeutils.cache.reports import Cleaned, Progress, Survey, grouped
 from tradeutils.errors import UsageError
 from tradeutils.link.changes import Changes, Reading
 
 __all__ = ["Memory"]
 
-_ENTRY_BYTES: Final = 500  # measured: what an entry costs beside its value, in dict, list, tuple, floats and heap
+_ENTRY_BYTES: Final = 800  # measured: what an entry costs beside its value, in dict, queue, tuple, floats and heap
 _FOR_EVER: Final = float("inf")
-
-
-class _Entry(NamedTuple):
-    data: bytes
-    fresh_until: float  # milliseconds of the clock; infinite: for ever
-    kept_until: float
-    cost: int
 
 
 class Memory:
     """
     A `Backend` in this process: nothing to install, nothing shared with other processes.
 
-    Values are kept encoded, so that no caller can change what another gets. When the budget is full, the least recently
-    used values are dropped.
+    Values are kept encoded, so that no caller can change what another gets. When the budget is full, what was not used
+    again goes first: see `tradeutils.cache.keeping`. Any thread may read; writes take turns.
 
     Parameters
     ----------
@@ -46,8 +43,11 @@ class Memory:
             raise UsageError(f"max_bytes was {max_bytes!r}; write how many bytes the cache may hold, at least 1")
         self._max_bytes = max_bytes
         self._clock = clock
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # least recently used first
-        self._find, self._touch = self._entries.get, self._entries.move_to_end  # looked up once: a tenth of a read
+        self.on_evicted: list[Callable[[str], None]] = []  # called with each key that is dropped for want of room
+        self._lock = threading.RLock()
+        self._entries: dict[str, Entry] = {}
+        self._find = self._entries.get  # looked up once: a tenth of a read
+        self._queues = Queues(max_bytes)
         self._expiries: list[tuple[float, str]] = []  # a heap; entries overwritten since are skipped when met
         self._tokens: dict[str, tuple[bytes, float]] = {}
         self._token_sweep = 64
@@ -75,10 +75,14 @@ class Memory:
     def peek(self, key: str) -> bytes | None:
         """Return the data of ``key`` if it is fresh, without a coroutine; what is not fresh is `get`'s to tell."""
         entry = self._find(key)
-        if entry is None or self._clock() * 1000 >= entry[1]:
+        if entry is None:
             return None
-        self._touch(key)
-        return entry[0]
+        item = entry.item
+        if item is None or self._clock() * 1000 >= item[1]:
+            return None
+        if entry.uses < 3:  # `Entry.use`, written out
+            entry.uses += 1
+        return item[0]
 
     async def get(self, key: str, reading: Reading = Reading.PLAIN) -> Stored | None:
         """Read one value."""
@@ -106,19 +110,57 @@ class Memory:
         self._changes.note(keys)
         return removed
 
-    async def invalidate(self, prefix: str, lease_prefix: str, epoch_name: str) -> int:
-        """Remove the values under a prefix; looks at every key."""
-        self._epochs[epoch_name] = secrets.token_hex(8).encode()
+    async def invalidate(self, names: Keyspace, prefix: str, *, wait: bool = False) -> int:
+        """Remove the values under a prefix, all at once; looks at every key."""
+        values, leases = names.value_prefix + prefix, names.lease_prefix + prefix
+        self._epochs[names.epoch] = secrets.token_hex(8).encode()
         self._drop_expired()
-        self._revoke([name for name in self._tokens if name.startswith(lease_prefix)])
-        removed = sum(self._remove(key) for key in [key for key in self._entries if key.startswith(prefix)])
+        self._revoke([name for name in self._tokens if name.startswith(leases)])
+        removed = sum(self._remove(key) for key in [key for key in list(self._entries) if key.startswith(values)])
         self._changes.note_all()
         return removed
+
+    async def clean(self, names: Keyspace, progress: Progress | None, *, dry_run: bool, without_ttl: bool) -> Cleaned:
+        """Look at every value at once."""
+        began, doomed = time.monotonic(), {}
+        self._drop_expired()
+        mine = [key for key in self._entries if key.startswith(names.value_prefix)]
+        for key in mine:
+            item = self._entries[key].item
+            if item is None:
+                continue
+            data, fresh_until = item[:2]
+            if not codec.is_known(data[:64], is_whole=len(data) <= 64):
+                doomed[key] = "unknown"
+            elif without_ttl and fresh_until == _FOR_EVER:
+                doomed[key] = "without_ttl"
+        size = sum(len(item[0]) for key in doomed if (item := self._entries[key].item) is not None)
+        removed = 0 if dry_run else sum(self._remove(key) for key in list(doomed))
+        if removed:
+            self._changes.note(doomed)
+        if progress is not None:
+            progress(len(mine), len(mine))
+        found = list(doomed.values())
+        return Cleaned(
+            looked_at=len(mine),
+            dead=0,
+            unknown=found.count("unknown"),
+            without_ttl=found.count("without_ttl"),
+            bytes=size,
+            removed=removed,
+            seconds=time.monotonic() - began,
+        )
+
+    async def survey(self, names: Keyspace, samples: int) -> Survey:
+        """Look at all."""
+        self._drop_expired()
+        sizes = [(key.encode(), entry.size) for key, entry in list(self._entries.items())]
+        return Survey(keys=len(sizes), samples=len(sizes), is_exact=True, prefixes=grouped(sizes, names))
 
     async def scan(self, prefix: str) -> AsyncIterator[str]:
         """Yield the keys under a prefix, as they are at the first step."""
         self._drop_expired()
-        for key in [key for key in self._entries if key.startswith(prefix)]:
+        for key in [key for key in list(self._entries) if key.startswith(prefix)]:
             yield key
 
     # Leases and locks
@@ -202,10 +244,12 @@ class Memory:
 
     async def aclose(self) -> None:
         """Drop everything."""
-        self._entries.clear()
-        self._expiries.clear()
-        self._tokens.clear()
-        self._bytes = 0
+        with self._lock:
+            self._entries.clear()
+            self._queues.clear()
+            self._expiries.clear()
+            self._tokens.clear()
+            self._bytes = 0
         self._changes.note_all()
 
     # How it works
@@ -215,13 +259,14 @@ class Memory:
 
     def _read(self, key: str, now: float) -> Stored | None:
         entry = self._entries.get(key)
-        if entry is None:
+        item = None if entry is None else entry.item
+        if entry is None or item is None:
             return None
-        if now >= entry.kept_until:
-            self._remove(key)
+        data, fresh_until, kept_until, cost = item
+        if now >= kept_until:
+            self._drop_expired()
             return None
-        self._entries.move_to_end(key)
-        data, fresh_until, _, cost = entry
+        entry.use()
         if now >= fresh_until:
             return Stored(data, int(now - fresh_until) + 1)
         # Whole microseconds, so that each write has an end of its own.
@@ -229,40 +274,58 @@ class Memory:
 
     def _write(self, key: str, data: bytes, ttl: int | None, stale: int = 0, cost: int = 0) -> None:
         now = self._now()
-        self._remove(key)
-        self._drop_expired()
-        size = _size(key, data)
-        if size > self._max_bytes:
-            self._evictions += 1
-            return
         fresh_until = _FOR_EVER if ttl is None else now + ttl
-        self._entries[key] = _Entry(data, fresh_until, fresh_until + stale, cost)
-        self._bytes += size
-        if ttl is not None:
-            heapq.heappush(self._expiries, (fresh_until + stale, key))
-            if len(self._expiries) > 2 * len(self._entries) + 64:
-                self._rebuild_expiries()
-        while self._bytes > self._max_bytes:
-            self._remove(next(iter(self._entries)))
-            self._evictions += 1
+        item, size = (data, fresh_until, fresh_until + stale, cost), _size(key, data)
+        with self._lock:
+            self._drop_expired()
+            if size > self._max_bytes:
+                self._remove(key)
+                self._evictions += 1
+                return
+            entry = self._entries.get(key)
+            if entry is None:
+                self._entries[key] = self._queues.add(key, item, size)
+                self._bytes += size
+            else:
+                self._bytes += size - entry.size
+                self._queues.resize(entry, size)
+                entry.item = item
+            if ttl is not None:
+                heapq.heappush(self._expiries, (fresh_until + stale, key))
+                if len(self._expiries) > 2 * len(self._entries) + 64:
+                    self._rebuild_expiries()
+            while self._bytes > self._max_bytes:
+                self._evict()
+
+    def _evict(self) -> None:
+        key = self._queues.next().key
+        self._remove(key)
+        self._evictions += 1
+        for tell in self.on_evicted:
+            tell(key)
 
     def _remove(self, key: str) -> bool:
-        entry = self._entries.pop(key, None)
-        if entry is None:
-            return False
-        self._bytes -= _size(key, entry.data)
-        return True
+        with self._lock:
+            entry = self._entries.pop(key, None)
+            if entry is None:
+                return False
+            self._bytes -= entry.size
+            self._queues.drop(entry)
+            return True
 
     def _drop_expired(self) -> None:
         now = self._now()
-        while self._expiries and self._expiries[0][0] <= now:
-            _, key = heapq.heappop(self._expiries)
-            if key in self._entries and self._entries[key].kept_until <= now:
-                self._remove(key)
+        with self._lock:
+            while self._expiries and self._expiries[0][0] <= now:
+                _, key = heapq.heappop(self._expiries)
+                entry = self._entries.get(key)
+                if entry is not None and entry.item is not None and entry.item[2] <= now:
+                    self._remove(key)
 
     def _rebuild_expiries(self) -> None:
         """Leave out what was overwritten or removed, or a key rewritten for ever would grow the heap for ever."""
-        self._expiries = [(e.kept_until, key) for key, e in self._entries.items() if e.kept_until < _FOR_EVER]
+        items = ((entry.item, key) for key, entry in self._entries.items())
+        self._expiries = [(item[2], key) for item, key in items if item is not None and item[2] < _FOR_EVER]
         heapq.heapify(self._expiries)
 
     def _holds(self, name: str, token: bytes) -> bool:

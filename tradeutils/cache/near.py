@@ -6,6 +6,7 @@ import asyncio
 import fnmatch
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,6 +16,8 @@ from typing import Any, Final, TypeAlias
 
 from tradeutils import model
 from tradeutils.cache.base import Backend, Encoded, Stored
+from tradeutils.cache.keys import size_in
+from tradeutils.codec import unpacked_size
 from tradeutils.errors import UsageError
 
 __all__ = ["Entry", "Near", "NearSetting", "check_near"]
@@ -26,7 +29,6 @@ _LONGEST_SECONDS: Final = 60.0  # an entry is read again after this long even if
 _BEAT_SECONDS: Final = 1.0  # a connection that died without a word is found out after this and the timeout
 _ENTRY_BYTES: Final = 400  # measured: an entry with its key, in the dict
 _SHARED_SIZE: Final = 4  # measured: the objects of a dict of tickers or markets take 2 to 4 times their encoded bytes
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?(|k|m|g)i?b", re.IGNORECASE)
 _FORM: Final = "write a pattern like 'markets:*', a list of patterns, or a budget: 64_000_000 or '64mb'"
 
 # Values nobody can change, so that all callers may have the same object. A subclass might be changed.
@@ -105,7 +107,9 @@ class Near:
         self._prefix = prefix
         self._loads = loads
         self._timer: asyncio.TimerHandle | None = None
-        self.entries: dict[str, Entry] = {}  # longest kept first
+        # Longest kept first. With a plain dict, which finds its first key only past the places of all that were removed
+        # before, keeping a value when 124,000 fill the budget took 66 us instead of 4.
+        self.entries: OrderedDict[str, Entry] = OrderedDict()
         self.dropped = 0  # because the server told, or could not
         self.evicted = 0
         self.bytes = 0
@@ -120,8 +124,13 @@ class Near:
         """Tell whether the value of ``key`` is to be kept."""
         return self._wanted is None or self._wanted(key) is not None
 
-    def put(self, key: str, stored: Stored, value: Any, since: int) -> None:
-        """Keep a value that was read, unless it may not be true any more; the caller has ``value`` too."""
+    def put(self, key: str, stored: Stored, value: Any, since: int, asked: float) -> None:
+        """
+        Keep a value that was read, unless it may not be true any more; the caller has ``value`` too.
+
+        ``since``: `number` before it was asked for; ``asked``: when that was, by the monotonic clock. How long it is
+        fresh is counted from there, for the answer may have lain unread for as long as the event loop was busy.
+        """
         if (
             not self._changes.is_on
             or stored.late
@@ -131,14 +140,14 @@ class Near:
             return
         keeps, copy, size = self._shareable(stored.data, value)
         size += _ENTRY_BYTES + 2 * len(key)
+        ends = asked + stored.left / 1000
+        until = min(ends, asked + _LONGEST_SECONDS)
         self._remove(key)
-        if size > self._max_bytes:
+        if size > self._max_bytes or time.monotonic() >= until:
             return
-        now, left = time.monotonic(), stored.left / 1000
-        until = now + min(left, _LONGEST_SECONDS)
         while self.bytes + size > self._max_bytes:  # before it is put there: it has not had its chance to be used
             self._evict()
-        self.entries[key] = Entry(keeps, copy, until, now + left, size, stored._replace(data=b""))
+        self.entries[key] = Entry(keeps, copy, until, ends, size, stored._replace(data=b""))
         self.bytes += size
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
@@ -185,13 +194,14 @@ class Near:
     def _evict(self) -> None:
         """Drop the one that was kept longest; one that was used since gets another round, once."""
         while True:
-            key, entry = next(iter(self.entries.items()))
+            key = next(iter(self.entries))
+            entry = self.entries[key]
             if not entry.used:
                 self._remove(key)
                 self.evicted += 1
                 return
             entry.used = False
-            self.entries[key] = self.entries.pop(key)
+            self.entries.move_to_end(key)
 
     def _beat(self) -> None:
         """Make sure of the connection while something is kept; hits alone would not notice that it is dead."""
@@ -202,12 +212,13 @@ class Near:
 
     def _shareable(self, data: Encoded, value: Any) -> tuple[Any, Callable[[Any], Any] | None, int]:
         """Return what to keep, how to make a caller's own of it, and about how many bytes it takes."""
+        size = unpacked_size(data)
         if _is_unchanging(value):
-            return value, None, len(data) * (1 if isinstance(value, _COMPACT) else _SHARED_SIZE)
+            return value, None, size * (1 if isinstance(value, _COMPACT) else _SHARED_SIZE)
         if type(value) is dict and all(_is_unchanging(one) for one in value.values()):
-            return dict(value), dict, len(data) * _SHARED_SIZE
+            return dict(value), dict, size * _SHARED_SIZE
         if type(value) is list and all(_is_unchanging(one) for one in value):
-            return list(value), list, len(data) * _SHARED_SIZE
+            return list(value), list, size * _SHARED_SIZE
         kept = bytes(data)  # not a view, which would keep alive more than is counted
         return kept, self._loads, len(kept)
 
@@ -227,10 +238,9 @@ def _parsed(setting: str | Sequence[str] | int) -> tuple[Callable[[str], Any] | 
     if isinstance(setting, int) and not isinstance(setting, bool):
         return None, _budget(setting, setting)
     if isinstance(setting, str):
-        size = _SIZE.fullmatch(setting)
+        size = size_in(setting)
         if size is not None:
-            power = {"": 0, "k": 1, "m": 2, "g": 3}[size[2].lower()]
-            return None, _budget(setting, int(float(size[1]) * 1000**power))
+            return None, _budget(setting, size)
         setting = [setting]
     if not isinstance(setting, Sequence) or isinstance(setting, bytes) or not setting:
         raise UsageError(f"near was {setting!r}; {_FORM}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from time import monotonic
 from typing import Any, TypeVar
 
 from tradeutils import codec
-from tradeutils.cache.base import Asks, Backend, Encoded, Stored
+from tradeutils.cache.base import Asks, Backend, Encoded, Stored, Tracking
+from tradeutils.cache.events import EventKind, Events
 from tradeutils.cache.keys import Keyspace
 from tradeutils.cache.near import Near
 from tradeutils.cache.stats import Counters, NearStats
@@ -31,12 +33,15 @@ class Reads:
         What is kept in this process.
     """
 
-    def __init__(self, name: str, backend: Backend, keyspace: Keyspace, near: Near | None, counters: Counters) -> None:
+    def __init__(
+        self, name: str, backend: Backend, keyspace: Keyspace, near: Near | None, counters: Counters, events: Events
+    ) -> None:
         self._name = name
         self._backend = backend
         self._keyspace = keyspace
         self._near = near
         self._counters = counters
+        self._events = events
         self.asks = backend if isinstance(backend, Asks) else None
 
     async def many(self, names: list[str]) -> dict[str, Any]:
@@ -55,14 +60,19 @@ class Reads:
             else:
                 (wanted if near.wants(key) else others).append(key)
         self._counters.near += len(found)
-        for read in await asyncio.gather(*(self.nearly(near, wanted), self.plainly(others))):
-            found.update(read)
+        if self._events.callbacks:
+            self._events.looked(found, found)
+        if wanted and others:
+            for read in await asyncio.gather(self.nearly(near, wanted), self.plainly(others)):
+                found |= read
+        elif wanted or others:  # two tasks less
+            found |= await (self.nearly(near, wanted) if wanted else self.plainly(others))
+        else:
+            return found
         return {key: found[key] for key in names if key in found}
 
     async def plainly(self, names: list[str]) -> dict[str, Any]:
         """Read from the backend and keep nothing in this process."""
-        if not names:
-            return {}
         full, asks = self._keyspace.values(names), self.asks
         if asks is None:
             return self._all_decoded(names, await self.asked(self._backend.get_many(full)))
@@ -82,13 +92,13 @@ class Reads:
                     found[key] = self.decoded(key, stored.data)
         self._counters.hits += len(found)
         self._counters.misses += len(names) - len(found)
+        if self._events.callbacks:
+            self._events.looked(names, found)
         return found
 
     async def nearly(self, near: Near, names: list[str]) -> dict[str, Any]:
         """Read from the backend and keep what comes in this process."""
-        if not names:
-            return {}
-        since, full = near.number, self._keyspace.values(names)
+        since, asked, full = near.number, monotonic(), self._keyspace.values(names)
         if len(full) == 1:  # travels with all others of this turn of the loop
             stored = [await self.asked(self._backend.get(full[0], Reading.TIMED))]
         else:
@@ -96,7 +106,7 @@ class Reads:
         found = self._all_decoded(names, stored)
         for key, item in zip(names, stored, strict=True):
             if item is not None and key in found:
-                near.put(key, item, found[key], since)
+                near.put(key, item, found[key], since, asked)
         return found
 
     def _all_decoded(self, names: list[str], stored: list[Stored | None]) -> dict[str, Any]:
@@ -105,6 +115,8 @@ class Reads:
         }
         self._counters.hits += len(found)
         self._counters.misses += len(names) - len(found)
+        if self._events.callbacks:
+            self._events.looked(names, found)
         return found
 
     async def looked_up(self, full: str, reading: Reading) -> Stored | None:
@@ -126,15 +138,24 @@ class Reads:
             self._counters.unavailable += 1
         else:
             self._counters.errors += 1
+        if self._events.callbacks:
+            kind: EventKind = "unavailable" if isinstance(error, CacheUnavailable) else "error"
+            self._events.tell(kind, error=type(error).__name__)
 
     async def near_stats(self) -> NearStats | None:
+        """Return what the copy in this process has done, and what it costs the server."""
+        if self._near is None:
+            return None
+        try:
+            return self.near_counts(await self._backend.tracking())
+        except CacheError:
+            return self.near_counts(None)
+
+    def near_counts(self, server: Tracking | None = None) -> NearStats | None:
+        """Return what the copy in this process has done."""
         near, changes = self._near, self._backend.changes
         if near is None:
             return None
-        try:
-            server = await self._backend.tracking()
-        except CacheError:
-            server = None
         return NearStats(
             is_on=changes.is_on,
             reason=changes.reason,
@@ -156,4 +177,6 @@ class Reads:
 
     def illegible(self, key: str, error: CodecError) -> CodecError:
         self._counters.errors += 1
+        if self._events.callbacks:
+            self._events.tell("error", key, error=type(error).__name__)
         return CodecError(f"the value of {key!r} in {self._name} cannot be read ({error}); delete or set it")

@@ -3,57 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import hiredis
 
-from tradeutils.cache import scripts
-from tradeutils.cache.base import Claim, Grant, Lease, Server, Stored, Tracking, Usage, check_size
-from tradeutils.cache.seals import MARKED, sealed, unsealed
-from tradeutils.errors import CacheError, CacheUnavailable, Closed
-from tradeutils.link.address import parse_address
-from tradeutils.link.changes import Changes, Reading
-from tradeutils.link.link import Link
+from tradeutils.cache import scripts, upkeep
+from tradeutils.cache.base import Claim, Lease, Stored, check_size
+from tradeutils.cache.generations import Generations
+from tradeutils.cache.hashes import RedisHashes
+from tradeutils.cache.keys import Keyspace
+from tradeutils.cache.locking import Locking
+from tradeutils.cache.reports import Cleaned, Progress, Survey
+from tradeutils.cache.seals import ENDED, HEAD_BYTES, MARKED, sealed, unsealed
+from tradeutils.cache.sweeping import Sweeper, literal
+from tradeutils.errors import CacheError
+from tradeutils.link.changes import Reading
 from tradeutils.link.wire import MGET_KEYS, UNWATCHED, Command
-from tradeutils.logs import get_logger
 
 __all__ = ["Redis"]
 
 _STEP_BYTES: Final = 8 << 20  # of values in one transaction: the server keeps them aside until all have come
 _SCAN_COUNT: Final = 1000  # keys the server looks at in one step: about 0.3 ms during which it serves nobody else
-_LEFT_ALONE: Final = (
-    "LOADING",
-    "BUSY",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-)  # error replies that pass by themselves
-_ABORTED: Final = "EXECABORT Transaction discarded because of: "  # stands before the error itself
-_REMEDIES: Final = {
-    "OOM": "its memory is full and its maxmemory-policy evicts nothing: raise maxmemory, or set allkeys-lfu",
-    "READONLY": "it is a replica: use the address of the primary",
-    "NOPERM": "the user may not do this: grant it the command and the keys",
-    "MISCONF": "it cannot save to disk and refuses writes: see its log",
-}
-
-_LONGEST_LEASE: Final = 600_000  # milliseconds after which a lease that does not say when it ends is looked at again
-_COUNTER_MS: Final = 86_400_000  # how long the counter of a lock is kept; the clock serves without it
-_NO_TELLING: Final = "%s does not tell of changes to keys (%s): values are not kept in this process, and waiting for the fetch of another process asks again and again"  # noqa: E501
-_log = get_logger("cache")
+_DOOMED_MS: Final = 50.0  # after which a lease is asked for again that an invalidation takes away
 
 
-class Redis:
+class Redis(Locking, RedisHashes):
     """
-    A `Backend` on one Redis (>= 6) or Valkey server, over one shared connection.
+    A `Backend` on Redis (>= 6) or Valkey, over one shared connection to each server.
 
     Parameters
     ----------
     url : str
-        ``redis://``, ``rediss://`` or ``unix://``.
+        One server, a cluster or sentinels: any URL that `tradeutils.link.address` reads.
     timeout : float
         Seconds within which every command must be answered.
 
@@ -65,21 +48,16 @@ class Redis:
     """
 
     def __init__(self, url: str, *, timeout: float = 0.25) -> None:
-        self.address = parse_address(url)
-        self._changes = Changes()
-        self._changes.on_refusal = lambda reason: _log.warning(_NO_TELLING, self.name, reason)
-        self._link = Link(self.address, timeout, changes=self._changes, refused=self._refused)
-        self._tells_holder = True  # SET NX GET: Redis >= 7 and Valkey; found out by asking
-
-    @property
-    def name(self) -> str:
-        """Scheme, host, port and db; no user, no password."""
-        return self._link.address.label
-
-    @property
-    def changes(self) -> Changes:
-        """What the server tells of keys that were read and have changed since."""
-        return self._changes
+        super().__init__(url, timeout)
+        self._generations = Generations(self._changes, self._read_watched, self.look_at_policy)
+        self._sweeper = Sweeper(
+            self._generations,
+            self._changes,
+            call=self._call,
+            walk=self._walk,
+            now=self._now,
+            alone=self.address.kind == "cluster",
+        )
 
     def __repr__(self) -> str:
         return f"Redis({self.name!r})"
@@ -91,18 +69,42 @@ class Redis:
         """How seals begin."""
         return MARKED
 
+    @property
+    def quiet(self) -> bool:
+        """Whether what was asked for and has come counts for sure."""
+        return self._generations.quiet
+
+    def attend(self, names: Keyspace) -> None:
+        """Take a namespace into account: what has been invalidated in it reads as missing before it is removed."""
+        self._generations.attend(names)
+
     def ask(self, key: str) -> asyncio.Future[bytes | None] | None:
-        """Begin to read one value as it lies there; ``None`` without a connection. What `get` is made of."""
+        """Begin to read one value as it lies there; ``None`` where only `get` can."""
         wire = self._link.live
-        return None if wire is None else wire.get(key)
+        return wire.get(key) if wire is not None and self._generations.quiet else None
 
     async def ask_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read many values as they lie there; what `get_many` is made of."""
         commands = _gets(keys)
         if self._link.live is None or not self._link.live.is_tracked:
-            return self._read(await self._call(commands))
-        commands = [command for get in commands for command in (UNWATCHED, get)]
-        return self._read((await self._call(commands))[1::2])
+            values = self._read(await self._call(commands))
+        else:
+            if not self._generations.quiet:
+                self._generations.ask(self._link.live)
+            commands = [command for get in commands for command in (UNWATCHED, get)]
+            values = self._read((await self._call(commands))[1::2])
+        return values if self._generations.quiet else await self.counting(keys, values)
+
+    async def counting(self, keys: Sequence[str], values: list[bytes | None]) -> list[bytes | None]:
+        """Return what was read without what had been invalidated before it was asked for."""
+        there = next((key for key, data in zip(keys, values, strict=True) if data is not None), None)
+        if there is None:
+            return values
+        await self._generations.settle(self._beside(there))
+        counts = self._generations.counts
+        return [
+            data if data is not None and counts(key, data) else None for key, data in zip(keys, values, strict=True)
+        ]
 
     def open(self, data: bytes) -> Stored | None:
         """Return the value in what was read."""
@@ -113,10 +115,15 @@ class Redis:
         wire = self._link.live
         if wire is None:
             return (await self.get_many([key], reading))[0]
+        if not self._generations.quiet:
+            self._generations.ask(wire)
         found = await wire.get(key, reading)
+        data, left = found if reading is Reading.TIMED else (found, None)
+        if not self._generations.quiet:
+            [data] = await self.counting([key], [data])
         if reading is Reading.TIMED:
-            return self._timed(*found)
-        return None if found is None else self.open(found)
+            return self._timed(data, left)
+        return None if data is None else self.open(data)
 
     async def get_many(self, keys: Sequence[str], reading: Reading = Reading.PLAIN) -> list[Stored | None]:
         """Read many values; one round trip, in steps of 512 keys so that others are served between."""
@@ -126,8 +133,13 @@ class Redis:
             commands = [*_gets(keys), *((b"PTTL", key) for key in keys)]
             replies = await self._call(commands)
             values = self._read(replies[: -len(keys)])
+            if not self._generations.quiet:
+                values = await self.counting(keys, values)
             return [self._timed(data, left) for data, left in zip(values, replies[-len(keys) :], strict=True)]
-        values = await self.ask_many(keys) if reading is Reading.PLAIN else self._read(await self._call(_gets(keys)))
+        if reading is Reading.PLAIN:
+            values = await self.ask_many(keys)
+        else:
+            values = await self.counting(keys, self._read(await self._call(_gets(keys))))
         return [data if data is None else self.open(data) for data in values]
 
     async def set_many(self, items: Mapping[str, bytes], ttl: int | None, leases: Sequence[str]) -> None:
@@ -140,63 +152,85 @@ class Redis:
         for key, data in items.items():
             check_size(data, key)
         expiry: Command = () if ttl is None else (b"PX", ttl)
+        generations, stamps = self._generations, await self._stamps(items)
         with self._changing(items):
-            await self._transact(
-                [*_revoked(names), *((b"SET", key, data, *expiry) for key, data in step)]
-                for step, names in _steps(items, leases)
-            )
+            while True:
+                version = generations.version
+                stamped = _stamped(items, stamps)
+                await self._transact(
+                    [*_revoked(names), *((b"SET", key, data, *expiry) for key, data in step)]
+                    for step, names in _steps(stamped, leases)
+                )
+                if generations.version == version:
+                    return
+                before, stamps = stamps, await self._stamps(items)
+                if all(before.get(key, 0) >= stamp for key, stamp in stamps.items()):
+                    return  # else something was invalidated before they were written, and has killed them too
 
     async def delete(self, keys: Sequence[str], leases: Sequence[str]) -> int:
         """Remove values and revoke their leases in one transaction; one round trip."""
+        dead = 0
+        if not self._generations.quiet and await self._stamps(keys):
+            there = self._read(await self._call(_gets(keys)))
+            dead = sum(data is not None for data in there)
+            dead -= sum(data is not None for data in await self.counting(keys, there))
         with self._changing(keys):
             replies = await self._transact([[*_revoked(leases), (b"UNLINK", *keys)]])
-        return int(replies[-1])
+        return max(0, int(replies[-1]) - dead)
 
-    async def invalidate(self, prefix: str, lease_prefix: str, epoch_name: str) -> int:
-        """
-        Remove the values under a prefix; a round trip for each 1000 keys on the server.
+    async def invalidate(self, names: Keyspace, prefix: str, *, wait: bool = False) -> int:
+        """Let the values under a prefix be dead; some are removed at once, and the rest in the background."""
+        return await self._sweeper.invalidate(self._generations.attend(names), prefix, wait=wait)
 
-        The epoch goes first, so that no fetch that began before can store its outcome behind the sweep.
-        """
-        await self._call([(b"SET", epoch_name, secrets.token_hex(8))])
-        removed = 0
-        self._changes.note_all()
-        try:
-            async for values, leases in self._sweep(prefix, lease_prefix):
-                if leases:
-                    await self._call([(b"UNLINK", *leases)])
-                if values:
-                    removed += int((await self._call([(b"UNLINK", *values)]))[0])
-        finally:
-            self._changes.note_all()
-        return removed
+    async def clean(self, names: Keyspace, progress: Progress | None, *, dry_run: bool, without_ttl: bool) -> Cleaned:
+        """Walk the values and remove those nobody can use; a fifth of the server's time."""
+        return await upkeep.clean(self._asked(), names, progress, dry_run=dry_run, without_ttl=without_ttl)
+
+    async def survey(self, names: Keyspace, samples: int) -> Survey:
+        """Look at keys by chance; two round trips for a thousand, 13 ms of the server's time."""
+        return await upkeep.survey(self._asked(), names, samples)
+
+    def _asked(self) -> upkeep.Asked:
+        return upkeep.Asked(
+            generations=self._generations,
+            sweeper=self._sweeper,
+            ask=self._link.call,
+            walk=self._walk,
+            size=self._size,
+            alone=self.address.kind == "cluster",
+        )
+
+    async def _size(self) -> int:
+        return sum(int(size) for [size] in await self._each([(b"DBSIZE",)]))
 
     async def scan(self, prefix: str) -> AsyncIterator[str]:
         """Yield the keys under a prefix, each once; keys that are not UTF-8 are not ours and are left out."""
-        seen: set[bytes] = set()
-        async for names, _ in self._sweep(prefix, prefix):
-            for name in names:
-                if name not in seen:
-                    seen.add(name)
-                    try:
-                        key = name.decode()
-                    except UnicodeDecodeError:
-                        continue
-                    yield key
+        seen: set[str] = set()
+        async for _, found in self._walk(literal(prefix) + "*", b"0"):
+            keys = [key for name in found if (key := _text(name)) is not None and key not in seen]
+            seen.update(keys)
+            for key in keys if self._generations.quiet else await self._alive(keys):
+                yield key
 
-    async def _sweep(self, prefix: str, other: str) -> AsyncIterator[tuple[list[bytes], list[bytes]]]:
-        """Walk the database once, and yield the keys under ``prefix`` and those under ``other``, of the same length."""
-        pattern = "".join(_literal(one) if one == two else "?" for one, two in zip(prefix, other, strict=True)) + "*"
-        first, second = prefix.encode(), other.encode()
-        cursor: bytes | None = None
-        while cursor != b"0":
-            [(cursor, names)] = await self._call([(b"SCAN", cursor or b"0", b"MATCH", pattern, b"COUNT", _SCAN_COUNT)])
-            found = [name for name in names if name.startswith(first)]
-            others = [name for name in names if name.startswith(second)] if other != prefix else []
-            if found or others:
-                yield found, others
+    async def _alive(self, keys: list[str]) -> list[str]:
+        if not await self._stamps(keys):
+            return keys
+        heads = await self._link.call([(b"GETRANGE", key, 0, HEAD_BYTES - 1) for key in keys])
+        counts = self._generations.counts
+        return [
+            key for key, head in zip(keys, heads, strict=True) if counts(key, head if isinstance(head, bytes) else b"")
+        ]
 
-    # Leases and locks
+    async def _walk(self, pattern: str, cursor: bytes) -> AsyncGenerator[tuple[bytes, list[bytes]], None]:
+        """Walk the database; yields where to go on, and the names that match."""
+        while True:
+            command = (b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _SCAN_COUNT)
+            [(cursor, found)] = await self._call([command])
+            yield cursor, found
+            if cursor == b"0":
+                return
+
+    # Leases
 
     async def claim(self, key: str, lease_name: str, epoch_name: str, token: bytes, ttl: int) -> Claim:
         """
@@ -207,44 +241,30 @@ class Redis:
         """
         ends = self._link.now() + ttl if self._link.live is not None else 0
         lease = Lease(lease_name, b"%d:%b" % (ends, token), epoch_name, b"")
-        holder = await self._grant(lease, ttl)
+        holder = await self._doubts.answer(self._grant(lease, ttl), lease_name, lease.token, ttl)
         if holder is not None:
-            return Claim(None, None, await self._held_for(lease_name, holder))
+            left = await self._held_for(lease_name, holder, ttl)
+            if not self._generations.quiet and self._generations.wanted(key):  # it may be taken away any time now
+                left = min(left, _DOOMED_MS)
+            return Claim(None, None, left)
         try:
             [[data, epoch]] = await self._call([(b"MGET", key, epoch_name)])
+            if data is not None and not self._generations.quiet:
+                [data] = await self.counting([key], [data])
         except BaseException:
-            with suppress(CacheError, Closed):  # it lapses by itself
-                await self.release(lease_name, lease.token)
+            await self._doubts.give_back(lease_name, lease.token, ttl)
             raise
         return Claim(lease._replace(epoch=epoch or b""), None if data is None else self.open(data))
-
-    async def _grant(self, lease: Lease, ttl: int) -> bytes | None:
-        """Take a lease; where another holds it, return what lies there, or no bytes where that is not told."""
-        command: Command = (b"SET", lease.name, lease.token, b"PX", ttl, b"NX")
-        if self._tells_holder:
-            [reply] = await self._link.call([(*command, b"GET")])
-            if not isinstance(reply, hiredis.ReplyError):
-                return None if reply is None else bytes(reply)
-            if "syntax" not in str(reply):
-                raise self._refused(str(reply))
-            self._tells_holder = False
-        return None if (await self._call([command]))[0] is not None else b""
-
-    async def _held_for(self, name: str, holder: bytes) -> float:
-        """Return the milliseconds for which a lease is held: by its token or, where it was prolonged, by asking."""
-        told = holder.partition(b":")[0]
-        left = int(told) - self._link.now() if told.isdigit() and len(told) < 16 else 0
-        if 0 < left <= _LONGEST_LEASE:
-            return left
-        [left] = await self._call([(b"PTTL", name)])
-        return float(min(max(left, 0), _LONGEST_LEASE)) if left != -1 else float(_LONGEST_LEASE)
 
     async def commit(self, key: str, data: bytes, ttl: int | None, stale: int, lease: Lease, cost: int = 0) -> bool:
         """Store the outcome of a fetch if its lease still stands; one script, one round trip."""
         check_size(data, key)
         life = b"" if ttl is None else ttl + stale
+        stamp = (await self._stamps([key])).get(key, 0)
         if ttl is not None and (stale or cost):
-            data = sealed(data, self._link.now() + ttl, cost)
+            data = sealed(data, self._link.now() + ttl, cost, stamp)
+        elif stamp:
+            data = sealed(data, 0, 0, stamp)
         keys = (lease.name, key, lease.epoch_name)
         with self._changing([key]):
             replies = await self._call(
@@ -253,108 +273,52 @@ class Redis:
         return bool(replies[0])
 
     async def abandon(self, key: str, lease: Lease) -> None:
-        """Give a lease back with nothing stored, and wake who waits; one script, one round trip."""
-        await self._call([(b"EVAL", scripts.ABANDON, 2, lease.name, key, lease.token)])
+        """
+        Give a lease back with nothing stored, and wake who waits; one script, one round trip.
 
-    async def acquire(self, name: str, token: bytes, ttl: int) -> bool:
-        """Take a lock if it is free; one round trip."""
-        return (await self._call([(b"SET", name, token, b"NX", b"PX", ttl)]))[0] is not None
-
-    async def acquire_fenced(self, name: str, counter: str, token: bytes, ttl: int) -> Grant:
-        """Take a lock if it is free, and a number with it; one script, one round trip."""
-        lowest = self._link.now() * 1000 if self._link.live is not None else int(time.time() * 1_000_000)
-        [[fence, left]] = await self._call(
-            [(b"EVAL", scripts.ACQUIRE_FENCED, 2, name, counter, token, ttl, lowest, _COUNTER_MS)]
-        )
-        return Grant(fence, float(left) if left >= 0 else float(_LONGEST_LEASE))
-
-    async def extend(self, name: str, token: bytes, ttl: int) -> bool:
-        """Prolong a lock or lease that is still ours; one round trip."""
-        return bool((await self._call([(b"EVAL", scripts.EXTEND, 1, name, token, ttl)]))[0])
-
-    async def release(self, name: str, token: bytes) -> bool:
-        """Give a lock or lease back; one round trip."""
-        return bool((await self._call([(b"EVAL", scripts.RELEASE, 1, name, token)]))[0])
-
-    # The server
-
-    async def server(self) -> Server:
-        """Describe the server; four round trips."""
-        info = _fields((await self._call([(b"INFO",)]))[0])
-        best = float("inf")
-        for _ in range(3):
-            began = time.perf_counter()
-            await self._call([(b"PING",)])
-            best = min(best, time.perf_counter() - began)
-        return Server(
-            name=info.get("server_name", "redis"),
-            version=info.get("valkey_version", info.get("redis_version", "")),
-            latency=best,
-            used_bytes=int(info.get("used_memory", 0)),
-            max_bytes=int(info.get("maxmemory", 0)),
-            policy=info.get("maxmemory_policy", ""),
-            evicted=int(info.get("evicted_keys", 0)),
-        )
-
-    async def tracking(self) -> Tracking | None:
-        """Ask the server what it costs it to tell of changes; one round trip."""
-        if not self._changes.is_on:
-            return None
-        stats, clients, mine = await self._link.call(
-            [(b"INFO", b"stats"), (b"INFO", b"clients"), (b"CLIENT", b"TRACKINGINFO")]
-        )
-        if isinstance(stats, hiredis.ReplyError) or isinstance(clients, hiredis.ReplyError):
-            return None
-        told = {**_fields(stats), **_fields(clients)}
-        flags = mine.get(b"flags", []) if isinstance(mine, dict) else []
-        return Tracking(
-            clients=int(told.get("tracking_clients", 0)),
-            keys=int(told.get("tracking_total_keys", 0)),
-            items=int(told.get("tracking_total_items", 0)),
-            flags=tuple(sorted(flag.decode(errors="replace") for flag in flags)),
-        )
-
-    def beat(self, seconds: float) -> None:
-        """Ask for a sign of life where none has come for ``seconds``; without an answer the connection is given up."""
-        self._link.beat(seconds)
-
-    def usage(self) -> Usage:
-        """Tell the state of the breaker and the mean latency."""
-        return Usage(breaker="closed" if self._link.is_whole else "open", latency=self._link.latency)
+        Who may run no scripts does it less carefully, in two steps: at worst another's fetch is not stored. Otherwise
+        each of his fetches, none of which can be stored, would be followed by seconds in which everybody waits.
+        """
+        [reply] = await self._link.call([(b"EVAL", scripts.ABANDON, 2, lease.name, key, lease.token)])
+        if isinstance(reply, hiredis.ReplyError):
+            if not str(reply).startswith("NOPERM"):
+                raise self._refused(str(reply))
+            await self._call([(b"DEL", lease.name), (b"SET", key, ENDED, b"PX", 1, b"NX")])
 
     def rebind(self) -> None:
         """Forget the connection of an event loop that has closed."""
+        self._generations.forget()
+        self._sweeper.forget()
+        self._policy_timer = self._policy_task = None
+        self._doubts.forget()
         self._link.rebind()
 
     async def aclose(self) -> None:
         """Close the connection."""
+        await self._stop_judging()
+        await self._sweeper.aclose()
+        await self._doubts.aclose()
         await self._link.aclose()
 
     # How it works
 
-    async def _call(self, commands: list[Command]) -> list[Any]:
-        """Send commands together; the first error reply is raised once all have been answered."""
-        replies = await self._link.call(commands)
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                raise self._refused(str(reply))
-        return replies
+    async def _read_watched(self, names: list[str]) -> list[bytes | None]:
+        return self._read(await self._call([(b"MGET", *names)]))
 
-    async def _transact(self, steps: Iterable[list[Command]]) -> list[Any]:
-        """Send steps together, of which each happens as a whole or not at all; return the replies in the last."""
-        commands: list[Command] = []
-        ends: list[int] = []
-        for step in steps:
-            commands += [(b"MULTI",), *step, (b"EXEC",)]
-            ends.append(len(commands) - 1)
-        replies = await self._call(commands)
-        for done in (replies[end] for end in ends):
-            if not isinstance(done, list):
-                raise CacheError(f"{self.name} answered EXEC with something else than replies")
-            for reply in done:
-                if isinstance(reply, hiredis.ReplyError):
-                    raise self._refused(str(reply))
-        return list(replies[-1])
+    async def _stamps(self, keys: Iterable[str]) -> Mapping[str, int]:
+        """Return the generation that values must say they are of, for those of ``keys`` that are being swept."""
+        names = list(keys)
+        if self._generations.quiet or not names:
+            return {}
+        await self._generations.settle(self._beside(names[0]))
+        return self._generations.stamps(names)
+
+    def _beside(self, key: str) -> str | None:
+        """Return a small thing that lies where ``key`` does, in a cluster."""
+        if self.address.kind != "cluster":
+            return None
+        namespace, _, rest = key.partition(":")
+        return f"{namespace}:lease:{rest.partition(':')[2]}"
 
     def _read(self, replies: list[Any]) -> list[bytes | None]:
         values: list[bytes | None] = []
@@ -363,13 +327,6 @@ class Redis:
                 raise CacheError(f"{self.name} answered MGET with something else than values")
             values += reply
         return values
-
-    def _refused(self, reply: str) -> CacheError:
-        reply = reply.removeprefix(_ABORTED)
-        code = reply.partition(" ")[0]
-        if code in _LEFT_ALONE:
-            return CacheUnavailable(f"{self.name} cannot serve now: {reply[:200]}")
-        return CacheError(f"{self.name} refused: {_REMEDIES.get(code, reply[:200])} ({code})")
 
     def _timed(self, data: bytes | None, left: Any) -> Stored | None:
         """Return a value with how long it is fresh: what its seal says, or else PTTL; nothing, if that failed."""
@@ -394,12 +351,22 @@ class Redis:
             self._changes.note(names)
 
 
-def _literal(char: str) -> str:
-    return "\\" + char if char in "*?[]\\^-" else char
+def _text(name: bytes) -> str | None:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _gets(keys: Sequence[str]) -> list[Command]:
     return [(b"MGET", *keys[start : start + MGET_KEYS]) for start in range(0, len(keys), MGET_KEYS)]
+
+
+def _stamped(items: Mapping[str, bytes], stamps: Mapping[str, int]) -> Mapping[str, bytes]:
+    """Return values that say of which generation they are, where they must."""
+    return (
+        {**items, **{key: sealed(items[key], generation=stamp) for key, stamp in stamps.items()}} if stamps else items
+    )
 
 
 def _revoked(leases: Sequence[str]) -> list[Command]:
@@ -420,9 +387,3 @@ def _steps(
         step.append((key, data))
         size += len(data)
     yield step, leases[begun:]
-
-
-def _fields(info: bytes) -> dict[str, str]:
-    """Read the ``name:value`` lines of INFO."""
-    lines = (line.partition(":") for line in info.decode(errors="replace").splitlines())
-    return {name: value for name, colon, value in lines if colon}

@@ -7,7 +7,7 @@ from typing import Final
 
 from tradeutils.cache.base import Stored
 
-__all__ = ["HEAD_BYTES", "MARKED", "generation_of", "sealed", "unsealed"]
+__all__ = ["ENDED", "HEAD_BYTES", "MARKED", "generation_of", "sealed", "unsealed"]
 
 # A value with a stale time outlives its ttl in Redis, so it says itself when the ttl is over, by the server's clock;
 # and one that is refreshed early says how long the fetch took, which was 0 before there was such a thing.
@@ -21,7 +21,8 @@ _DATED_MARK: Final = b"\xfetu\x02"
 HEAD_BYTES: Final = _DATED.size
 """As much of a value as seals take at most."""
 
-_ENDED: Final = b"\xfetu\x00"  # a fetch ended without a value: see ``scripts``
+ENDED: Final = b"\xfetu\x00"
+"""A fetch ended without a value: see ``scripts``."""
 _LONGEST_COST: Final = 2**32 - 1
 
 
@@ -60,5 +61,5 @@ def unsealed(data: bytes, now: int) -> Stored | None:
         _, cost, until = _SEAL.unpack_from(data)
         inner = memoryview(data)[_SEAL.size :]
     else:
-        return None if data == _ENDED else Stored(data, 0)
+        return None if data == ENDED else Stored(data, 0)
     return Stored(inner, max(0, now - until), float(max(0, until - now)), cost, until)

@@ -23,12 +23,12 @@ class Counters:
     unavailable: int = 0
     near: int = 0
 
-    def stats(self, usage: Usage, near: NearStats | None) -> Stats:
+    def stats(self, server: str, namespace: str, usage: Usage, near: NearStats | None) -> Stats:
         """Return them with what the backend and the copy in this process know of themselves."""
         counted = {name: getattr(self, name) for name in self.__slots__ if name != "near"}
         counted["hits"] += self.near
         told = {name: getattr(usage, name) for name in Usage.__slots__}
-        return Stats(**counted, **told, near=near)
+        return Stats(server=server, namespace=namespace, **counted, **told, near=near)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,8 @@ class Stats:
 
     Attributes
     ----------
+    server, namespace : str
+        Which: ``"redis://localhost:6379/0"``, without user and password, or ``"memory://"``.
     hits, misses : int
         Keys found fresh, and keys not found. A key that could not be asked for is neither.
     stale : int
@@ -97,12 +99,16 @@ class Stats:
         ``"closed"``; ``"open"`` while the server is known to be away and calls are turned away at once.
     latency : float
         Mean seconds of a round trip, recent ones weighing most; 0.0 in memory.
+    latency_p50, latency_p99 : float
+        Seconds that half, and 99 of 100, of the latest thousand round trips took at most; 0.0 in memory.
     keys, bytes, evictions : int or None
         Of the memory backend: keys held, bytes used, and values dropped to stay within the budget.
     near : NearStats or None
         Of the copy in this process; ``None`` where there is none.
     """
 
+    server: str
+    namespace: str
     hits: int
     misses: int
     stale: int
@@ -113,6 +119,8 @@ class Stats:
     unavailable: int
     breaker: str
     latency: float
+    latency_p50: float
+    latency_p99: float
     keys: int | None
     bytes: int | None
     evictions: int | None

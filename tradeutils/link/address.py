@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tradeutils.errors import UsageError
 from tradeutils.link.wire import Command
@@ -24,7 +24,7 @@ _SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
 _FORM: Final = "write redis://user:password@host:6379/0, rediss://... for TLS, or unix:///path/to/socket?db=0"
 _FORMS: Final = {
     "cluster": "write redis+cluster://user:password@host:6379,host:6379, rediss+cluster://... for TLS",
-    "sentinel": "write redis+sentinel://user:password@host:26379,host:26379/service?db=0, rediss+sentinel://... for TLS",
+    "sentinel": "write redis+sentinel://user:password@host:26379,host:26379/service?db=0, or rediss+sentinel://...",
 }
 _SERVICE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _SENTINEL_PORT: Final = 26379
@@ -109,7 +109,7 @@ def _parse_many(scheme: str, url: str) -> Address:
     plain, _, kind = scheme.partition("+")
     form = _FORMS[kind]
     places, question, query = url.partition("://")[2].partition("?")
-    places, slash, path = places.partition("/")
+    places, _, path = places.partition("/")
     login, at, hosts = places.rpartition("@")
     options, sentinel_login, problem = _sentinel_login(query, kind)
     if kind == "cluster" and path.strip("/0"):
@@ -145,17 +145,14 @@ def _parse_many(scheme: str, url: str) -> Address:
 
 def _sentinel_login(query: str, kind: str) -> tuple[str, tuple[str, str] | None, str]:
     """Take the login for the sentinels out of the options; return the others, that login, and what is wrong."""
-    try:
-        options = parse_qs(query, keep_blank_values=True)
-    except ValueError:
-        return query, None, "has too many options"
-    given = [options.get(name, [""])[-1] for name in _SENTINEL_OPTIONS]
-    if not options.keys() & set(_SENTINEL_OPTIONS):
+    parts = [part.partition("=") for part in query.split("&")]
+    given = {name: unquote(value) for name, _, value in parts if name in _SENTINEL_OPTIONS}
+    if not given:
         return query, None, ""
-    if kind != "sentinel" or not given[1]:
+    if kind != "sentinel" or not given.get("sentinel_password"):
         return query, None, "has a login for sentinels without a password, or without sentinels"
-    others = "&".join(part for part in query.split("&") if part.partition("=")[0] not in _SENTINEL_OPTIONS)
-    return others, (given[0] or "default", given[1]), ""
+    others = "&".join("".join(part) for part in parts if part[0] not in _SENTINEL_OPTIONS)
+    return others, (given.get("sentinel_username") or "default", given["sentinel_password"]), ""
 
 
 def _shown(host: str) -> str:

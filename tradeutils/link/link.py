@@ -109,6 +109,11 @@ class Link:
         """Whether no key's calls are turned away."""
         return not self.breaker.is_open
 
+    @property
+    def recent(self) -> list[float]:
+        """Seconds of the latest round trips on this connection, a thousand at most."""
+        return list(self._wire.recent) if self._wire is not None else []
+
     async def call(self, commands: list[Command], abandoned: Abandoned | None = None) -> list[Any]:
         """
         Send commands together and return their replies; error replies are in the list.
@@ -146,6 +151,13 @@ class Link:
             self.live.call([(b"TIME",)]).add_done_callback(lambda reply: self._read_clock(reply, local))
         return int(local * 1000 + self._clock_offset)
 
+    def leave(self, reason: str) -> None:
+        """Close the connection there is, so that the next call makes another."""
+        wire = self._wire
+        if wire is not None:
+            wire.close(lambda: CacheUnavailable(f"{self.address.label} was left: {reason}"))
+            self._lost(wire, reason)
+
     def rebind(self) -> None:
         """Forget a connection whose event loop has closed: nothing of it can be awaited any more."""
         if self._loop is None or not self._loop.is_closed():
@@ -170,6 +182,7 @@ class Link:
         self._deaf()
         if wire is not None:
             wire.close(lambda: Closed(f"the connection to {self.address.label} was closed"))
+        if tasks or wire is not None:
             await asyncio.sleep(0)  # lets the transport give its socket back before the loop may end
 
     # Dialling
@@ -179,8 +192,11 @@ class Link:
         if self._closed:
             raise Closed(f"the connection to {self.address.label} was closed")
         self.breaker.check()
-        dialling, loop = self._dialling or self._dial(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         due = loop.time() + self.timeout if due is None else due
+        if self.live is not None:  # since the caller looked
+            return self.live, due
+        dialling = self._dialling or self._dial()
         while not dialling.done():
             await asyncio.wait((dialling,), timeout=due - loop.time())  # our cancellation must not reach it
             now = loop.time()
@@ -190,7 +206,7 @@ class Link:
                 raise CacheUnavailable(f"{self.address.label}: {reason}")
             if now >= due:  # the loop was busy elsewhere, so the connection may be there and only not looked at
                 due = now + self.timeout
-        if dialling.cancelled():
+        if dialling.cancelled() or self._closed:
             raise Closed(f"the connection to {self.address.label} was closed")
         return dialling.result(), due
 
@@ -314,7 +330,7 @@ class Link:
         answer = reply.result()[-1]
         received = self._loop.time()
         if isinstance(answer, list) and (self._clock_read == float("-inf") or received - sent < self.timeout):
-            with suppress(TypeError, ValueError):  # a server that calls something else TIME
+            with suppress(TypeError, ValueError, OverflowError):  # a server that calls something else TIME
                 seconds, micros = (int(part) for part in answer)
                 self._clock_offset = seconds * 1000 + micros / 1000 - (sent + received) * 500
                 self._clock_read = received
@@ -322,9 +338,13 @@ class Link:
     def _dialled(self, task: asyncio.Task[Wire]) -> None:
         if self._dialling is task:
             self._dialling = None
-        if task.cancelled() or self._closed:
+        if task.cancelled():
             return
         error = task.exception()
+        if self._closed:
+            if error is None:
+                task.result().close(lambda: Closed(f"the connection to {self.address.label} was closed"))
+            return
         if error is not None:
             self.breaker.trip(str(error).removeprefix(f"{self.address.label} "))
             self._redial_later()

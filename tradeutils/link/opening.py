@@ -35,8 +35,6 @@ def open_link(
         As for `Link`.
     """
     if address.kind == "cluster":
-        return Cluster(
-            address, timeout, names=names, longest_pause=longest_pause, changes=changes, refused=refused
-        )
+        return Cluster(address, timeout, names=names, longest_pause=longest_pause, changes=changes, refused=refused)
     kind = Sentinel if address.kind == "sentinel" else Link
     return kind(address, timeout, longest_pause=longest_pause, changes=changes, refused=refused)

@@ -66,10 +66,10 @@ class AsTheyAre:
     def plain(self, name: bytes) -> bytes:
         return name
 
-    def is_everywhere(self, name: Name) -> bool:  # noqa: ARG002  # none is
+    def is_everywhere(self, name: Name) -> bool:
         return False
 
-    def beside(self, name: Name, placed: Name) -> Name:  # noqa: ARG002  # see above
+    def beside(self, name: Name, placed: Name) -> Name:
         return name
 
     def all(self, name: Name) -> Sequence[Name]:

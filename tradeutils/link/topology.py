@@ -15,7 +15,7 @@ from tradeutils.link.address import Address
 from tradeutils.link.link import Link
 from tradeutils.link.slots import SLOTS
 
-__all__ = ["Place", "Topology", "fetch_topology"]
+__all__ = ["Place", "Topology", "fetch_topology", "is_port"]
 
 Place: TypeAlias = tuple[str, int]
 
@@ -55,6 +55,11 @@ class Topology:
     def places(self) -> frozenset[Place]:
         """The primaries."""
         return frozenset(place for _, place in self.in_order)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether every slot has an owner."""
+        return None not in self.owners
 
     def moved(self, slot: int, place: Place) -> Topology:
         """Return it with another owner of one slot."""
@@ -106,10 +111,15 @@ async def _ask(link: Link) -> tuple[int, Topology]:
         raise CacheError(f"{link.address.label} does not tell where the nodes are: {str(slots)[:200]}")
     owners: list[Place | None] = [None] * SLOTS
     replicas: list[Place] = []
-    for first, last, *nodes in slots:
-        places = [_place(node, link.address.host) for node in nodes]
-        owners[first : last + 1] = [places[0]] * (last + 1 - first)
-        replicas += places[1:]
+    try:
+        for first, last, *nodes in slots:
+            places = [_place(node, link.address.host) for node in nodes]
+            owners[first : last + 1] = [places[0]] * (last + 1 - first)
+            replicas += places[1:]
+    except (AttributeError, IndexError, TypeError, ValueError):
+        owners.clear()
+    if len(owners) != SLOTS:
+        raise CacheError(f"{link.address.label} tells of its slots in a form that is none of a cluster's")
     told = b"" if isinstance(info, hiredis.ReplyError) else bytes(info)
     epoch = told.partition(b"cluster_current_epoch:")[2].split(b"\r", 1)[0]
     found = Topology(tuple(owners), tuple(dict.fromkeys(replicas)), is_ok=b"cluster_state:fail" not in told)
@@ -119,4 +129,11 @@ async def _ask(link: Link) -> tuple[int, Topology]:
 def _place(node: list[Any], asked: str) -> Place:
     """Return where a node is; one that does not know its own address is where it was asked."""
     host = (node[0] or b"").decode(errors="replace")
+    if not is_port(int(node[1])):
+        raise ValueError(node[1])
     return (host if host not in ("", "?") else asked, int(node[1]))
+
+
+def is_port(number: int) -> bool:
+    """Tell whether a server may listen there; asyncio fails on others with an error that is no OSError."""
+    return 0 < number < 65_536

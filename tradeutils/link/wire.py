@@ -27,6 +27,7 @@ Abandoned: TypeAlias = Callable[[list[Any]], None]
 
 MGET_KEYS: Final = 512  # a longer MGET holds up everyone else on the server
 UNWATCHED: Final[Command] = (b"CLIENT", b"CACHING", b"NO")  # before a read whose changes need not be told
+_RECENT: Final = 1024  # round trips of which percentiles are told
 _MORE: Final = object()
 LATE_LOOP: Final = 0.02  # seconds by which a timer may be late before the loop itself is taken to have stalled
 
@@ -149,7 +150,7 @@ class Wire(asyncio.Protocol):
     timeout : float
         Seconds within which each command must be answered.
     on_silent : callable
-        Called when a command went unanswered for ``timeout`` and not a byte has come since it was sent. (While bytes
+        Called when a command went unanswered for its time and not a byte has come since it was sent. (While bytes
         come, a large reply is on its way: its waiters are told, but the server is not away.)
     on_answer : callable
         Called with the first reply after that.
@@ -174,6 +175,7 @@ class Wire(asyncio.Protocol):
     ) -> None:
         self.timeout = timeout
         self.latency = 0.0  # seconds, exponentially weighted mean
+        self.recent: deque[float] = deque(maxlen=_RECENT)  # seconds of the latest round trips
         self.answered = 0  # replies so far
         self._name = name
         self.is_tracked = False  # the server tells of changes to what is read, unless `UNWATCHED` stands before
@@ -188,6 +190,7 @@ class Wire(asyncio.Protocol):
         self._reads: list[dict[str, list[asyncio.Future[Any]]]] = [{} for _ in Reading]
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = math.inf
         self._last_byte = 0.0
         self._silent = False
         self._graced = False
@@ -247,6 +250,7 @@ class Wire(asyncio.Protocol):
     def ready(self, timeout: float) -> None:
         """Go from the handshake to service: another timeout, and none of the answers so far count."""
         self.timeout, self.answered, self.latency = timeout, 0, 0.0
+        self.recent.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -273,7 +277,7 @@ class Wire(asyncio.Protocol):
                     self._on_push(reply)
                 else:
                     self._deliver(reply, now)
-        except (hiredis.ProtocolError, IndexError):  # IndexError: a reply that nobody asked for
+        except (hiredis.ProtocolError, IndexError, TypeError):  # a reply that nobody asked for, or that cannot be held
             self._give_up(f"{self._name} answered something that is not Redis protocol")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -293,10 +297,13 @@ class Wire(asyncio.Protocol):
         if self._lost is not None or transport is None:
             return
         now = self._loop.time()  # not when it was asked for: the loop may have been busy since
+        hurry = False
         for calls in self._unsent:
             calls.sent = now
             if math.isnan(calls.deadline):
                 calls.deadline = now + self.timeout
+            elif calls.deadline < self._timer_due:
+                hurry = True
         self._pending.extend(self._unsent)
         self._unsent = []
         for reading in Reading:
@@ -308,6 +315,9 @@ class Wire(asyncio.Protocol):
         elif out:
             transport.writelines(out)
         if self._timer is None:
+            self._arm()
+        elif hurry:
+            self._timer.cancel()
             self._arm()
 
     def _pack_reads(self, reading: Reading, now: float) -> None:
@@ -336,12 +346,14 @@ class Wire(asyncio.Protocol):
         if len(pending.replies) == pending.wanted:
             self._pending.popleft()
             self.latency += (now - pending.sent - self.latency) * (0.05 if self.latency else 1.0)
+            self.recent.append(now - pending.sent)
             pending.finish(pending.replies)
 
     def _arm(self) -> None:
         """Set the one timer to the first deadline that is still open."""
         due = min((pending.deadline for pending in self._pending), default=math.inf)
         self._timer = None if due == math.inf else self._loop.call_at(due, self._check_deadlines, due)
+        self._timer_due = due
 
     def _check_deadlines(self, due: float) -> None:
         self._timer = None
@@ -354,7 +366,9 @@ class Wire(asyncio.Protocol):
         self._graced = False
         overdue = [p for p in self._pending if p.deadline <= now]
         if overdue:
-            silent = self._last_byte <= overdue[0].sent
+            # One that was left half the timeout or less, the rest having gone in connecting or asking elsewhere, proves
+            # nothing. All that is overdue was sent in this order.
+            silent = any(self._last_byte <= p.sent and now - p.sent > self.timeout / 2 for p in overdue)
             for pending in overdue:
                 pending.deadline = math.inf
                 pending.fail(self._timed_out)
