@@ -193,10 +193,12 @@ class Proxy:
         behind, ahead = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers |= {writer, ahead}
         self.clients.add(writer)
-        with contextlib.suppress(OSError):
+        try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._forward(reader, ahead))
                 both.create_task(self._back(behind, writer))
+        except* OSError:  # either end was reset
+            pass
         self.clients.discard(writer)
         for one in (writer, ahead):
             self._writers.discard(one)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from budgets import POOL, account_line, charge, line, order, spend
+from fleets import _cluster_session, cluster  # noqa: F401  # fixtures
 from servers import ValkeyServer
 
 from tradeutils.budget import Budget, Charge, LocalBudget, Reading, RedisBudget, Window
@@ -17,7 +18,7 @@ from tradeutils.errors import Closed, RateLimited, UsageError
 Open = Callable[[], Budget]
 
 
-@pytest.fixture(params=["local", "redis", "unix"])
+@pytest.fixture(params=["local", "redis", "unix", "cluster"])
 async def open_budget(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """Return a function that opens the budget once more, as another user of the same windows."""
     async with AsyncExitStack() as opened:
@@ -26,13 +27,18 @@ async def open_budget(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
             opened.push_async_callback(shared.aclose)
             yield lambda: shared
             return
-        server: ValkeyServer = request.getfixturevalue("valkey")
-        with server.client() as client:
-            while client.info("server")["uptime_in_seconds"] < 2:  # noqa: ASYNC110  # one just started is held
-                await asyncio.sleep(0.05)
+        if request.param == "cluster":
+            url, nodes = request.getfixturevalue("cluster").url, request.getfixturevalue("cluster").nodes
+        else:
+            server: ValkeyServer = request.getfixturevalue("valkey")
+            url, nodes = server.url if request.param == "redis" else server.unix_url, [server]
+        for node in nodes:
+            with node.client() as client:
+                while client.info("server")["uptime_in_seconds"] < 2:  # noqa: ASYNC110  # one just started is held
+                    await asyncio.sleep(0.05)
 
         def open_one() -> Budget:
-            budget = RedisBudget(server.url if request.param == "redis" else server.unix_url)
+            budget = RedisBudget(url)
             budget._server.link.timeout = 5.0  # a busy machine is no outage; those are tested with the faults
             opened.push_async_callback(budget.aclose)
             return budget

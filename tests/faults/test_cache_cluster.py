@@ -49,19 +49,32 @@ async def told(cache: tu.Cache, key: str = "k0") -> Any:
             await asyncio.sleep(0.01)
 
 
+def offer(cluster: ValkeyCluster, slot: int, source: Node, target: Node) -> None:  # noqa: F811
+    """Begin to move a slot."""
+    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(source))
+    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+
+
+def hand_over(cluster: ValkeyCluster, slot: int, source: Node, target: Node) -> None:  # noqa: F811
+    """End the move; who imports it goes first, for that gives him the newest epoch, by which the others believe him."""
+    for node in (target, source, *cluster.primaries):
+        node.ask("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(target))
+
+
 @contextlib.contextmanager
 def migrating(cluster: ValkeyCluster, slot: int) -> Iterator[tuple[Node, Node]]:  # noqa: F811
     """Begin to move a slot from its primary to the next one, and give it back in the end."""
     source = cluster.owner(slot)
     target = cluster.primaries[(cluster.primaries.index(source) + 1) % 3]
-    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(source))
-    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+    offer(cluster, slot, source, target)
     try:
         yield source, target
     finally:
         cluster.clear()
-        for node in cluster.primaries:
-            node.ask("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(source))
+        hand_over(cluster, slot, source, target)
+        offer(cluster, slot, target, source)
+        cluster.clear()
+        hand_over(cluster, slot, target, source)
 
 
 def move(source: Node, target: Node, key: str) -> None:
@@ -84,8 +97,7 @@ async def test_slot_that_moves_is_followed(cluster: ValkeyCluster) -> None:  # n
             assert not reading.done()  # TRYAGAIN: one is here and one is there
             move(source, target, here)
             assert await reading == {here: 1, gone: 2}
-            for node in (target, source, *cluster.primaries):
-                node.ask("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(target))
+            hand_over(cluster, slot, source, target)
             await writing  # value and lease together, and neither was there: TRYAGAIN as long as the slot moves
             assert await cache.get_many([here, gone, written]) == {here: 1, gone: 2, written: 3}
             await cache.set(here, 4, ttl=60)
@@ -422,7 +434,9 @@ async def test_nodes_that_send_each_other_the_caller_are_an_outage(told: str) ->
             await cache.get("k")
 
 
-@pytest.mark.parametrize("told", ["MOVED", "MOVED x y:1", "MOVED 99999 h:1", "ASK 5 nowhere", "MOVED 1 h:999999", "ASK 1 h:99999"])
+@pytest.mark.parametrize(
+    "told", ["MOVED", "MOVED x y:1", "MOVED 99999 h:1", "ASK 5 nowhere", "MOVED 1 h:999999", "ASK 1 h:99999"]
+)
 async def test_redirection_to_nowhere_is_an_error(told: str) -> None:
     """The server's words are shown; nobody is asked anything."""
 

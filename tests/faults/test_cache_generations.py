@@ -264,6 +264,41 @@ async def test_user_who_is_told_of_no_changes_is_served_as_well(open_cache: Open
     assert await deaf.get(keys[0]) == 2
 
 
+async def test_user_who_may_not_walk_leaves_the_sweep_to_others(
+    open_cache: Open, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What he has invalidated is dead all the same; he is told, and warned of it once."""
+    monkeypatch.setattr(sweeping, "_HOLD_MS", 100)
+    with valkey.client() as client:
+        client.execute_command("ACL", "SETUSER", "still", "on", ">secret", "~*", "&*", "+@all", "-scan")
+    still = open_cache(url=valkey.url.replace("redis://", "redis://still:secret@"))
+    keys = await filled(still)
+    with pytest.raises(tu.errors.CacheError, match="NOPERM"):
+        await still.invalidate("old:")
+    for _ in range(4):
+        assert await still.get_many(keys) == {}
+        await asyncio.sleep(0.15)
+    assert len([one for one in caplog.records if "goes on reading as missing" in one.getMessage()]) == 1
+    monkeypatch.setattr(sweeping, "_SHARE", 0.5)
+    assert await open_cache().get_many(keys) == {}
+    await swept(valkey)
+    assert left(valkey) == 0
+
+
+async def test_cache_made_while_another_reads_the_notes_is_served(valkey: ValkeyServer) -> None:
+    """Namespaces may come at any time."""
+    backend = tu.Cache(valkey.url, timeout=5).backend
+    caches = [tu.Cache(backend, namespace=f"n{number}") for number in range(20)]
+    async with asyncio.TaskGroup() as group:
+        for number, cache in enumerate(caches):
+            group.create_task(cache.set("k", number, ttl=60))
+            caches[number] = tu.Cache(backend, namespace=f"n{number}")
+            group.create_task(tu.Cache(backend, namespace=f"late{number}").get("k"))
+            await asyncio.sleep(0)
+    assert [await cache.get("k") for cache in caches] == list(range(20))
+    await backend.aclose()
+
+
 @pytest.mark.parametrize("notes", [b"nonsense", b"[1]", b'{"old:":"x"}', b"", b"7"])
 async def test_foreign_bytes_in_place_of_notes_hurt_nobody(
     open_cache: Open, valkey: ValkeyServer, notes: bytes

@@ -345,7 +345,7 @@ def test_doctor_looks_at_redis(run: Run, valkey: ValkeyServer) -> None:
     assert found["details"]["name"] == "valkey"
     assert re.fullmatch(r"\d+\.\d+\.\d+", found["details"]["version"])
     assert 0 < found["details"]["latency"] < 1
-    assert (found["state"], "allkeys-lru" in found["remedy"]) == ("warning", True)
+    assert (found["state"], "allkeys-lfu" in found["remedy"]) == ("warning", True)
 
 
 def test_doctor_hides_the_password_of_redis(run: Run, valkey: ValkeyServer) -> None:

@@ -297,10 +297,16 @@ STRIKES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", VENUES)
-async def test_tickers_books_and_an_account_come_again_after_every_fault(venues: dict[str, Any], name: str) -> None:
+async def test_tickers_books_and_an_account_come_again_after_every_fault(venues: dict[str, Any]) -> None:
     """All at once, each fault after the other: afterwards all are live, and say what REST says."""
-    venue = venues[name]
+    outcomes = await asyncio.gather(*(_shaken(name, venues[name]) for name in VENUES), return_exceptions=True)
+    for name, outcome in zip(VENUES, outcomes, strict=True):
+        if outcome is not None:
+            outcome.add_note(f"on {name}")
+            raise outcome
+
+
+async def _shaken(name: str, venue: Any) -> None:
     async with opened(name, venue, account=account(name)) as exchange, asyncio.timeout(60):
         ages = {"max_age": 0.5}
         public = [

@@ -273,13 +273,15 @@ async def test_what_a_venue_cannot_tell_of_a_break_is_told_as_missed() -> None:
 
 
 async def test_filled_orders_are_looked_for_where_no_list_has_all() -> None:
-    """Kraken lists open and closed orders apart."""
+    """Kraken lists open and closed orders apart; others those that were filled, so that more may have been missed."""
     assembler, account = OrderAssembler("A/B"), Account()
     await assembler.resume(account)
     assembler.interrupted(NOW)
     account.now, account.lists = NOW + 60, {"fetch_closed_orders"}
     account.orders = {"50": order(50, "closed", "4")}
-    assert await assembler.resume(account) == [order(50, "closed", "4")]
+    told = await assembler.resume(account)
+    assert told[0] == order(50, "closed", "4")
+    assert [(one.symbol, one.since, one.until) for one in told[1:]] == [("A/B", NOW, NOW + 60)]
 
 
 async def test_a_quiet_stream_of_orders_is_compared_with_rest() -> None:

@@ -50,6 +50,22 @@ def test_each_book_is_made_at_once_where_all_are_wanted(kept: Any) -> None:
     assert [assembler.finish(book).bids.tolist() for book in (first, second)] == [[[9.0, 1.0]], [[9.5, 4.0]]]
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([[9.0, 1.0, 77], [8.0, 2.0, 78]], [[9.0, 1.0], [8.0, 2.0]], id="numbers of levels"),
+        pytest.param([["9", "1.5"]], [[9.0, 1.5]], id="texts"),
+        pytest.param([[9.0], [8.0]], None, id="no amounts"),
+        pytest.param([[9.0, 1.0], [8.0]], None, id="one without an amount"),
+        pytest.param([["x", "1"]], None, id="no figures"),
+    ],
+)
+def test_of_each_level_price_and_amount_are_taken(rows: list[Any], expected: list[Any] | None) -> None:
+    """Whatever else is in it; and what has not both is no book."""
+    (book,) = BookAssembler("A/B", each=True).take({"bids": rows, "asks": []}, None, NOW) or (None,)
+    assert (None if book is None else book.bids.tolist()) == expected
+
+
 def test_a_book_that_broke_is_worth_nothing(kept: Any) -> None:
     """What ccxt keeps after a wrong checksum is not a book; the next snapshot is."""
     assembler = BookAssembler("A/B")

@@ -204,6 +204,27 @@ async def test_a_line_of_which_most_is_unwanted_is_renewed_without_a_gap(
     assert venue.lines.lines[0] is not line
 
 
+async def test_a_line_that_cannot_be_renewed_goes_on(
+    server: Wires, venue: CcxtVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is left of the one that was to take its place."""
+    from aiohttp import web
+
+    monkeypatch.setattr(pool, "_FEW", 1)
+    heard = Heard()
+    await venue.lines.place([TRADES, ETH, LTC], heard)
+    line = venue.lines.lines[0]
+    line._opened.ccxt.has["unWatchTradesForSymbols"] = False
+    server.refuse = lambda _: web.Response(status=503)
+    dials = len(server.paths)
+    await venue.lines.leave([ETH, LTC], heard)
+    await _until(lambda: len(server.paths) > dials and venue.lines.lines == (line,))
+    await server.say(trade(1))
+    await heard.until(lambda: heard.values)
+    assert not heard.failures
+    assert len(server.sockets) == 1
+
+
 async def test_a_thousand_topics_take_six_connections_and_eleven_messages() -> None:
     """As many on a line as the venue takes, as many in a message as it reads."""
     bases = [f"B{number:04d}" for number in range(1000)]

@@ -49,8 +49,8 @@ async def test_a_venue_that_never_confirms_is_asked_again(monkeypatch: pytest.Mo
     await stream.aclose()
 
 
-async def test_what_breaks_with_each_message_is_opened_with_growing_pauses() -> None:
-    """Data that comes once does not make a subscription a steady one."""
+async def test_what_breaks_with_each_message_is_opened_with_pauses() -> None:
+    """Data that comes once does not make a subscription a steady one: it is not opened without end."""
     bench = Bench()
     stream = await bench.live(bench.stream())
     for number in range(4):
@@ -63,6 +63,40 @@ async def test_what_breaks_with_each_message_is_opened_with_growing_pauses() -> 
     assert stream.reconnects == 4
     await stream.aclose()
     assert not pauses
+
+
+async def test_what_has_brought_data_is_opened_again_within_half_a_second() -> None:
+    """However often it breaks a second later: only what brings nothing is tried ever more rarely."""
+    backoff = Backoff()
+    assert backoff.pause() == 0.0
+    for _ in range(8):
+        backoff.pause()
+    backoff.shorten()
+    assert 0 < backoff.pause() <= 0.5
+    bench = Bench()
+    stream = await bench.live(bench.stream())
+    for number in range(4):
+        bench.lines.push(BTC, ticker(number))
+        bench.lines.fail(BTC, StreamBroken("again"))
+        await until(lambda: BTC in bench.lines.topics, 5.0)
+    assert stream.reconnects == 4
+    await stream.aclose()
+
+
+async def test_a_stream_is_live_once_data_has_come() -> None:
+    """Though the venue has not confirmed all that was asked for with it; and after a break it connects again."""
+    bench = Bench()
+    bench.lines.slow = 30.0
+    stream = bench.stream()
+    await stream.__aenter__()
+    await until(lambda: bool(bench.lines.placed))
+    assert state_of(stream) == "connecting"
+    bench.feeds.received(BTC, ticker(1), {}, time.monotonic())
+    assert state_of(stream) == "live"
+    feed: Any = bench.feeds._feeds[BTC]
+    feed.broke(StreamBroken("again"), "disconnected")
+    assert state_of(stream) == "connecting"
+    await stream.aclose()
 
 
 async def test_silence_is_told_once_and_has_the_subscription_made_anew() -> None:

@@ -159,7 +159,7 @@ class Generations:
         ``beside``: a name that is there, or may be; in a cluster the notes are read where it lies, since another node
         may be away.
         """
-        for space in self._spaces.values():
+        for space in self.spaces():
             asked = space.asked
             if asked is not None and not space.is_known:
                 await asyncio.wait((asked,))

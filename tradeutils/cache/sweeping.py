@@ -71,6 +71,7 @@ class Sweeper:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._closed = False
+        self._refused = False
         self._counted: dict[str, list[_Count]] = {}
         generations.on_sweeps = self._see
 
@@ -139,7 +140,7 @@ class Sweeper:
     def _see(self, space: Space) -> None:
         """Somebody sweeps; should he die, it is for us to go on."""
         key = space.names.epoch
-        if self._closed or key in self._timers or (key in self._tasks and not self._tasks[key].done()):
+        if self._closed or self._refused or key in self._timers or (key in self._tasks and not self._tasks[key].done()):
             return
         delay = _HOLD_MS / 1000 * random.uniform(1.0, 1.5)  # noqa: S311  # not all at once
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self._take_over, space)
@@ -192,6 +193,7 @@ class Sweeper:
             except Closed:
                 return
             except CacheError as error:
+                self._refused = True  # for others to do
                 _log.warning("what was invalidated cannot be removed, and goes on reading as missing: %s", error)
                 return
 

@@ -30,6 +30,7 @@ _CLOCK_TOLERANCE_MS: Final = 500.0  # venues refuse signed requests that are 1 t
 _FEW_MEMORY: Final = 2 * 2**30
 _FEW_DISK: Final = 2 * 2**30
 _LINE: Final = 88
+_LITTLE_ROOM: Final = 0.1  # of maxmemory, below which a server that evicts nothing is about to refuse
 _REDIS_SECONDS: Final = 2.0
 _NO_REDIS: Final = "check the URL and that the server runs: apt install redis-server, or docker run -p 6379:6379 redis"
 _SET_UP_REDIS: Final = "for one cache for all processes: [cache] url = 'redis://localhost:6379/0' in tradeutils.toml"
@@ -254,14 +255,21 @@ async def _look_at_redis(settings: Settings, given: str | None) -> Finding:
 def _judge_redis(url: str, server: dict[str, Any]) -> Finding:
     found = f"{server['name']} {server['version']} at {url}, {server['latency'] * 1000:.2f} ms a round trip"
     limit = server["max_bytes"]
+    headroom = max(0, limit - server["used_bytes"]) if limit else None
     found += f", {_gib(server['used_bytes'])} of {_gib(limit)} used" if limit else ", no memory limit"
+    if headroom is not None:
+        found += f", {headroom / limit:.0%} free"
+    found += f", {server['evicted']:,} evicted" if server["evicted"] else ""
     keeps_all = server["policy"] == "noeviction"
-    remedy = (
-        "set maxmemory and maxmemory-policy allkeys-lru: a full cache then forgets instead of refusing"
-        if keeps_all
-        else ""
-    )
-    return Finding("redis", "warning" if keeps_all else "ok", found, remedy, {"url": url, **server})
+    remedy = ""
+    if keeps_all:
+        remedy = "set maxmemory and maxmemory-policy allkeys-lfu: a full cache then forgets instead of refusing"
+        if headroom is not None and headroom < _LITTLE_ROOM * limit:
+            remedy = f"it refuses writes within {_gib(headroom)}: raise maxmemory, or {remedy}"
+    elif not limit:
+        remedy = "set maxmemory: without it nothing is evicted until the machine has no memory left"
+    details = {"url": url, **server, "headroom_bytes": headroom}
+    return Finding("redis", "warning" if remedy else "ok", found, remedy, details)
 
 
 async def _look_at_clock(settings: Settings, venue: str, url: str | None) -> Finding:

@@ -16,6 +16,7 @@ such.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -23,19 +24,23 @@ import orjson
 
 from tradeutils.codec._blame import blamed
 from tradeutils.codec._compression import MAGIC as COMPRESSED
-from tradeutils.codec._compression import Method, check_method, compressed, decompressed
+from tradeutils.codec._compression import VERSION as COMPRESSED_VERSION
+from tradeutils.codec._compression import Method, check_method, compressed, decompressed, unpacked_size
 from tradeutils.codec._decode import Decoder
 from tradeutils.codec._encode import Refused, encoded
-from tradeutils.codec._layout import MAGIC, joined, split
+from tradeutils.codec._layout import MAGIC, VERSION, joined, split
 from tradeutils.codec._plain import dump_plain
 from tradeutils.errors import CodecError, TradeutilsError, UsageError
 
-__all__ = ["MAX_BYTES", "Method", "check_method", "dumps", "loads"]
+__all__ = ["MAX_BYTES", "Method", "check_method", "dumps", "is_known", "loads", "unpacked_size"]
 
 MAX_BYTES: Final = 2**30
 """What `loads` may take at most unless told otherwise: 1 GiB."""
 
 _FIRST: Final = MAGIC[0]
+
+# How JSON begins that is longer than what there is to look at.
+_JSON: Final = re.compile(rb"""\s*(\[\s*[\[\]{"\-0-9tfn]|{\s*["}]|"|-?\d[\d.eE+-]*$)""")
 
 # What Python makes of text, in bytes: no more than _WORST for each byte of it, so that small texts need no count;
 # a character at most 4, a dict of one entry 240, a list or plain value 64, a decimal or a record of the model 224.
@@ -143,6 +148,34 @@ def loads(data: bytes | bytearray | memoryview, *, max_bytes: int = MAX_BYTES) -
     except _NONSENSE as error:
         raise CodecError(_complaint(data, error)) from error
     return value
+
+
+def is_known(head: bytes, *, is_whole: bool) -> bool:
+    """
+    Tell whether bytes look like something that `loads` reads, without reading it.
+
+    Parameters
+    ----------
+    head : bytes
+        How the data begins; 64 bytes are enough.
+    is_whole : bool
+        Whether that is all of it.
+
+    Returns
+    -------
+    ``False`` for what `loads` would refuse for its beginning: neither JSON nor ours, or of a newer format version.
+    Plain JSON that is whole is checked to its end, everything else only as far as it goes.
+    """
+    if head[:3] in (MAGIC, COMPRESSED):
+        newest = VERSION if head[:3] == MAGIC else COMPRESSED_VERSION
+        return len(head) > 3 and 1 <= head[3] <= newest
+    if is_whole:
+        try:
+            orjson.loads(head)
+        except orjson.JSONDecodeError:
+            return False
+        return True
+    return _JSON.match(head) is not None
 
 
 def _viewed(data: Any) -> memoryview:

@@ -26,13 +26,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 from tradeutils.errors import CodecError, UsageError
 
-__all__ = ["MAGIC", "Method", "check_method", "compressed", "decompressed"]
+__all__ = ["MAGIC", "VERSION", "Method", "check_method", "compressed", "decompressed", "unpacked_size"]
 
 Method: TypeAlias = Literal["zstd", "lz4"]
 """How bytes are made smaller: ``"zstd"`` by more, ``"lz4"`` faster."""
 
 MAGIC: Final = b"\xabTZ"
-_VERSION: Final = 1
+VERSION: Final = 1
 _HEAD: Final = struct.Struct("<3sBB3xQ")
 _CHECKSUM: Final = struct.Struct("<I")
 _FIXED: Final = _HEAD.size + _CHECKSUM.size
@@ -59,7 +59,7 @@ def compressed(data: bytes, method: Method) -> bytes:
     packed = _codec(method, _LEVEL.get(method)).compress(data, asbytes=True)
     if _FIXED + len(packed) > len(data) * _WORTH:
         return data
-    head = _HEAD.pack(MAGIC, _VERSION, _METHODS[method], len(data))
+    head = _HEAD.pack(MAGIC, VERSION, _METHODS[method], len(data))
     return b"".join((head, _CHECKSUM.pack(zlib.crc32(packed, zlib.crc32(head))), packed))
 
 
@@ -74,10 +74,10 @@ def decompressed(data: bytes | memoryview, max_bytes: int) -> bytes:
     if len(data) < _FIXED:
         raise CodecError(f"the bytes end after {len(data)}, inside the head of {_FIXED}; they were cut off")
     _, version, method, size = _HEAD.unpack_from(data)
-    if version != _VERSION or method not in _CODECS:
+    if version != VERSION or method not in _CODECS:
         raise CodecError(
             f"the bytes are compressed in format version {version} by method {method}; this release reads version "
-            f"{_VERSION}, methods {', '.join(map(str, _CODECS))}"
+            f"{VERSION}, methods {', '.join(map(str, _CODECS))}"
         )
     if size > max_bytes:
         raise CodecError(f"data has {size} bytes when unpacked, max_bytes is {max_bytes}; raise it if it is trusted")
@@ -91,6 +91,11 @@ def decompressed(data: bytes | memoryview, max_bytes: int) -> bytes:
     if len(unpacked) != size:
         raise CodecError(f"the head announces {size} bytes; {len(unpacked)} were in it")
     return unpacked
+
+
+def unpacked_size(data: bytes | memoryview) -> int:
+    """Return how long data says that it is when unpacked; data that is not compressed is as long as it is."""
+    return int(_HEAD.unpack_from(data)[3]) if data[:3] == MAGIC and len(data) >= _FIXED else len(data)
 
 
 def _codec(name: str, level: int | None = None) -> Any:

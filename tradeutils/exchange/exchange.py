@@ -12,9 +12,10 @@ from tradeutils.cache import Cache
 from tradeutils.errors import UsageError
 from tradeutils.exchange.checks import check_grace
 from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.streams.terms import check_stream_to_cache
 from tradeutils.exchange.together import Together
 from tradeutils.exchange.venue import CcxtVenue
-from tradeutils.exchange.watching import Watching, check_stream_to_cache
+from tradeutils.exchange.watching import Watching
 from tradeutils.settings import Account, ExchangeSettings
 
 __all__ = ["Exchange", "check_shared"]

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from tradeutils.cache import Cache
-from tradeutils.errors import Closed, UsageError
+from tradeutils.errors import Closed
 from tradeutils.exchange.account_data import AccountData
 from tradeutils.exchange.activity import Activity
 from tradeutils.exchange.base import Venue
-from tradeutils.exchange.checks import bounds, check_choice, check_limit, several
+from tradeutils.exchange.checks import bounds, check_choice, check_limit
 from tradeutils.exchange.retry import Patience
 from tradeutils.exchange.streams.candle_stream import CandleStream
 from tradeutils.exchange.streams.feeds import Feeds
 from tradeutils.exchange.streams.inbox import Inbox, Policy, open_inbox
 from tradeutils.exchange.streams.opening import Candled, Opening
-from tradeutils.exchange.streams.publishing import PUBLISHED_S, Publisher
+from tradeutils.exchange.streams.publishing import Publisher
 from tradeutils.exchange.streams.stream import Joined, Stream
 from tradeutils.exchange.streams.subscribers import Fallback, Subscriber
-from tradeutils.exchange.streams.topics import Kind, Topic
+from tradeutils.exchange.streams.terms import check_age, check_symbol, check_symbols, name_of
+from tradeutils.exchange.streams.topics import Topic
 from tradeutils.exchange.trading import Trading
 from tradeutils.model import Balance, Order, OrderBook, Ticker, Trade
 from tradeutils.settings import Account
 from tradeutils.timeframe import Instant
 
-__all__ = ["Watching", "check_stream_to_cache"]
+__all__ = ["Watching"]
 
 _FALLBACKS: Final = ("event", "rest")
 _QUIET_S: Final = 120.0  # many markets are not traded for minutes
@@ -127,7 +127,7 @@ class Watching(Trading):
         >>> async for ticker in exchange.watch_ticker("BTC/USDT", fallback="rest"):  # doctest: +SKIP
         ...     print(ticker.last)
         """
-        topics = [Topic("ticker", _symbol(symbol))]
+        topics = [Topic("ticker", check_symbol(symbol))]
         return self._stream("watch_ticker", topics, policy, buffer, max_age, fallback)
 
     def watch_tickers(
@@ -156,7 +156,7 @@ class Watching(Trading):
         NotSupportedByVenue : the venue has no channel of all markets (bybit, okx, kraken). They are not subscribed to
             one by one: of a thousand markets most are quiet for longer than ``max_age``, and would be called stale.
         """
-        wanted = None if symbols is None else _symbols(symbols)
+        wanted = None if symbols is None else check_symbols(symbols)
         topics = [Topic("tickers")] if wanted is None else [Topic("ticker", one) for one in wanted]
         return self._stream("watch_tickers", topics, policy, buffer, max_age, fallback)
 
@@ -184,7 +184,7 @@ class Watching(Trading):
         After the connection broke, what was traded meanwhile is asked for over REST and comes first; what REST no
         longer has is told as `Missed`.
         """
-        topics = [Topic("trades", one) for one in _symbols(symbols)]
+        topics = [Topic("trades", one) for one in check_symbols(symbols)]
         return self._stream("watch_trades", topics, policy, buffer, max_age, fallback)
 
     def watch_ohlcv(
@@ -241,11 +241,11 @@ class Watching(Trading):
         frame = self._timeframe(timeframe)
         start = bounds(since, None)[0]
         written = self._venue.timeframes[frame]
-        topics = [Topic("ohlcv", one, timeframe=written) for one in _symbols(symbols)]
+        topics = [Topic("ohlcv", one, timeframe=written) for one in check_symbols(symbols)]
         candled = Candled(timeframe=frame.name, closed_only=bool(closed_only), since=start)
         inbox, join = self._begun("watch_ohlcv", topics, policy, buffer, max_age, fallback, candled)
         names = [topic.symbol for topic in topics if topic.symbol is not None]
-        return CandleStream(_name(self.venue, topics), inbox, join, symbols=names, timeframe=frame.name)
+        return CandleStream(name_of(self.venue, topics), inbox, join, symbols=names, timeframe=frame.name)
 
     def watch_order_book(
         self,
@@ -281,7 +281,7 @@ class Watching(Trading):
         ------
         UsageError : the venue streams no book of so many levels; when it is first read. And as of `watch_ticker`.
         """
-        topics = [Topic("book", _symbol(symbol), depth=check_limit(limit))]
+        topics = [Topic("book", check_symbol(symbol), depth=check_limit(limit))]
         return self._stream("watch_order_book", topics, policy, buffer, max_age, fallback)
 
     def watch_balance(self, *, max_age: float = 60.0, policy: Policy = "latest", buffer: int = 1000) -> Stream[Balance]:
@@ -324,7 +324,7 @@ class Watching(Trading):
         (kraken) tell of them first.
         """
         self._need_account("watch_orders")
-        topics = [Topic("orders", None if symbol is None else _symbol(symbol))]
+        topics = [Topic("orders", None if symbol is None else check_symbol(symbol))]
         return self._stream("watch_orders", topics, policy, buffer, max_age, "event")
 
     def _stream(
@@ -337,7 +337,7 @@ class Watching(Trading):
         fallback: Fallback,
     ) -> Stream[Any]:
         inbox, join = self._begun(operation, topics, policy, buffer, max_age, fallback, None)
-        return Stream(_name(self.venue, topics), inbox, join)
+        return Stream(name_of(self.venue, topics), inbox, join)
 
     def _begun(
         self,
@@ -351,7 +351,7 @@ class Watching(Trading):
     ) -> tuple[Inbox, Callable[[Inbox], Awaitable[Joined]]]:
         """Check the rest of what was asked, and return what a stream is made of; it begins when it is read."""
         check_choice("fallback", fallback, _FALLBACKS)
-        age = _check_age(max_age)
+        age = check_age(max_age)
         join = functools.partial(self._join, operation, topics, age, fallback, candled)
         return open_inbox(policy, buffer), join
 
@@ -412,43 +412,3 @@ class Watching(Trading):
 
 def _unchanged(item: Any) -> Any:
     return item
-
-
-def _symbol(symbol: str) -> str:
-    if not isinstance(symbol, str) or not symbol:
-        raise UsageError(f"symbol was {symbol!r}; write one market, as in 'BTC/USDT'")
-    return symbol
-
-
-def _symbols(symbols: str | Iterable[str]) -> list[str]:
-    wanted = [symbols] if isinstance(symbols, str) else several(symbols)
-    if not wanted:
-        raise UsageError("symbols was empty; name at least one, as in ['BTC/USDT']")
-    return [_symbol(one) for one in wanted]
-
-
-def _check_age(seconds: float) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.1 <= seconds < math.inf:
-        raise UsageError(f"max_age was {seconds!r}; write seconds from 0.1, as in 30.0")
-    return float(seconds)
-
-
-def _name(venue: str, topics: Sequence[Topic]) -> str:
-    kind: Kind = topics[0].kind
-    symbols = [topic.symbol for topic in topics if topic.symbol is not None]
-    shown = ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
-    return " ".join(part for part in (venue, kind, topics[0].timeframe, shown) if part)
-
-
-def check_stream_to_cache(given: Any, cache: Cache | None, *, info: bool) -> float | None:
-    """Return for how many seconds what is streamed serves others; ``None``: it is not put into the cache."""
-    if given is False:
-        return None
-    seconds = PUBLISHED_S if given is True else given
-    if not isinstance(seconds, int | float) or not 0.05 <= seconds < math.inf:
-        raise UsageError(f"stream_to_cache was {given!r}; write True, or seconds from 0.05, as in 2.0")
-    if cache is None:
-        raise UsageError("stream_to_cache was given without a cache; add cache=Cache('redis://localhost:6379/0')")
-    if info:
-        raise UsageError("stream_to_cache was given with info=True, which streams do not have; leave one of them out")
-    return float(seconds)

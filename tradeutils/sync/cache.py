@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from tradeutils import cache as _cache
+from tradeutils.cache.maps import Layout
+from tradeutils.codec import Method
 from tradeutils.sync.loop import Blocking, blocking, on_own_thread
+from tradeutils.sync.maps import Map
 
 __all__ = ["Cache", "HeldLock"]
 
@@ -20,7 +24,7 @@ class Cache(Blocking[_cache.Cache]):
 
     Parameters
     ----------
-    url, namespace, near, timeout
+    url, namespace, near, timeout, compress, compress_above
         As for `tradeutils.Cache`.
     """
 
@@ -31,8 +35,27 @@ class Cache(Blocking[_cache.Cache]):
         namespace: str = "tu",
         near: str | Sequence[str] | int | None = None,
         timeout: float = 0.25,
+        compress: Method | None = None,
+        compress_above: int = 4096,
     ) -> None:
-        self._live(lambda: _cache.Cache(url, namespace=namespace, near=near, timeout=timeout))
+        self._live(
+            lambda: _cache.Cache(
+                url, namespace=namespace, near=near, timeout=timeout, compress=compress, compress_above=compress_above
+            )
+        )
+
+    @classmethod
+    def embedded(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        max_bytes: int | str = "64mb",
+        policy: str = "allkeys-lfu",
+        **options: Any,
+    ) -> Self:
+        """Return a cache on a real server of its own; see `tradeutils.Cache.embedded`."""
+        cache = cls.__new__(cls)
+        cache._live(lambda: _cache.Cache.embedded(path, max_bytes, policy, **options))
+        return cache
 
     get = blocking(_cache.Cache.get)
     set = blocking(_cache.Cache.set)
@@ -40,7 +63,38 @@ class Cache(Blocking[_cache.Cache]):
     set_many = blocking(_cache.Cache.set_many)
     delete = blocking(_cache.Cache.delete)
     invalidate = blocking(_cache.Cache.invalidate)
+    clean = blocking(_cache.Cache.clean)
+    survey = blocking(_cache.Cache.survey)
     stats = blocking(_cache.Cache.stats)
+
+    def map(self, name: str, *, layout: Layout, ttl: float | None = None) -> Map:
+        """Return many values under one name; see `tradeutils.Cache.map`."""
+
+        async def made() -> _cache.Map:
+            return self._twin.map(name, layout=layout, ttl=ttl)
+
+        return Map(self._run(made()), self._run)
+
+    def counts(self) -> _cache.Stats:
+        """Return what `stats` does without asking the server, from any thread."""
+        return self._twin.counts()
+
+    def subscribe(self, callback: Callable[[_cache.CacheEvent], object]) -> Callable[[], None]:
+        """
+        Have ``callback`` called for everything that happens, and return a function that ends that.
+
+        As `tradeutils.Cache.subscribe`; it is called on the thread of the event loop, where it must not wait.
+        """
+
+        async def subscribed() -> Callable[[], None]:
+            return self._twin.subscribe(callback)
+
+        end = self._run(subscribed())
+
+        async def ended() -> None:
+            end()
+
+        return lambda: self._run(ended())
 
     server = blocking(_cache.Cache.server)
 

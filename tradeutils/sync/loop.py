@@ -141,10 +141,16 @@ class Blocking(Generic[Twin]):
         made._twin = twin
         return made
 
-    def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+    def _check_process(self) -> None:
         if self._pid != os.getpid():
-            coroutine.close()
             raise Closed(f"this {type(self).__name__} was opened before a fork; open another in the new process")
+
+    def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        try:
+            self._check_process()
+        except Closed:
+            coroutine.close()
+            raise
         return _loop.run(coroutine)
 
     def __repr__(self) -> str:

@@ -163,7 +163,7 @@ class Dialer:
             current_sender.reset(token)
 
     async def connected(self) -> None:
-        """Nothing is paid for a websocket."""
+        """Pay nothing: its turn was paid before it was dialled."""
 
     async def leaving(self) -> None:
         """Nothing is noted of a websocket."""

@@ -111,7 +111,9 @@ class BalanceAssembler:
     async def settle(self, rest: Rest, now: int) -> Sequence[Balance | StreamEvent]:
         """Ask what is held, if that is due."""
         due = self.due(now)
-        return await self._ask(rest, audit=self._is_whole and not self._questions) if due is not None and due <= 0 else ()
+        return (
+            await self._ask(rest, audit=self._is_whole and not self._questions) if due is not None and due <= 0 else ()
+        )
 
     async def _ask(self, rest: Rest, *, audit: bool) -> Sequence[Balance | StreamEvent]:
         asked = self._ask_at or 0

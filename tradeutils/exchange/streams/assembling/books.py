@@ -1,15 +1,20 @@
 """
 Order books, made when they are taken.
 
-ccxt keeps one book a market and changes it with each message. A typed book of 1000 levels takes 0.1 ms to make, and of
+ccxt keeps one book a market and changes it with each message. A typed book of 1000 levels a side takes 0.1 ms to make, and of
 a hundred that come in a second a consumer reads one: so what is handed on is a reference, and the book is made when
 somebody takes it, of what it is at that moment. Only for consumers that want every book is each made at once.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tradeutils.errors import UsageError
 from tradeutils.exchange.streams.assembling.base import Rest
@@ -125,16 +130,34 @@ class BookAssembler:
 
 def _book(levels: Mapping[str, Any], symbol: str, depth: int | None, *, info: bool) -> OrderBook | None:
     """Return ccxt's book as ours; ``None`` where its levels are no numbers."""
-    bids, asks = ([level[:2] for level in (levels.get(side) or ())[:depth]] for side in ("bids", "asks"))
     time, sequence = levels.get("timestamp"), levels.get("nonce")
     try:
         return OrderBook(
             symbol=symbol,
-            bids=bids,  # type: ignore[arg-type]  # made an array there
-            asks=asks,  # type: ignore[arg-type]
+            bids=_side(levels.get("bids") or [], depth),
+            asks=_side(levels.get("asks") or [], depth),
             time=None if time is None else int(time),
             sequence=None if sequence is None else int(sequence),
             info=frozen(levels.get("info")) if info else None,
         )
     except (UsageError, TypeError, ValueError):
         return None
+
+
+def _side(rows: list[Sequence[Any]], depth: int | None) -> npt.NDArray[np.float64]:
+    """
+    Return price and amount of each level, which may carry more than these.
+
+    Packed by ``struct`` 1000 levels of floats cost 40 us; ``np.fromiter`` takes 90, ``np.array`` 205, and 365 where each
+    level is cut to two first.
+    """
+    rows = rows if depth is None else rows[:depth]
+    flat = list(chain.from_iterable(rows))
+    width = len(rows[0]) if rows else 2
+    if width < 2 or len(flat) != width * len(rows):
+        raise ValueError("levels are to be [price, amount, ...], all alike")
+    try:
+        made = np.frombuffer(struct.pack(f"{len(flat)}d", *flat))
+    except struct.error:  # figures in other forms
+        made = np.array(flat, dtype=np.float64)
+    return made.reshape(-1, width)[:, :2]

@@ -133,9 +133,10 @@ class TradeCandleAssembler:
     async def resume(self, rest: Rest) -> Sequence[Told]:
         """Ask for the trades that were missed; where there are none, for the bars that ended meanwhile."""
         items = await self._trades.resume(rest)
-        told = await self._candles.resume(rest) if not items and self._trades.is_joined else ()
-        self._candles.begin(self._now, whole=self._trades.is_joined)
-        return told or self._made(items)
+        if not items and self._trades.is_joined:
+            return await self._candles.resume(rest)
+        self._candles.begin(self._now, whole=False)
+        return self._made(items)
 
     def due(self, now: int) -> float | None:
         """Return in how many seconds trades or bars are asked for, or a bar can be told."""

@@ -259,10 +259,9 @@ class OrderAssembler:
         """Look for orders that were placed, and ended, from ``start`` on; what cannot be told is not told ``again``."""
         everywhere = {known.order.symbol for known in (*self._open.values(), *self._ended.values())}
         for symbol in sorted(everywhere) if self._symbol is None else [self._symbol]:
-            orders = await _orders(rest, symbol, max(0, start - LAG_MS))
-            if orders is not None:
-                self._took([order for order in orders if self._begun or _is_from(order, start)], now)
-            elif not again:
+            orders, is_whole = await _orders(rest, symbol, max(0, start - LAG_MS))
+            self._took([order for order in orders if self._begun or _is_from(order, start)], now)
+            if not is_whole and self._has_gap and not again:
                 self._miss(symbol, start, now)
         if self._symbol is None and self._has_gap and not again:
             self._miss(None, start, now)
@@ -289,16 +288,22 @@ class OrderAssembler:
         return key
 
 
-async def _orders(rest: Rest, symbol: str, since: int) -> list[Order] | None:
-    """Return a market's orders, or those that were filled where the venue lists no others; ``None``: neither."""
+async def _orders(rest: Rest, symbol: str, since: int) -> tuple[list[Order], bool]:
+    """
+    Return a market's orders, and whether these are all.
+
+    Where the venue lists none but those that are over, they may be those that were filled alone (okx, bybit), unless
+    others are among them (kraken).
+    """
     try:
-        return await rest.fetch_orders(symbol, since=since)
+        return await rest.fetch_orders(symbol, since=since), True
     except NotSupportedByVenue:
         pass
     try:
-        return await rest.fetch_closed_orders(symbol, since=since)
+        ended = await rest.fetch_closed_orders(symbol, since=since)
     except NotSupportedByVenue:
-        return None
+        return [], False
+    return ended, any(order.status != "closed" for order in ended)
 
 
 def _is_short(info: Any) -> bool:
