@@ -29,6 +29,9 @@ nox.options.error_on_missing_interpreters = True
 
 COVERAGE_FLOOR = 90  # percent of lines and branches
 
+# As errors, the benchmark plugin's warnings would hide why a suite measured nothing; and some take many minutes.
+MEASURING = ("-o", "filterwarnings=default", "-o", "faulthandler_timeout=0")
+
 
 def group(*names: str) -> list[str]:
     """Return the requirements of dependency groups; pip itself reads groups only since 25.1."""
@@ -166,8 +169,7 @@ def benchmarks(session: nox.Session) -> None:
     results = ROOT / "benchmarks" / "results"
     results.mkdir(exist_ok=True)
     for suite in named or sorted(path.stem.removeprefix("test_") for path in results.parent.glob("test_*.py")):
-        # As errors, the plugin's warnings would hide why a suite measured nothing.
-        told = ("-o", "filterwarnings=default", f"--benchmark-json={results / suite}.json")
+        told = (*MEASURING, f"--benchmark-json={results / suite}.json")
         session.run("pytest", f"benchmarks/test_{suite}.py", *told, *options, env=numba_cache(session))
     session.run("python", "benchmarks/report.py")
 
@@ -184,4 +186,4 @@ def soak(session: nox.Session) -> None:
     named = [argument for argument in session.posargs if not argument.startswith("-")]
     options = [argument for argument in session.posargs if argument.startswith("-")]
     suites = [f"benchmarks/soak_{suite}.py" for suite in named or ("budget", "cache", "history", "streams")]
-    session.run("pytest", *suites, "-s", "-o", "filterwarnings=default", *options, env=numba_cache(session))
+    session.run("pytest", *suites, "-s", *MEASURING, *options, env=numba_cache(session))
