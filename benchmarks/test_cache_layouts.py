@@ -47,7 +47,7 @@ def _panel() -> Panel:
     symbols, bars = 500, 1000
     prices = np.random.default_rng(1).random((bars, symbols))
     time = np.arange(bars, dtype=np.int64) * 60_000
-    columns = dict.fromkeys(("open", "high", "low", "close", "volume"), prices)
+    columns: dict[str, Any] = dict.fromkeys(("open", "high", "low", "close", "volume"), prices)
     return Panel(symbols=tuple(f"COIN{i}/USDT" for i in range(symbols)), timeframe="1m", time=time, **columns)
 
 
@@ -58,9 +58,9 @@ class Users:
         self.cache = tu.Cache(url, timeout=10)
         self.hash = self.cache.map("hash", layout="hash", ttl=3600)
         self.blob = self.cache.map("blob", layout="blob", ttl=3600)
-        self.redis = redis.from_url(url)
+        self.redis: Any = redis.from_url(url)
         self.cluster = tu.Cache(cluster_url, timeout=10)
-        self.redis_cluster = redis.RedisCluster(host="127.0.0.1", port=cluster_port)
+        self.redis_cluster: Any = redis.RedisCluster(host="127.0.0.1", port=cluster_port)
         self.panel = _panel()
 
     async def fill(self) -> None:

@@ -85,7 +85,7 @@ def test_invalidation(server: ValkeyServer) -> None:
                 assert await theirs.get_many([f"old:{number}" for number in range(KEYS - 500, KEYS)]) == {}
                 told["get while it is swept, us"] = await each(lambda: theirs.get("kept"))
                 told["get of a dead one, us"] = await each(lambda: theirs.get(f"old:{KEYS - 1}"))
-                while client.exists("tu:sweeps"):  # noqa: ASYNC110  # nobody tells a plain client
+                while client.exists("tu:unswept"):  # noqa: ASYNC110  # nobody tells a plain client
                     await asyncio.sleep(0.01)
                 told["swept after, s"] = time.perf_counter() - began
                 told["get after, us"] = await each(lambda: theirs.get("kept"))

@@ -30,6 +30,7 @@ __all__ = ["FAULTS", "MINUTE", "Soak", "simulated_venue", "soak"]
 
 MINUTE: Final = 60_000
 MAX_AGE_S: Final = 2.0  # of tickers and books, which are told all the time
+LEVELS: Final = 20  # that are read of a book of 1000: to make all of them costs more than the message
 QUIET_S: Final = 12.0  # of candles and trades: a made-up market may have none for some seconds
 FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "drop", "count": 1},
@@ -167,7 +168,7 @@ class Soak:
             exchange.watch_ohlcv(names, "1m", max_age=QUIET_S),
             exchange.watch_trades(names, max_age=QUIET_S),
             exchange.watch_tickers(names, max_age=MAX_AGE_S),
-            *(exchange.watch_order_book(name, max_age=MAX_AGE_S) for name in names),
+            *(exchange.watch_order_book(name, limit=LEVELS, max_age=MAX_AGE_S) for name in names),
         ]
         takes = [self._take_candles, self._take_trade, self._take_ticker, *([self._take_book] * len(names))]
         async with contextlib.AsyncExitStack() as stack:

@@ -405,9 +405,25 @@ def whole(port: int) -> bytes:
     return b"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n:%d\r\n" % port
 
 
+def range_told(first: int, last: int, host: bytes) -> bytes:
+    """Return the answer of a node that knows one owner of some slots."""
+    return b"*1\r\n*3\r\n:%d\r\n:%d\r\n*2\r\n$%d\r\n%b\r\n:7\r\n" % (first, last, len(host), host)
+
+
 @pytest.mark.parametrize(
     "slots",
-    [b"*0\r\n", b"+OK\r\n", b"*1\r\n:1\r\n", b"*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$1\r\na\r\n:1\r\n", b"_\r\n"],
+    [
+        b"*0\r\n",
+        b"+OK\r\n",
+        b"*1\r\n:1\r\n",
+        b"_\r\n",
+        range_told(0, 99_999, b"a"),
+        pytest.param(range_told(0, 99_999_999_999, b"a"), id="more slots than memory"),
+        range_told(-5, 16_383, b"a"),
+        pytest.param(range_told(0, 16_383, b"a..b"), id="host that cannot be"),
+        pytest.param(range_told(0, 16_383, b"\xff\xfe"), id="host of foreign bytes"),
+        pytest.param(b"*1100\r\n" + b"".join(range_told(n, n, b"h%d" % n)[4:] for n in range(1100)), id="1100 nodes"),
+    ],
 )
 async def test_topology_that_is_none_is_an_error(slots: bytes) -> None:
     """No slots, another form, slots that there are not: never a crash, and never a miss."""
@@ -447,6 +463,57 @@ async def test_redirection_to_nowhere_is_an_error(told: str) -> None:
 
     async with pretender(answer) as url, tu.Cache(url, timeout=5) as cache, asyncio.timeout(20):
         with pytest.raises(CacheError, match=told):
+            await cache.get("k")
+
+
+@pytest.mark.parametrize(
+    "info", [b":100000000000\r\n", b"*1\r\n:1000\r\n", b"_\r\n", b"+cluster_current_epoch:" + b"9" * 5000 + b"\r\n"],
+    ids=["number", "list", "nothing", "long epoch"],
+)  # fmt: skip
+async def test_news_of_the_cluster_that_cannot_be_read_are_none(info: bytes) -> None:
+    """Who owns what counts all the same."""
+
+    def answer(command: list[bytes], port: int) -> bytes:
+        if command[0] == b"CLUSTER":
+            return whole(port) if command[1] == b"SLOTS" else info
+        return b"*1\r\n$-1\r\n"
+
+    async with pretender(answer) as url, tu.Cache(url, timeout=5) as cache, asyncio.timeout(10):
+        assert await cache.get("k") is None
+
+
+async def test_nodes_that_send_the_caller_in_circles_are_not_flooded() -> None:
+    """While two disagree, as after a partition, each call asks a dozen times at most, with growing pauses."""
+    asked = 0
+
+    def answer(command: list[bytes], port: int) -> bytes:
+        nonlocal asked
+        if command[0] == b"CLUSTER":
+            return whole(port) if command[1] == b"SLOTS" else b"$0\r\n\r\n"
+        asked += 1
+        return b"-MOVED %d 127.0.0.1:%d\r\n" % (slot_for("k"), port)
+
+    async with pretender(answer) as url, tu.Cache(url, timeout=0.25) as cache, asyncio.timeout(10):
+        with pytest.raises(CacheUnavailable, match="from node to node"):
+            await cache.get("k")
+    assert 2 <= asked <= 12
+
+
+async def test_node_that_is_replaced_when_the_time_is_up_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new owner was found, but too late to ask it: the call has no replies to show."""
+    monkeypatch.setattr("tradeutils.link.cluster._FIRST_PAUSE", 60)
+    monkeypatch.setattr("tradeutils.link.cluster._AT_ONCE", 0)
+    told = 0
+
+    def answer(command: list[bytes], port: int) -> bytes:
+        nonlocal told
+        told += command[1:] == [b"SLOTS"]
+        return (
+            (whole(port) if told > 1 else range_told(0, 16_383, b"127.0.0.1")) if command[1] == b"SLOTS" else b"_\r\n"
+        )
+
+    async with pretender(answer) as url, tu.Cache(url, timeout=5) as cache, asyncio.timeout(10):
+        with pytest.raises(CacheUnavailable, match="they change places"):
             await cache.get("k")
 
 

@@ -30,7 +30,7 @@ async def told(cache: tu.Cache, key: str = "k") -> Any:
 
 def is_primary(node: Node) -> bool:
     """Tell whether a server says that it is one."""
-    return node.ask("ROLE")[0] == b"master"  # type: ignore[index]
+    return bool(node.ask("ROLE")[0] == b"master")  # type: ignore[index]
 
 
 async def test_primary_that_dies_is_followed_under_load(watched: Watched) -> None:  # noqa: F811

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import threading
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,24 @@ async def test_everything_that_happens_is_told(where: str, request: pytest.Fixtu
         assert [(event.kind, event.key, event.error) for event in events] == [
             ("miss", "e", ""), ("error", "e", "LookupError"),
         ]  # fmt: skip
+
+
+async def test_eviction_by_a_cache_of_another_thread_is_told_in_the_loop_of_who_listens() -> None:
+    """Callbacks need not fear threads, whoever makes room."""
+    backend = Memory(max_bytes=5000)
+    threads: list[int] = []
+
+    async def fill() -> None:
+        async with tu.Cache(backend) as other:
+            for number in range(20):
+                await other.set(f"k{number}", "x" * 500, ttl=60)
+
+    async with tu.Cache(backend) as cache:
+        cache.subscribe(lambda event: threads.append(threading.get_ident()) if event.kind == "evicted" else None)
+        await asyncio.to_thread(asyncio.run, fill())
+        await asyncio.sleep(0.01)
+    assert len(threads) > 10
+    assert set(threads) == {threading.get_ident()}
 
 
 async def test_stale_and_evicted_values_and_damage_are_told() -> None:

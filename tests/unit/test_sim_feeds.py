@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import gzip
 import json
 import pathlib
+import socket
 import struct
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from tradeutils.sim import arming as _arming
 from tradeutils.sim.catalogue import generated_instruments, generated_swaps
 from tradeutils.sim.depth import levels
 from tradeutils.sim.dialect import Venue
+from tradeutils.sim.feeds import connection
 from tradeutils.sim.feeds.dialect import Close, Ping
 from tradeutils.sim.feeds.events import BalanceEvent, BookEvent, KlineEvent, Topic, TradesEvent
 from tradeutils.sim.feeds.keys import HOUR_MS, ListenKeys
@@ -584,3 +587,33 @@ def test_events_of_a_topic_are_rendered_once_for_all() -> None:
     assert (dict(one.rendered), dict(two.rendered)) == ({"text": "told"}, {})
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.now = 5  # type: ignore[misc]
+
+
+async def test_a_connection_that_closes_by_itself_is_not_cut_off_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads late gets all that was sent, and the cut a second later finds nothing to do."""
+    monkeypatch.setattr(connection, "_CLOSING_S", 0.2)
+    loop, faults = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, told: faults.append(told))
+    opened: asyncio.Future[asyncio.Transport] = loop.create_future()
+
+    class Accepting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            opened.set_result(cast("asyncio.Transport", transport))
+
+    server = await loop.create_server(Accepting, "127.0.0.1", 0)
+    with socket.create_connection(server.sockets[0].getsockname()) as client:
+        transport = await opened
+        made = connection.Connection(transport, cast("Any", None), FeedFaults(), FeedLog())
+        transport.write(bytes(8 << 20))
+        made.finish()
+        assert transport.get_write_buffer_size()
+        client.settimeout(5)
+        assert await asyncio.to_thread(_read_all, client) == 8 << 20
+        await asyncio.sleep(0.3)
+    server.close()
+    await server.wait_closed()
+    assert faults == []
+
+
+def _read_all(client: socket.socket) -> int:
+    return sum(iter(lambda: len(client.recv(1 << 20)), 0))

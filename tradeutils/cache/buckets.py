@@ -44,10 +44,14 @@ class Buckets:
         return b"%b:{%b}:%b" % (head, _tags()[binascii.crc32(subject) % BUCKETS], rest)
 
     def plain(self, name: bytes) -> bytes:
-        """Return the name without the tag."""
+        """Return the name without the tag; one that is not placed as ours are is another's, and stays as it is."""
         head, colon, rest = name.partition(b":")
         tag, end, rest = rest.partition(b"}:")
-        return b"%b:%b" % (head, rest) if colon and end and tag[:1] == b"{" else name
+        if not colon or not end or tag[:1] != b"{":
+            return name
+        plain = b"%b:%b" % (head, rest)
+        is_ours = tag[1:] in _tags() if self.is_everywhere(plain) else self.placed(plain) == name
+        return plain if is_ours else name
 
     def is_everywhere(self, name: Name) -> bool:
         """Tell whether there is no subject."""
@@ -64,9 +68,9 @@ class Buckets:
         return [b"%b:{%b}:%b" % (head, tag, rest) for tag in _tags()]
 
     def pattern(self, pattern: Name) -> Name:
-        """Return a pattern for any bucket."""
-        head, _, rest = _bytes(pattern).partition(b":")
-        return b"%b:{*}:%b" % (head, rest)
+        """Return a pattern for any bucket; one without a colon, ``*``, is for all that there is."""
+        head, colon, rest = _bytes(pattern).partition(b":")
+        return b"%b:{*}:%b" % (head, rest) if colon else pattern
 
 
 def _split(name: Name) -> tuple[bytes, bytes, bytes]:

@@ -12,6 +12,10 @@ before it answers any command that came after it, so a read that was sent after 
 returns what that has killed. Where the server does not tell of changes, the notes are read along with every value, a
 round trip more each. Rejected: the generation in the name of the key, read along in each MGET (a tenth more for a get,
 and no tool finds the key any more), and a number in each value (then none could be read with redis-cli).
+
+A server that evicts may evict the notes. They are not taken away when all is swept but emptied, so that notes that are
+not there have been evicted: whoever knew them goes by what he knew, and puts them back. Whoever did not sees by a
+second name, as long as that stands, that there were some, and takes the whole namespace for dead until it is swept.
 """
 
 from __future__ import annotations
@@ -27,25 +31,9 @@ from tradeutils.cache.keys import Keyspace
 from tradeutils.cache.seals import generation_of
 from tradeutils.link.changes import Changes, Reading
 
-__all__ = ["INVALIDATE", "Generations", "Space"]
+__all__ = ["Generations", "Space"]
 
-INVALIDATE: Final = r"""
-local before = redis.pcall('GET', KEYS[1])
-local number = 0
-if type(before) == 'string' and #before < 16 and string.match(before, '^%d+$') then number = tonumber(before) end
-number = math.max(number + 1, tonumber(ARGV[2]))
-local known, sweeps = pcall(cjson.decode, redis.pcall('GET', KEYS[2]))
-if not known or type(sweeps) ~= 'table' then sweeps = {} end
-for prefix in pairs(sweeps) do
-  if type(prefix) ~= 'string' or string.sub(prefix, 1, #ARGV[1]) == ARGV[1] then sweeps[prefix] = nil end
-end
-sweeps[ARGV[1]] = number
-local noted = cjson.encode(sweeps)
-redis.call('SET', KEYS[1], string.format('%.0f', number))
-redis.call('SET', KEYS[2], noted)
-return {string.format('%.0f', number), noted}
-"""
-"""KEYS: epoch, sweeps. ARGV: prefix, milliseconds of the clock. Returns the number, and the notes as they are now."""
+_TOO_HIGH: Final = 2**53  # for a number in Lua
 
 
 class _Reads(Protocol):
@@ -71,15 +59,18 @@ class Space:
         The generation below which values under a prefix are dead.
     is_known : bool
         Whether that is so still: the server would have told of a change.
+    is_lost : bool
+        Whether the server has evicted its notes; ``sweeps`` is then what must be taken for dead all the same.
     """
 
-    __slots__ = ("asked", "is_known", "names", "number", "sweeps", "version")
+    __slots__ = ("asked", "is_known", "is_lost", "names", "number", "sweeps", "version")
 
     def __init__(self, names: Keyspace) -> None:
         self.names = names
-        self.number = 0
+        self.number = -1  # not read yet
         self.sweeps: dict[str, int] = {}
         self.is_known = False
+        self.is_lost = False
         self.version = 0  # goes up whenever it may have changed
         self.asked: asyncio.Future[Any] | None = None
 
@@ -148,7 +139,7 @@ class Generations:
         """Ask for what is not known, in the packet of what else is asked in this turn of the loop."""
         for space in self._spaces.values():
             if not space.is_known and space.asked is None and wire.is_tracked:
-                names = (space.names.epoch, space.names.sweeps)
+                names = (space.names.epoch, space.names.sweeps, space.names.unswept)
                 space.asked = asyncio.gather(*(wire.get(name, Reading.WATCHED) for name in names))
                 space.asked.add_done_callback(partial(self._answered, space, space.version))
 
@@ -165,9 +156,9 @@ class Generations:
                 await asyncio.wait((asked,))
             if not space.is_known:
                 version = space.version
-                names = [space.names.epoch, space.names.sweeps]
+                names = [space.names.epoch, space.names.sweeps, space.names.unswept]
                 values = await self._read(names if beside is None else [beside, *names])
-                self._learn(space, version, values[-2:])
+                self._learn(space, version, values[-3:])
 
     def learn(self, space: Space, number: int, sweeps: bytes | None) -> None:
         """Take over what a command has answered; a change since then is told, but not one that comes later."""
@@ -181,10 +172,18 @@ class Generations:
             self._learn(space, version, asked.result())
 
     def _learn(self, space: Space, version: int, values: list[bytes | None]) -> None:
-        epoch, sweeps = values
+        epoch, sweeps, unswept = values
         self._told()
-        space.number = int(epoch) if epoch is not None and epoch.isdigit() and len(epoch) < 16 else 0
-        space.sweeps = _parsed(sweeps)
+        if sweeps is None:
+            last = _number(unswept)
+            if space.sweeps or 0 <= space.number < _number(epoch):  # something was invalidated since this was known
+                last = max(last, _number(epoch))
+            if last > max(space.sweeps.values(), default=0):
+                space.sweeps = {**space.sweeps, "": last}
+        else:
+            space.sweeps = _parsed(sweeps)
+        space.is_lost = sweeps is None and bool(space.sweeps)
+        space.number = max(_number(epoch), *space.sweeps.values(), 0)  # it may have been evicted, too
         space.is_known = self._changes.is_on and space.version == version
         self._look()
         if space.sweeps:
@@ -236,6 +235,10 @@ class Generations:
         return {name: wanted for name in names if (wanted := self.wanted(name))}
 
 
+def _number(data: bytes | None) -> int:
+    return int(data) if data is not None and data.isdigit() and len(data) < 16 else 0
+
+
 def _parsed(sweeps: bytes | None) -> dict[str, int]:
     """Read the notes; what is not ours is passed over, and overwritten by the next invalidation."""
     if sweeps is None:
@@ -246,4 +249,8 @@ def _parsed(sweeps: bytes | None) -> dict[str, int]:
         return {}
     if not isinstance(noted, dict):
         return {}
-    return {prefix: int(number) for prefix, number in noted.items() if isinstance(number, (int, float))}
+    return {
+        prefix: int(number)
+        for prefix, number in noted.items()
+        if isinstance(number, (int, float)) and 0 < number < _TOO_HIGH
+    }

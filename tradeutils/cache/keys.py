@@ -30,7 +30,8 @@ class Keyspace:
     """
 
     __slots__ = (
-        "_fence", "_lock", "_map", "epoch", "lease_prefix", "namespace", "sweeper", "sweeps", "swept", "value_prefix",
+        "_fence", "_lock", "_map", "epoch", "lease_prefix", "namespace", "sweeper", "sweeps", "swept", "unswept",
+        "value_prefix",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -39,6 +40,7 @@ class Keyspace:
         self.namespace = namespace
         self.epoch = f"{namespace}:epoch"
         self.sweeps = f"{namespace}:sweeps"  # which prefixes were invalidated and are not swept yet
+        self.unswept = f"{namespace}:unswept"  # that there are such: the latest of their numbers
         self.sweeper = f"{namespace}:sweeper:it"  # held by the one process that sweeps
         self.swept = f"{namespace}:swept:it"  # how far it has come
         self.value_prefix = f"{namespace}:value:"

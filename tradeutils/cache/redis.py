@@ -207,7 +207,8 @@ class Redis(Locking, RedisHashes):
         """Yield the keys under a prefix, each once; keys that are not UTF-8 are not ours and are left out."""
         seen: set[str] = set()
         async for _, found in self._walk(literal(prefix) + "*", b"0"):
-            keys = [key for name in found if (key := _text(name)) is not None and key not in seen]
+            texts = (key for name in found if (key := _text(name)) is not None)
+            keys = [key for key in texts if key.startswith(prefix) and key not in seen]
             seen.update(keys)
             for key in keys if self._generations.quiet else await self._alive(keys):
                 yield key

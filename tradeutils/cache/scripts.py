@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "ABANDON", "ACQUIRE_FENCED", "COMMIT", "DROP", "EXTEND", "FINISH", "FINISH_ONE", "HOLD", "RELEASE",
-    "REMOVE", "REVOKE",
+    "ABANDON", "ACQUIRE_FENCED", "COMMIT", "DROP", "EXTEND", "FINISH", "FINISH_ONE", "HOLD", "INVALIDATE", "PUT_BACK",
+    "RELEASE", "REMOVE", "REVOKE", "TAKE_HOLD",
 ]  # fmt: skip
 
 # Whoever waits for a fetch watches the value, not the lease: a lease changes when it is granted too, and would wake
@@ -53,11 +53,58 @@ EXTEND: Final = (
 RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 """KEYS: lock or lease. ARGV: token. Returns whether it was still held."""
 
+# Notes that are not there have been evicted: what the caller knows of them stands for them, and where there have been
+# later ones, all is taken for dead.
+_NOTED: Final = r"""
+local function is_number(number) return type(number) == 'number' and number > 0 and number < 9007199254740992 end
+local function noted(name, fallback, last_name, epoch_name)
+  local sweeps, highest, raw = {}, 0, redis.pcall('GET', name)
+  local known, found = pcall(cjson.decode, raw or fallback)
+  if known and type(found) == 'table' then
+    for prefix, number in pairs(found) do
+      if type(prefix) == 'string' and is_number(number) then
+        sweeps[prefix] = number
+        highest = math.max(highest, number)
+      end
+    end
+  end
+  local known_to = highest
+  for _, other in ipairs({last_name, highest > 0 and epoch_name or nil}) do
+    local last = tonumber(redis.pcall('GET', other))
+    if is_number(last) then highest = math.max(highest, last) end
+  end
+  if not raw and highest > known_to then sweeps[''] = highest end
+  return sweeps, highest
+end
+"""
+
+# A server that is full refuses a script whose first write takes room, and lets one go on that has begun: so what there
+# is goes first. The notes are small, and without them nothing could be thrown out.
+INVALIDATE: Final = rf"""{_NOTED}
+local sweeps, number = noted(KEYS[2], ARGV[3], KEYS[3], KEYS[1])
+local before = redis.pcall('GET', KEYS[1])
+if type(before) == 'string' and #before < 16 and string.match(before, '^%d+$') then
+  number = math.max(number, tonumber(before))
+end
+number = math.max(number + 1, tonumber(ARGV[2]))
+for prefix in pairs(sweeps) do
+  if string.sub(prefix, 1, #ARGV[1]) == ARGV[1] then sweeps[prefix] = nil end
+end
+sweeps[ARGV[1]] = number
+local notes = cjson.encode(sweeps)
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('SET', KEYS[1], string.format('%.0f', number))
+redis.call('SET', KEYS[2], notes)
+redis.call('SET', KEYS[3], string.format('%.0f', number))
+return {{string.format('%.0f', number), notes}}
+"""
+"""KEYS: epoch, sweeps, unswept. ARGV: prefix, milliseconds of the clock, notes. Returns the number, and the notes as
+they are now."""
+
 # What has been invalidated is looked up again where it is acted upon, since it may have been swept, or invalidated
 # anew, since whoever acts has read of it.
-_WANTED: Final = r"""
-local known, sweeps = pcall(cjson.decode, redis.pcall('GET', KEYS[1]))
-if not known or type(sweeps) ~= 'table' then sweeps = {} end
+_WANTED: Final = rf"""{_NOTED}
+local sweeps = noted(KEYS[1], ARGV[#ARGV])
 local function wanted(key)
   local highest = 0
   for prefix, number in pairs(sweeps) do
@@ -86,8 +133,8 @@ for i = 2, #KEYS do
 end
 if #dead > 0 then redis.call('UNLINK', unpack(dead)) end
 return table.concat(gone)"""
-"""KEYS: sweeps, values, some thousand at most. ARGV: for each, what it is of. Removes those that are dead; returns 1
-for each that was there, and 0 for the others."""
+"""KEYS: sweeps, values, some thousand at most. ARGV: for each, what it is of; then notes. Removes those that are dead;
+returns 1 for each that was there, and 0 for the others."""
 
 # Also those of fetches that began since, for who holds one does not say when it was granted by a clock that all share:
 # of a sweep of 10 s, a fetch of 0.1 s is met by one in a hundred, and is done once more.
@@ -96,41 +143,61 @@ for i = 2, #KEYS do
   if wanted(ARGV[i - 1]) > 0 then redis.call('UNLINK', KEYS[i]) end
 end
 return 0"""
-"""KEYS: sweeps, leases. ARGV: for each, what it is of. Takes away those under what was invalidated."""
+"""KEYS: sweeps, leases. ARGV: for each, what it is of; then notes. Takes away those under what was invalidated."""
 
-_TAKE_AWAY: Final = r"""
-local known, sweeps = pcall(cjson.decode, redis.pcall('GET', KEYS[1]))
-if not known or type(sweeps) ~= 'table' then sweeps = {} end
-local function put(done)
-  local left = 0
+_TAKE_AWAY: Final = rf"""{_NOTED}
+local function take_away(done, fallback)
+  local sweeps, left = noted(KEYS[1], fallback, KEYS[2], KEYS[3]), 0
   for prefix, number in pairs(sweeps) do
     if done(prefix, number) then sweeps[prefix] = nil else left = left + 1 end
   end
-  if left == 0 then redis.call('DEL', KEYS[1]) return 0, false end
-  local noted = cjson.encode(sweeps)
-  redis.call('SET', KEYS[1], noted)
-  return left, noted
+  local notes = cjson.encode(sweeps)
+  redis.call('DEL', KEYS[1])
+  redis.call('SET', KEYS[1], notes)
+  if left == 0 then redis.call('DEL', KEYS[2]) end
+  return left, notes
 end
 """
 
 FINISH_ONE: Final = f"""{_TAKE_AWAY}
-local left, noted = put(function(prefix, number) return prefix == ARGV[1] and number == tonumber(ARGV[2]) end)
-return noted"""
-"""KEYS: sweeps. ARGV: prefix, number. Takes one note away; returns the rest."""
+local function done(prefix, number) return prefix == ARGV[1] and number == tonumber(ARGV[2]) end
+local _, notes = take_away(done, ARGV[3])
+return notes"""
+"""KEYS: sweeps, unswept, epoch. ARGV: prefix, number, notes. Takes one note away; returns the rest."""
 
 FINISH: Final = f"""{_TAKE_AWAY}
-return (put(function(_, number) return number <= tonumber(ARGV[1]) end))"""
-"""KEYS: sweeps. ARGV: number. Takes away the notes up to it; returns how many are left."""
+return (take_away(function(_, number) return number <= tonumber(ARGV[1]) end, ARGV[2]))"""
+"""KEYS: sweeps, unswept, epoch. ARGV: number, notes. Takes away the notes up to it; returns how many are left."""
 
-HOLD: Final = """
+_PUT_BACK: Final = rf"""{_NOTED}
+local function put_back(name, fallback, last_name, epoch_name)
+  if redis.call('EXISTS', name) == 1 then return end
+  local sweeps, highest = noted(name, fallback, last_name, epoch_name)
+  redis.call('SET', name, cjson.encode(sweeps))
+  redis.call('SET', last_name, string.format('%.0f', highest))
+end
+"""
+
+PUT_BACK: Final = f"""{_PUT_BACK}
+put_back(KEYS[1], ARGV[1], KEYS[2], KEYS[3])"""
+"""KEYS: sweeps, unswept, epoch. ARGV: notes. Puts notes back that were evicted."""
+
+TAKE_HOLD: Final = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1"""
+"""KEYS: sweeper. ARGV: token, milliseconds. Returns whether the sweep is ours."""
+
+HOLD: Final = f"""{_PUT_BACK}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-local number = redis.call('GET', KEYS[4])
-if not number or tonumber(number) == tonumber(ARGV[5]) then redis.call('SET', KEYS[2], ARGV[3], 'NX') end
+put_back(KEYS[2], ARGV[3], KEYS[4], KEYS[5])
 redis.call('SET', KEYS[3], ARGV[4], 'PX', 86400000)
 return 1"""
-"""KEYS: sweeper, sweeps, swept, epoch. ARGV: token, milliseconds, notes, progress, number. Returns whether the sweep is
-still ours; notes that were evicted meanwhile are put back, unless something was invalidated since."""
+"""KEYS: sweeper, sweeps, swept, unswept, epoch. ARGV: token, milliseconds, notes, progress. Returns whether the sweep
+is still ours; notes that were evicted meanwhile are put back."""
 
 DROP: Final = """
 local gone = 0

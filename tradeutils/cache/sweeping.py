@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
+import orjson
+
 from tradeutils.cache import scripts
-from tradeutils.cache.generations import INVALIDATE, Generations, Space
+from tradeutils.cache.generations import Generations, Space
 from tradeutils.errors import CacheError, CacheUnavailable, Closed
 from tradeutils.link.changes import Changes
 from tradeutils.link.wire import Command
@@ -70,6 +72,7 @@ class Sweeper:
         self._alone = alone
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._reminders: dict[str, asyncio.Task[None]] = {}
         self._closed = False
         self._refused = False
         self._counted: dict[str, list[_Count]] = {}
@@ -83,7 +86,9 @@ class Sweeper:
         """
         names = space.names
         self._changes.note_all()
-        command = (b"EVAL", INVALIDATE, 2, names.epoch, names.sweeps, prefix, self._now())
+        command: Command = (
+            b"EVAL", scripts.INVALIDATE, 3, names.epoch, names.sweeps, names.unswept, prefix, self._now(), _noted(space)
+        )  # fmt: skip
         [[number, notes]] = await self._call([command])
         self._generations.learn(space, int(number), notes)
         self._changes.note_all()
@@ -123,13 +128,14 @@ class Sweeper:
         """Drop what belonged to an event loop that has closed."""
         self._tasks.clear()
         self._timers.clear()
+        self._reminders.clear()
 
     async def aclose(self) -> None:
         """Stop; another process goes on, or the next that comes."""
         self._closed = True
         for timer in self._timers.values():
             timer.cancel()
-        tasks = [task for task in self._tasks.values() if not task.done()]
+        tasks = [task for task in (*self._tasks.values(), *self._reminders.values()) if not task.done()]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -138,12 +144,30 @@ class Sweeper:
     # How it works
 
     def _see(self, space: Space) -> None:
-        """Somebody sweeps; should he die, it is for us to go on."""
+        """Somebody sweeps; should he die, it is for us to go on. What the server has forgotten it is told again."""
         key = space.names.epoch
+        if space.is_lost and not self._closed and not self._refused and key not in self._reminders:
+            reminder = asyncio.get_running_loop().create_task(self._remind(space), name="tradeutils-cache-notes")
+            self._reminders[key] = reminder
+            reminder.add_done_callback(lambda _: self._reminders.pop(key, None))
         if self._closed or self._refused or key in self._timers or (key in self._tasks and not self._tasks[key].done()):
             return
         delay = _HOLD_MS / 1000 * random.uniform(1.0, 1.5)  # noqa: S311  # not all at once
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self._take_over, space)
+
+    async def _remind(self, space: Space) -> None:
+        try:
+            await self._call([(b"EVAL", scripts.PUT_BACK, 3, *_notes(space), _noted(space))])
+        except (CacheUnavailable, Closed):  # tried again when the notes are read again
+            pass
+        except CacheError as error:
+            self._refuse(error)
+        else:
+            self._generations.doubt(space)  # to be read again
+
+    def _refuse(self, error: CacheError) -> None:
+        self._refused = True  # for others to do
+        _log.warning("what was invalidated cannot be removed, and goes on reading as missing: %s", error)
 
     def _take_over(self, space: Space) -> None:
         self._timers.pop(space.names.epoch, None)
@@ -152,7 +176,6 @@ class Sweeper:
 
     async def _begin_inline(self, space: Space, prefix: str, number: int) -> bool:
         """Do the first steps at once; in a small database that is all there is to do."""
-        names = space.names
         async with aclosing(self._walk(_pattern(space, [prefix]), b"0")) as walked:
             steps, ends = 0, asyncio.get_running_loop().time() + _FIRST_SECONDS
             async for cursor, found in walked:
@@ -160,7 +183,7 @@ class Sweeper:
                 steps += 1
                 if cursor != b"0" and steps >= _FIRST_STEPS and asyncio.get_running_loop().time() > ends:
                     return False
-        finish = (b"EVAL", scripts.FINISH_ONE, 1, names.sweeps, prefix, number)
+        finish = (b"EVAL", scripts.FINISH_ONE, 3, *_notes(space), prefix, number, _noted(space))
         [notes] = await self._call([finish])
         self._generations.learn(space, space.number, notes)
         return True
@@ -193,18 +216,13 @@ class Sweeper:
             except Closed:
                 return
             except CacheError as error:
-                self._refused = True  # for others to do
-                _log.warning("what was invalidated cannot be removed, and goes on reading as missing: %s", error)
+                self._refuse(error)
                 return
 
     async def _holds(self, space: Space, token: str) -> bool:
         """Tell whether we are the one process that sweeps, or have become it."""
-        name = space.names.sweeper
-        [extended] = await self._call([(b"EVAL", scripts.EXTEND, 1, name, token, _HOLD_MS)])
-        if extended:
-            return True
-        [taken] = await self._call([(b"SET", name, token, b"NX", b"PX", _HOLD_MS)])
-        return taken is not None
+        [taken] = await self._call([(b"EVAL", scripts.TAKE_HOLD, 1, space.names.sweeper, token, _HOLD_MS)])
+        return bool(taken)
 
     async def _pass(self, space: Space, token: str) -> bool:
         """Walk the database once and take away the notes that stood before; ``True``: none is left."""
@@ -221,8 +239,8 @@ class Sweeper:
             async for cursor, found in walked:
                 progress = f"{server} {number} {cursor.decode()}"
                 hold: Command = (
-                    b"EVAL", scripts.HOLD, 4, names.sweeper, names.sweeps, names.swept, names.epoch,
-                    token, _HOLD_MS, notes, progress, number,
+                    b"EVAL", scripts.HOLD, 5, names.sweeper, names.sweeps, names.swept, names.unswept, names.epoch,
+                    token, _HOLD_MS, notes, progress,
                 )  # fmt: skip
                 await self._remove(space, found)
                 [held] = await self._call([hold])
@@ -230,7 +248,7 @@ class Sweeper:
                     return False
                 await asyncio.sleep(min(_LONGEST_PAUSE, (loop.time() - began) * (1 / _SHARE - 1)))
                 began = loop.time()
-        finish: Command = (b"EVAL", scripts.FINISH, 1, names.sweeps, number)
+        finish: Command = (b"EVAL", scripts.FINISH, 3, *_notes(space), number, notes)
         [left, _] = await self._call([finish, (b"DEL", names.swept)])
         if left:
             return False
@@ -264,13 +282,14 @@ class Sweeper:
         """Remove those of ``found`` that are dead: values, and leases of fetches that began before."""
         names = space.names
         values, leases = names.value_prefix.encode(), names.lease_prefix.encode()
+        notes = _noted(space)
         commands: list[Command] = []
         sent: list[bytes] = []
         for prefix, script in ((values, scripts.REMOVE), (leases, scripts.REVOKE)):
             dead = [name for name in found if name.startswith(prefix)]
             for some in [[name] for name in dead] if self._alone else [dead] if dead else []:
                 keys = [name[len(prefix) :] for name in some]
-                commands.append((b"EVAL", script, 1 + len(some), names.sweeps, *some, *keys))
+                commands.append((b"EVAL", script, 1 + len(some), names.sweeps, *some, *keys, notes))
                 if prefix is values:
                     sent += keys
         if not commands:
@@ -292,9 +311,11 @@ class _Count:
         self.removed = 0
 
 
-def _noted(space: Space) -> str:
-    import orjson
+def _notes(space: Space) -> tuple[str, str, str]:
+    return space.names.sweeps, space.names.unswept, space.names.epoch
 
+
+def _noted(space: Space) -> str:
     return orjson.dumps(space.sweeps).decode()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from tradeutils.cache.base import Backend, Server
 from tradeutils.cache.events import Events, Told
@@ -26,6 +28,7 @@ class Tended:
     _events: Events
     _flights: Flights
     _keyspace: Keyspace
+    _loop: asyncio.AbstractEventLoop | None
     _reads: Reads
 
     def _enter(self) -> None:
@@ -95,7 +98,8 @@ class Tended:
 
     async def survey(self, samples: int = 1000) -> Survey:
         """
-        Find out what takes the room: keys and bytes by prefix.
+        Find out what takes the room: keys and bytes by prefix. On a cluster, keys of others are counted but not
+        weighed.
 
         Parameters
         ----------
@@ -133,8 +137,18 @@ class Tended:
         return end
 
     def _evicted(self, name: str) -> None:
-        if self._events.callbacks and name.startswith(self._keyspace.value_prefix):
-            self._events.tell("evicted", name[len(self._keyspace.value_prefix) :])
+        loop = self._loop
+        if not self._events.callbacks or not name.startswith(self._keyspace.value_prefix) or loop is None:
+            return
+        key = name[len(self._keyspace.value_prefix) :]
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:  # no loop in this thread
+            here = None
+        if here is loop:
+            self._events.tell("evicted", key)
+        elif not loop.is_closed():  # another cache on this backend made room, in a thread of its own
+            loop.call_soon_threadsafe(partial(self._events.tell, "evicted", key))
 
     async def stats(self) -> Stats:
         """

@@ -69,12 +69,13 @@ async def clean(
     """Walk the values of a namespace on a server; see `Cache.clean`."""
     began, tally = time.monotonic(), _Tally()
     space = asked.generations.attend(names)
-    total, seen = await asked.size(), 0
+    total, seen, start = await asked.size(), 0, names.value_prefix.encode()
     loop = asyncio.get_running_loop()
     step_began = loop.time()
     async with aclosing(asked.walk(literal(names.value_prefix) + "*", b"0")) as walked:
         async for _, found in walked:
-            await _look(asked, found, tally, dry_run=dry_run, without_ttl=without_ttl)
+            ours = [name for name in found if name.startswith(start)]  # a cluster's pattern matches others', too
+            await _look(asked, ours, tally, dry_run=dry_run, without_ttl=without_ttl)
             seen = min(total, seen + _BATCH)
             if progress is not None:
                 progress(seen, total)
@@ -158,6 +159,8 @@ async def survey(asked: Asked, names: Keyspace, samples: int) -> Survey:
     for start in range(0, len(found), _BATCH):
         some = found[start : start + _BATCH]
         sizes = _accepted(await asked.ask([(b"MEMORY", b"USAGE", name) for name in some]))
+        # On a cluster the names of others cannot be asked for: they are counted, and weigh nothing.
+        sizes = [0 if size is None and asked.alone else size for size in sizes]
         weighed += [(name, size) for name, size in zip(some, sizes, strict=True) if size is not None]
     scale = keys / len(weighed) if weighed and keys > samples else 1.0
     return Survey(keys=keys, samples=len(weighed), is_exact=keys <= samples, prefixes=grouped(weighed, names, scale))

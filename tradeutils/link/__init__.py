@@ -1,1 +1,1 @@
-"""One connection to a Redis or Valkey server that everybody in an event loop shares; cache and budget stand on it."""
+"""One connection to each Redis or Valkey server, shared by all in an event loop; cache and budget stand on it."""

@@ -23,9 +23,10 @@ from tradeutils.link.wire import Abandoned, Command, Refusal, Wire
 __all__ = ["Cluster"]
 
 _HOPS: Final = 64  # of one call, from node to node or to one that said TRYAGAIN: each takes a round trip
+_AT_ONCE: Final = 5  # of these without a pause: nodes that point to each other are not to be flooded while they do
 _SENT_ON: Final = ("MOVED ", "ASK ")
 _REDIRECTION: Final = re.compile(r"(MOVED|ASK) (\d{1,5}) ([^\s]*):(\d{1,5})")
-_FIRST_PAUSE: Final = 0.005  # seconds before a node is asked again that said TRYAGAIN or CLUSTERDOWN; doubling
+_FIRST_PAUSE: Final = 0.005  # seconds before a node is asked again that would not take a command; doubling
 
 
 class Cluster:
@@ -105,17 +106,21 @@ class Cluster:
         plan = Plan(commands, self._names)
         left, pause = plan.pieces, _FIRST_PAUSE
         ways: dict[Piece, tuple[Place, bool]] = {}
-        for _ in range(_HOPS):
+        for hop in range(_HOPS):
             left = await self._send(left, ways, due, abandoned if len(plan.pieces) == 1 else None)
             if not left:
                 return plan.replies()
-            if any(piece.refusal.startswith(_SENT_ON) for piece in left):
+            lost = any(not piece.refusal or piece.refusal.startswith(_SENT_ON) for piece in left)
+            if lost and hop < _AT_ONCE:
                 continue
             if asyncio.get_running_loop().time() + pause >= due:
+                if lost:
+                    break
                 return plan.replies()  # TRYAGAIN or CLUSTERDOWN, which the caller knows
             await asyncio.sleep(pause)
             pause *= 2
-        raise CacheUnavailable(f"{self.address.label} sent a command from node to node: {left[0].refusal[:100]}")
+        why = next((piece.refusal for piece in left if piece.refusal), "they change places")
+        raise CacheUnavailable(f"{self.address.label} sent a command from node to node: {why[:100]}")
 
     async def each(self, commands: list[Command]) -> list[list[Any]]:
         """Send commands to every primary and return the replies of each."""

@@ -277,7 +277,10 @@ class Link:
             self._lookup = asyncio.get_running_loop().create_task(lookup, name=address.host)
             self._lookup.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.wait((self._lookup,))
-        return list(dict.fromkeys(str(info[4][0]) for info in self._lookup.result()))
+        try:
+            return list(dict.fromkeys(str(info[4][0]) for info in self._lookup.result()))
+        except ValueError as error:  # UnicodeError among them: a node may tell of any bytes as another's name
+            raise OSError("no host can have this name") from error
 
     async def _greet(self, wire: Wire) -> Wire:
         assert self._loop is not None  # noqa: S101  # set by _dial

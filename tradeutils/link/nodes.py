@@ -110,9 +110,10 @@ class Nodes:
 
     def move(self, slot: int, target: Place) -> None:
         """Take note that another node owns a slot, and find out what else has changed."""
-        self.topology = self.topology.moved(slot, target)
-        if self._changes is not None:
-            self._changes.note_all()
+        if self.topology.owners[slot] != target:  # of many calls that are told so, the first alone pays for it
+            self.topology = self.topology.moved(slot, target)
+            if self._changes is not None:
+                self._changes.note_all()
         self.update()
 
     async def ready(self, seconds: float) -> None:

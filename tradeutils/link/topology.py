@@ -20,6 +20,7 @@ __all__ = ["Place", "Topology", "fetch_topology", "is_port"]
 Place: TypeAlias = tuple[str, int]
 
 _LONGER: Final = 0.05  # seconds for which further answers are waited for after the first: it may be out of date
+_NODES: Final = 1001  # a cluster has a thousand at most, and a slot may have none
 _NOBODY: Final[tuple[Place | None, ...]] = (None,) * SLOTS
 
 
@@ -114,14 +115,16 @@ async def _ask(link: Link) -> tuple[int, Topology]:
     try:
         for first, last, *nodes in slots:
             places = [_place(node, link.address.host) for node in nodes]
+            if not 0 <= first <= last < SLOTS:  # or memory is filled with what there is not
+                raise ValueError(last)
             owners[first : last + 1] = [places[0]] * (last + 1 - first)
             replicas += places[1:]
     except (AttributeError, IndexError, TypeError, ValueError):
         owners.clear()
-    if len(owners) != SLOTS:
+    if len(owners) != SLOTS or len(set(owners)) > _NODES:
         raise CacheError(f"{link.address.label} tells of its slots in a form that is none of a cluster's")
-    told = b"" if isinstance(info, hiredis.ReplyError) else bytes(info)
-    epoch = told.partition(b"cluster_current_epoch:")[2].split(b"\r", 1)[0]
+    told = info if isinstance(info, bytes) else b""
+    epoch = told.partition(b"cluster_current_epoch:")[2].split(b"\r", 1)[0][:20]  # of 64 bits
     found = Topology(tuple(owners), tuple(dict.fromkeys(replicas)), is_ok=b"cluster_state:fail" not in told)
     return int(epoch) if epoch.isdigit() else 0, found
 

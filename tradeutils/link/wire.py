@@ -19,10 +19,10 @@ import hiredis
 
 from tradeutils.errors import CacheError, CacheUnavailable
 from tradeutils.link.changes import Reading
+from tradeutils.link.outlet import Command, Outlet, pack
 
 __all__ = ["LATE_LOOP", "MGET_KEYS", "UNWATCHED", "Abandoned", "Command", "Refusal", "Wire"]
 
-Command: TypeAlias = tuple[bytes | str | int, ...]
 Abandoned: TypeAlias = Callable[[list[Any]], None]
 
 MGET_KEYS: Final = 512  # a longer MGET holds up everyone else on the server
@@ -32,8 +32,7 @@ _MORE: Final = object()
 LATE_LOOP: Final = 0.02  # seconds by which a timer may be late before the loop itself is taken to have stalled
 
 
-_pack: Final[Callable[[Command], bytes]] = cast(Any, hiredis.pack_command)  # its stub allows one argument only
-_PACKED_UNWATCHED: Final = _pack(UNWATCHED)
+[_PACKED_UNWATCHED] = pack([UNWATCHED])
 
 
 class Refusal(Exception):
@@ -183,6 +182,7 @@ class Wire(asyncio.Protocol):
         self._refused = refused
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._outlet: Outlet | None = None
         self._reader = hiredis.Reader(notEnoughData=_MORE)
         self._pending: deque[_Pending] = deque()
         self._out: list[bytes] = []
@@ -242,7 +242,7 @@ class Wire(asyncio.Protocol):
         if self._lost is not None:
             future.set_exception(CacheUnavailable(self._lost))
             return future
-        self._out.extend([_pack(command) for command in commands])  # all or, where one cannot be packed, none
+        self._out += pack(commands)  # all or, where one cannot be packed, none
         self._unsent.append(_Calls(math.nan if due is None else due, len(commands), future, abandoned))
         self._schedule()
         return future
@@ -267,6 +267,15 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without inheriting from it
+        self._outlet = Outlet(self._transport, self._loop)
+
+    def pause_writing(self) -> None:
+        if self._outlet is not None:
+            self._outlet.pause()
+
+    def resume_writing(self) -> None:
+        if self._outlet is not None:
+            self._outlet.resume()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -293,8 +302,7 @@ class Wire(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flushing = False
-        transport = self._transport
-        if self._lost is not None or transport is None:
+        if self._lost is not None or self._outlet is None:
             return
         now = self._loop.time()  # not when it was asked for: the loop may have been busy since
         hurry = False
@@ -310,10 +318,7 @@ class Wire(asyncio.Protocol):
             if self._reads[reading]:
                 self._pack_reads(reading, now)
         out, self._out = self._out, []
-        if len(out) == 1:
-            transport.write(out[0])
-        elif out:
-            transport.writelines(out)
+        self._outlet.send(out)
         if self._timer is None:
             self._arm()
         elif hurry:
@@ -328,9 +333,9 @@ class Wire(asyncio.Protocol):
             chunk = keys[start : start + MGET_KEYS]
             if unwatched:
                 self._out.append(_PACKED_UNWATCHED)
-            self._out.append(_pack((b"MGET", *chunk)))
+            self._out += pack([(b"MGET", *chunk)])
             if timed:
-                self._out.extend([_pack((b"PTTL", key)) for key in chunk])
+                self._out += pack([(b"PTTL", key) for key in chunk])
             wanted = 1 + unwatched + (len(chunk) if timed else 0)
             kind = _TimedReads if timed else _Reads
             waiting = waiters[start : start + MGET_KEYS]
@@ -367,8 +372,10 @@ class Wire(asyncio.Protocol):
         overdue = [p for p in self._pending if p.deadline <= now]
         if overdue:
             # One that was left half the timeout or less, the rest having gone in connecting or asking elsewhere, proves
-            # nothing. All that is overdue was sent in this order.
-            silent = any(self._last_byte <= p.sent and now - p.sent > self.timeout / 2 for p in overdue)
+            # nothing. All that is overdue was sent in this order. One that takes bytes of a large value is there.
+            moved = self._outlet.moved_at if self._outlet is not None else 0.0
+            heard = max(self._last_byte, moved)
+            silent = any(heard <= p.sent and now - p.sent > self.timeout / 2 for p in overdue)
             for pending in overdue:
                 pending.deadline = math.inf
                 pending.fail(self._timed_out)
@@ -393,6 +400,8 @@ class Wire(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._outlet is not None:
+            self._outlet.clear()
         asked = [futures for reads in self._reads for futures in reads.values()]
         waiting = (*self._pending, *self._unsent, _Reads(0.0, 0.0, 1, asked, self._refused))
         self._pending, self._unsent, self._reads, self._out = deque(), [], [{} for _ in Reading], []

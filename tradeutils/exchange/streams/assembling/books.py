@@ -1,9 +1,9 @@
 """
 Order books, made when they are taken.
 
-ccxt keeps one book a market and changes it with each message. A typed book of 1000 levels a side takes 0.1 ms to make, and of
-a hundred that come in a second a consumer reads one: so what is handed on is a reference, and the book is made when
-somebody takes it, of what it is at that moment. Only for consumers that want every book is each made at once.
+ccxt keeps one book a market and changes it with each message. A typed book of 1000 levels a side takes 80 us to make,
+and of a hundred that come in a second a consumer reads one: so what is handed on is a reference, and the book is made
+when somebody takes it, of what it is at that moment. Only for consumers that want every book is each made at once.
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def _side(rows: list[Sequence[Any]], depth: int | None) -> npt.NDArray[np.float6
     """
     Return price and amount of each level, which may carry more than these.
 
-    Packed by ``struct`` 1000 levels of floats cost 40 us; ``np.fromiter`` takes 90, ``np.array`` 205, and 365 where each
-    level is cut to two first.
+    Packed by ``struct`` 1000 levels of floats cost 40 us; ``np.fromiter`` takes 70 to 90, ``np.array`` 110 to 200, and
+    half as much again where each level is cut to two first.
     """
     rows = rows if depth is None else rows[:depth]
     flat = list(chain.from_iterable(rows))
