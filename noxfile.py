@@ -67,7 +67,8 @@ def tests(session: nox.Session) -> None:
     # Coverage cannot follow machine code. The kernels are counted where test_indicators_cpu.py runs them as Python
     # and proves that the machine code gives the same bits. Only the whole suite is held to the floor.
     # A file stays in one process: its fixtures, servers above all, are made once.
-    chosen = session.posargs or ["--numprocesses=2", "--dist=loadfile"]
+    # A process that dies ends its tests: pytest-xdist waits for ever for the file of one that it has replaced.
+    chosen = session.posargs or ["--numprocesses=2", "--dist=loadfile", "--max-worker-restart=0"]
     session.run("coverage", "run", "-m", "pytest", *chosen, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
     floor = [] if session.posargs else [f"--fail-under={COVERAGE_FLOOR}"]

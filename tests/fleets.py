@@ -199,6 +199,8 @@ class Watched:
         """Start all, and wait until the sentinels know each other and the replica."""
         for node in (self.primary, self.replica, *self.sentinels):
             node.start()
+        for sentinel in self.sentinels:  # they say hello every two seconds, and ask who is there every ten
+            sentinel.ask("SENTINEL", "DEBUG", "INFO-PERIOD", 200, "PUBLISH-PERIOD", 100)
         wait_until(lambda: all(map(self._is_ready, self.sentinels)), "the sentinels to meet")
 
     def _is_ready(self, sentinel: Node) -> bool:

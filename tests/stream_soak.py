@@ -327,7 +327,7 @@ def _counted() -> dict[str, int]:
     """Count what a leak would leave: tasks, futures that nobody resolves, open sockets."""
     return {
         "tasks": len(asyncio.all_tasks()),
-        "futures": sum(isinstance(one, asyncio.Future) and not one.done() for one in gc.get_objects()),
+        "futures": sum(issubclass(type(one), asyncio.Future) and not one.done() for one in gc.get_objects()),
         "sockets": sum(1 for one in pathlib.Path("/proc/self/fd").iterdir() if "socket" in _target(one)),
     }
 

@@ -226,6 +226,38 @@ async def test_one_connection_for_each_node_and_user(cluster: ValkeyCluster) -> 
     wait_until(lambda: all(node.count_clients() == 0 for node in cluster.primaries), "the connections to end")
 
 
+def test_processes_need_two_connections_a_node_at_most(cluster: ValkeyCluster) -> None:  # noqa: F811
+    """Four real ones, each with a cache, a budget and five hundred calls at once, counted on the servers."""
+    script = (
+        "import asyncio, sys, tradeutils as tu\n"
+        "from tradeutils.budget import RedisBudget\n"
+        "async def main():\n"
+        "    async with tu.Cache(sys.argv[1], timeout=20, near='*') as cache:\n"
+        "        budget = RedisBudget(cache)\n"
+        "        await asyncio.gather(*(cache.set(f'k{n}', n, ttl=60) for n in range(250)))\n"
+        "        await asyncio.gather(*(cache.get(f'k{n}') for n in range(250)), budget.usage())\n"
+        "        print('ready', flush=True)\n"
+        "        await asyncio.to_thread(sys.stdin.readline)\n"
+        "        await budget.aclose()\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", script, cluster.url]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(4)
+    ]
+    try:
+        assert [process.stdout.readline() for process in started if process.stdout] == ["ready\n"] * 4
+        assert all(4 <= node.count_clients() <= 8 for node in cluster.primaries)
+        for process in started:
+            process.communicate("\n", timeout=30)
+        assert [process.returncode for process in started] == [0] * 4
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    wait_until(lambda: all(node.count_clients() == 0 for node in cluster.primaries), "the connections to end")
+
+
 async def test_cancelled_caller_costs_no_connection_and_no_other_reply(cluster: ValkeyCluster) -> None:  # noqa: F811
     """Half of all callers are cancelled at any time; the rest read their own values, over the same connections."""
 
@@ -445,7 +477,7 @@ async def test_nodes_that_send_each_other_the_caller_are_an_outage(told: str) ->
             return whole(port) if command[1] == b"SLOTS" else b"$0\r\n\r\n"
         return b"+OK\r\n" if command[0] == b"ASKING" else f"-{told.format(port=port)}\r\n".encode()
 
-    async with pretender(answer) as url, tu.Cache(url, timeout=5) as cache, asyncio.timeout(20):
+    async with pretender(answer) as url, tu.Cache(url, timeout=0.3) as cache, asyncio.timeout(20):
         with pytest.raises(CacheUnavailable, match="from node to node"):
             await cache.get("k")
 

@@ -245,6 +245,7 @@ def test_child_keeps_no_lock_that_a_thread_was_taking(tmp_path: Path) -> None:
             written += 1
 
     children: list[tuple[int, int]] = []
+    told, telling = os.pipe()
     with tu.History(tmp_path, min_free=0) as history:
         thread = threading.Thread(target=write)
         thread.start()
@@ -257,6 +258,7 @@ def test_child_keeps_no_lock_that_a_thread_was_taking(tmp_path: Path) -> None:
                     os.close(write_end)
                     for _, other in children:
                         os.close(other)
+                    os.write(telling, b".")
                     os.read(read_end, 1)
                     os._exit(0)
                 os.close(read_end)
@@ -264,6 +266,10 @@ def test_child_keeps_no_lock_that_a_thread_was_taking(tmp_path: Path) -> None:
         finally:
             over.set()
             thread.join()
+    for _ in children:
+        os.read(told, 1)  # each is on its way: until then it is the parent's copy, locks and all
+    os.close(told)
+    os.close(telling)
     try:
         with tu.History(tmp_path, min_free=0) as history:
             for number in range(written):

@@ -22,12 +22,11 @@ BUCKETS: Final = 128
 def _tags() -> tuple[bytes, ...]:
     """Return for each bucket the first number whose slot lies in its part of the slots: the same in every process."""
     found: dict[int, bytes] = {}
-    for number in itertools.count():
-        tag = b"%d" % number
+    numbers = itertools.count()
+    while len(found) < BUCKETS:
+        tag = b"%d" % next(numbers)
         found.setdefault(slot_of(tag) * BUCKETS // SLOTS, tag)
-        if len(found) == BUCKETS:
-            return tuple(tag for _, tag in sorted(found.items()))
-    raise AssertionError("unreachable: the numbers do not end")
+    return tuple(tag for _, tag in sorted(found.items()))
 
 
 class Buckets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -280,7 +281,7 @@ class Link:
         try:
             return list(dict.fromkeys(str(info[4][0]) for info in self._lookup.result()))
         except ValueError as error:  # UnicodeError among them: a node may tell of any bytes as another's name
-            raise OSError("no host can have this name") from error
+            raise socket.gaierror("no host can have this name") from error
 
     async def _greet(self, wire: Wire) -> Wire:
         assert self._loop is not None  # noqa: S101  # set by _dial

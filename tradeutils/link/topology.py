@@ -116,7 +116,7 @@ async def _ask(link: Link) -> tuple[int, Topology]:
         for first, last, *nodes in slots:
             places = [_place(node, link.address.host) for node in nodes]
             if not 0 <= first <= last < SLOTS:  # or memory is filled with what there is not
-                raise ValueError(last)
+                raise TypeError(last)
             owners[first : last + 1] = [places[0]] * (last + 1 - first)
             replicas += places[1:]
     except (AttributeError, IndexError, TypeError, ValueError):
@@ -133,7 +133,7 @@ def _place(node: list[Any], asked: str) -> Place:
     """Return where a node is; one that does not know its own address is where it was asked."""
     host = (node[0] or b"").decode(errors="replace")
     if not is_port(int(node[1])):
-        raise ValueError(node[1])
+        raise TypeError(node[1])
     return (host if host not in ("", "?") else asked, int(node[1]))
 
 

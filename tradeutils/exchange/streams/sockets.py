@@ -262,7 +262,7 @@ class Socket:
         if data[:1] in ("{", "[") and len(data) > 1:
             try:
                 return self._parse(data)
-            except ValueError:
+            except (ValueError, TypeError, RecursionError):
                 raise self._broken(f"brought {len(data)} characters that are no JSON") from None
         if len(data) > _HEARTBEAT:
             raise self._broken(f"brought {len(data)} characters that are no JSON")
@@ -357,7 +357,7 @@ class Socket:
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise TypeError(f"{name} is no JSON")
 
 
 _exact: Final = json.JSONDecoder(parse_constant=_no_number)

@@ -155,7 +155,7 @@ def _side(rows: list[Sequence[Any]], depth: int | None) -> npt.NDArray[np.float6
     flat = list(chain.from_iterable(rows))
     width = len(rows[0]) if rows else 2
     if width < 2 or len(flat) != width * len(rows):
-        raise ValueError("levels are to be [price, amount, ...], all alike")
+        raise TypeError("levels are to be [price, amount, ...], all alike")
     try:
         made = np.frombuffer(struct.pack(f"{len(flat)}d", *flat))
     except struct.error:  # figures in other forms
