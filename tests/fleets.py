@@ -22,20 +22,13 @@ class Node:
     """One server of many on a loopback port, with its files in a folder of its own."""
 
     def __init__(self, folder: pathlib.Path, *options: str, config: str = "") -> None:
-        self.port = self._free()
+        self.port = free_port()
         self.folder = folder / str(self.port)
         self.folder.mkdir()
         self.password: str | None = None
         self._options = options
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
-
-    @staticmethod
-    def _free() -> int:
-        """Return a port whose bus port, 10000 above it, is one too."""
-        while (port := free_port()) > 50_000:
-            pass
-        return port
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -55,7 +48,7 @@ class Node:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self.answers, f"server on port {self.port} to start")
+        wait_until(self.answers, f"server on port {self.port} to start", while_runs=self._process)
 
     def answers(self) -> bool:
         """Tell whether it answers."""
@@ -214,13 +207,17 @@ class Watched:
             node.kill()
 
 
-def wait_until(ready: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Wait until something is so."""
+def wait_until(
+    ready: Callable[[], bool], what: str, seconds: float = 60, while_runs: subprocess.Popen[bytes] | None = None
+) -> None:
+    """Wait until something is so; in vain once the process has ended that it depends on."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         with contextlib.suppress(redis.RedisError):
             if ready():
                 return
+        if while_runs is not None and while_runs.poll() is not None:
+            raise RuntimeError(f"waited for {what}, which ended: {while_runs.returncode}")
         time.sleep(0.02)
     raise RuntimeError(f"waited {seconds:g} s for {what}")
 

@@ -49,12 +49,10 @@ FAULTS: tuple[dict[str, Any], ...] = (
 )
 
 
-COMMANDS = {
-    "csv": ("-o", "all.csv"),
-    "json": ("--json",),
-    "resume": ("--resume", "okx-bad"),
-    "suspended": ("--suspended", "--json"),
-}
+COMMANDS: tuple[dict[str, tuple[str, ...]], ...] = (  # side by side; what follows changes what these tell
+    {"csv": ("-o", "all.csv"), "json": ("--json",), "suspended": ("--suspended", "--json")},
+    {"resume": ("--resume", "okx-bad")},
+)
 
 
 def vault_of(folder: str) -> Callable[[str], Credentials]:
@@ -238,10 +236,11 @@ def export(balances: tu.Balances) -> None:
 def command_lines() -> None:
     """Run the command as a person does who looks for what is wrong."""
     command = [sys.executable, "-m", "tradeutils.cli", "-vv", "balances", "--config", "command.toml"]
-    with contextlib.ExitStack() as stack:
-        for name, words in COMMANDS.items():
-            out, err = (stack.enter_context(pathlib.Path(f"{name}.{end}").open("wb")) for end in ("out", "err"))
-            stack.enter_context(subprocess.Popen([*command, *words], stdout=out, stderr=err))
+    for together in COMMANDS:
+        with contextlib.ExitStack() as stack:
+            for name, words in together.items():
+                out, err = (stack.enter_context(pathlib.Path(f"{name}.{end}").open("wb")) for end in ("out", "err"))
+                stack.enter_context(subprocess.Popen([*command, *words], stdout=out, stderr=err))
 
 
 def blocking(settings: Settings) -> None:

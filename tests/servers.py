@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import os
 import pathlib
+import secrets
 import signal
 import socket
 import ssl
@@ -33,11 +34,21 @@ def _binary() -> pathlib.Path:
     return next(pathlib.Path(found.origin).parent.rglob("valkey-server"))
 
 
+_BUS = 10_000  # how far above its port a server of a cluster has its bus
+
+
 def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    Return a port on which nobody listens, nor on the one of its bus.
+
+    Both are below those that the kernel gives to whoever connects: one of its choice may be a client's a moment later.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(12_000)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + _BUS))
+            return port
 
 
 class ValkeyServer:
@@ -69,14 +80,16 @@ class ValkeyServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + 60
         while time.monotonic() < ends:
             with contextlib.suppress(redis.ConnectionError, redis.BusyLoadingError), self.client() as client:
                 with contextlib.suppress(redis.AuthenticationError):
                     client.ping()
                 return
+            if self._process.poll() is not None:
+                break
             time.sleep(0.01)
-        raise RuntimeError(f"valkey-server on port {self.port} did not start")
+        raise RuntimeError(f"valkey-server on port {self.port} did not start: {self._process.poll()}")
 
     def client(self) -> redis.Redis:
         """Return a plain client to look behind the cache with."""

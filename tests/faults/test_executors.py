@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 import history_work as work
@@ -113,7 +113,7 @@ def test_leaving_early_after_a_death_leaves_no_process(tmp_path: pathlib.Path) -
 
 _UNGUARDED = """
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from history_work import lengths
 from tradeutils.history import Selection
 from tradeutils.history.tasks import each_group
@@ -164,6 +164,36 @@ def test_indicators_of_a_pool_that_lost_a_process_are_the_same(selection: Select
         os.kill(next(iter(pool._processes)), signal.SIGKILL)
         told = tu.Indicators(selection).compute(["rsi:14"], executor=pool)["rsi:14"]
     assert told.tobytes() == tu.Indicators(selection.panel()).rsi(14).tobytes()
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_pool_that_breaks_as_it_is_handed_a_task_can_be_shut_down(start: str) -> None:
+    """A process that it starts then is not among those which it ends, and would wait for ever."""
+    for _ in range(8):
+        pool = _pool(start)
+        pool.submit(os.getpid).result()
+        os.kill(next(iter(pool._processes)), signal.SIGKILL)
+        assert _all_of(list(each_group(work.lengths, SYMBOLS[:2], executor=pool, group=1))) == SYMBOLS[:2]
+        ending = threading.Thread(target=pool.shutdown, daemon=True)
+        ending.start()
+        ending.join(60)
+        assert not ending.is_alive()
+
+
+def test_task_that_a_breaking_pool_forgot_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took the task after it had told all others that it is broken, and tells nobody else."""
+    monkeypatch.setattr("tradeutils.history.tasks._SILENCE", 0.05)
+    forgotten: list[Future[None]] = []
+
+    def forget(*_: object) -> Future[None]:
+        forgotten.append(Future())
+        return forgotten[-1]
+
+    with _pool("forkserver", workers=1) as pool:
+        assert pool.submit(os._exit, 1).exception() is not None
+        monkeypatch.setattr(pool, "submit", forget)
+        assert _all_of(list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))) == SYMBOLS
+    assert forgotten
 
 
 def test_killed_worker_of_a_cluster_costs_no_column(

@@ -226,7 +226,7 @@ def write_settings(
         common += 'windows = [{ name = "counter", limit = 1000, seconds = 1, scope = "account" }]\n' * (
             venue == "kraken"
         )
-    bots, command = common, common
+    bots, command = common, common.replace("timeout = 0.5", "timeout = 20")  # four commands at once on a busy machine
     for name, given in planted.items():
         table = f'[accounts.{name}]\nexchange = "{name.partition("-")[0]}"\n'
         for kind, text in given.items():

@@ -156,12 +156,18 @@ class Crew:
         except RuntimeError as error:
             raise UsageError(f"executor takes no more tasks ({error}); give one that is not shut down") from error
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it is a pool that has lost a process; what it was handed in that moment it may have forgotten."""
+        return isinstance(self._executor, ProcessPoolExecutor) and bool(getattr(self._executor, "_broken", False))
+
     def replace(self, generation: int, why: BaseException) -> None:
         """Put another in the place of a pool that broke, unless that has been done since ``generation``."""
         if not isinstance(why, BrokenExecutor) or self._client is not None or generation != self.generation:
             return  # a cluster replaces its workers by itself
         self.generation += 1
         broken = self._executor
+        _end_workers(broken)
         self._close_made()
         fresh = _another(broken)
         if fresh is None:
@@ -191,6 +197,19 @@ class Crew:
         if self._made is not None:
             self._made.shutdown(wait=True, cancel_futures=True)
             self._made = None
+
+
+def _end_workers(broken: Executor) -> None:
+    """
+    End what is left of a pool that broke.
+
+    It ends its processes itself, but not one that a task started which was handed out while it did so: before Python
+    3.13 that one waits for ever for a lock which the dead one held, and `shutdown` for it (1 of 10 pools whose worker
+    was killed just before a task came).
+    """
+    if isinstance(broken, ProcessPoolExecutor):
+        for process in list((getattr(broken, "_processes", None) or {}).values()):
+            process.kill()
 
 
 def _another(broken: Executor) -> Executor | None:

@@ -33,6 +33,9 @@ TRIES: Final = 3
 # and eight times the results wait here.
 _AHEAD: Final = 2
 
+_SILENCE: Final = 2.0
+"""Seconds without an answer after which a pool is looked at."""
+
 
 def each_group(
     work: Work[_Result],
@@ -145,7 +148,7 @@ class _Run(Generic[_Result]):
         due = 0
         try:
             while self._hand_out():
-                for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+                for future in self._over():
                     group = self._pending.pop(future)
                     if (death := death_of(future)) is not None:
                         self._lost(group, death)
@@ -159,6 +162,15 @@ class _Run(Generic[_Result]):
                         due += 1
         finally:
             self._crew.leave(self._pending)
+
+    def _over(self) -> set[Future[tuple[float, _Result]]]:
+        """Wait until some are over; those that a pool forgot which broke as it took them are ended here."""
+        while not (done := wait(self._pending, _SILENCE, FIRST_COMPLETED).done):
+            if self._crew.is_broken:
+                done = wait(self._pending, _SILENCE, FIRST_COMPLETED).done  # it tells of the others in a moment
+                for future in () if done else self._pending:
+                    future.set_exception(BrokenExecutor("the pool broke as it was handed this"))
+        return done
 
     def _hand_out(self) -> bool:
         """Hand out as much as may be; tell whether anything is under way."""
