@@ -23,6 +23,7 @@ import tradeutils as tu
 from tradeutils.budget import RedisBudget
 from tradeutils.budget.desk import Names
 from tradeutils.cache.buckets import Buckets
+from tradeutils.cache.redis import Redis
 from tradeutils.errors import CacheError, CacheUnavailable, Closed, RateLimited
 from tradeutils.link.slots import slot_of
 
@@ -326,6 +327,34 @@ def test_cluster_can_be_used_in_one_event_loop_after_another(cluster: ValkeyClus
     quiet = [sys.executable, "-W", "ignore::ResourceWarning"]  # a loop ends with connections open: that is the point
     done = subprocess.run([*quiet, "-c", script, cluster.url], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_second_cache_on_a_cluster_leaves_alone_what_the_first_has_asked(cluster: ValkeyCluster) -> None:  # noqa: F811
+    """Both outlive an event loop; who joins in the next one drops nothing that runs in it."""
+    one = tu.Cache(Redis(cluster.url, timeout=5))
+    two = tu.Cache(one.backend, namespace="two")
+    nodes = one.backend._link._nodes  # type: ignore[attr-defined]
+
+    async def use() -> None:
+        await one.set("k", 1, ttl=60)
+        await two.set("k", 2, ttl=60)
+        for link in nodes:
+            link._wire._transport.abort()
+        await asyncio.sleep(0.01)
+
+    async def join() -> list[Any]:
+        await one.set("k", 3, ttl=60)
+        asked = nodes.update()
+        storing = asyncio.create_task(two.set("k", 4, ttl=60))
+        await asyncio.sleep(0)
+        assert nodes._updating is asked
+        await storing
+        got = [await one.get("k"), await two.get("k")]
+        await one.backend.aclose()
+        return got
+
+    asyncio.run(use())
+    assert asyncio.run(join()) == [3, 4]
 
 
 async def test_cluster_that_is_away_is_an_outage_and_heals(cluster: ValkeyCluster) -> None:  # noqa: F811

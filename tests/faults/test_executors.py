@@ -24,6 +24,9 @@ from tradeutils.errors import HistoryError
 from tradeutils.history import Selection
 from tradeutils.history.tasks import each_group
 
+# Before Python 3.13 the thread of a pool may fail itself where a process dies while the pool starts another.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
 SYMBOLS = tuple(f"C{number}" for number in range(24))
 STARTS = ("forkserver", "spawn")  # a fork of a process with threads may be born with a lock held
 
@@ -180,6 +183,25 @@ def test_pool_that_breaks_as_it_is_handed_a_task_can_be_shut_down(start: str) ->
         assert not ending.is_alive()
 
 
+def test_pool_that_breaks_while_it_starts_a_process_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has then closed what that process would be given; an OSError of a sound pool is the caller's to see."""
+    with _pool("forkserver", workers=1) as pool:
+        sound = pool.submit(os.getpid).result()
+        assert sound
+
+        def close(*_: object) -> None:
+            raise OSError("handle is closed")
+
+        monkeypatch.setattr(pool, "submit", close)
+        with pytest.raises(OSError, match="handle is closed"):
+            list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))
+        monkeypatch.undo()
+        assert pool.submit(os._exit, 1).exception() is not None
+        monkeypatch.setattr(pool, "_processes", {})  # as if none had died yet
+        monkeypatch.setattr(pool, "submit", close)
+        assert _all_of(list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))) == SYMBOLS
+
+
 def test_task_that_a_breaking_pool_forgot_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It took the task after it had told all others that it is broken, and tells nobody else."""
     monkeypatch.setattr("tradeutils.history.tasks._SILENCE", 0.05)
@@ -191,6 +213,7 @@ def test_task_that_a_breaking_pool_forgot_is_done_again(monkeypatch: pytest.Monk
 
     with _pool("forkserver", workers=1) as pool:
         assert pool.submit(os._exit, 1).exception() is not None
+        monkeypatch.setattr(pool, "_processes", {})  # as if none had died yet
         monkeypatch.setattr(pool, "submit", forget)
         assert _all_of(list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))) == SYMBOLS
     assert forgotten

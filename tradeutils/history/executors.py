@@ -16,6 +16,8 @@ from concurrent.futures import (
     wait,
 )
 from functools import partial
+from multiprocessing.connection import wait as ready_of
+from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 from tradeutils.errors import HistoryError, UsageError
@@ -149,10 +151,16 @@ class Crew:
                 "the connection to the cluster was closed while it was at work; what was yielded is done, connect "
                 "again for the rest"
             )
+        if _has_lost_a_process(self._executor):
+            raise BrokenExecutor("a process of the pool has died")
         try:
             return self._executor.submit(function, *given)
         except BrokenExecutor:
             raise
+        except OSError as error:  # it broke meanwhile and has closed what a process that it starts would be given
+            if not self.is_broken:
+                raise
+            raise BrokenExecutor(f"the pool broke as it was handed a task ({error})") from None
         except RuntimeError as error:
             raise UsageError(f"executor takes no more tasks ({error}); give one that is not shut down") from error
 
@@ -199,6 +207,20 @@ class Crew:
             self._made = None
 
 
+def _processes_of(pool: Executor) -> list[BaseProcess]:
+    """Return the processes of a pool as it is now; none of what is no pool of processes, or is shut down."""
+    return list((getattr(pool, "_processes", None) or {}).values()) if isinstance(pool, ProcessPoolExecutor) else []
+
+
+def _has_lost_a_process(pool: Executor) -> bool:
+    """
+    Tell whether a process has died, which the pool may not know yet.
+
+    Handed a task then, it may start a process while it ends the others, and fail at either.
+    """
+    return bool(ready_of([process.sentinel for process in _processes_of(pool)], timeout=0))
+
+
 def _end_workers(broken: Executor) -> None:
     """
     End what is left of a pool that broke.
@@ -207,9 +229,8 @@ def _end_workers(broken: Executor) -> None:
     3.13 that one waits for ever for a lock which the dead one held, and `shutdown` for it (1 of 10 pools whose worker
     was killed just before a task came).
     """
-    if isinstance(broken, ProcessPoolExecutor):
-        for process in list((getattr(broken, "_processes", None) or {}).values()):
-            process.kill()
+    for process in _processes_of(broken):
+        process.kill()
 
 
 def _another(broken: Executor) -> Executor | None:

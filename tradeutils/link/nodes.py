@@ -63,6 +63,7 @@ class Nodes:
         self._updating: asyncio.Task[None] | None = None
         self._updated_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which those two run
         self._look = _FIRST_LOOK
         self._leaving: set[asyncio.Task[None]] = set()
         self.is_closed = False
@@ -146,7 +147,8 @@ class Nodes:
     def update(self) -> asyncio.Task[None]:
         """Ask the nodes who owns what; one such question at a time."""
         if self._updating is None:
-            self._updating = asyncio.get_running_loop().create_task(self._learn(), name="tradeutils-redis-topology")
+            self._loop = asyncio.get_running_loop()
+            self._updating = self._loop.create_task(self._learn(), name="tradeutils-redis-topology")
             self._updating.add_done_callback(self._learnt)
         return self._updating
 
@@ -154,8 +156,9 @@ class Nodes:
         """Forget connections whose event loop has closed."""
         for link in self:
             link.rebind()
-        self._updating = self._timer = None
-        self._leaving.clear()
+        if self._loop is not None and self._loop.is_closed():
+            self._updating = self._timer = self._loop = None
+        self._leaving -= {task for task in self._leaving if task.get_loop().is_closed()}
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numba
+import numpy.ma  # noqa: F401  # numba asks for it at the first bar, where an interrupt would leave half of it
 from numba import types
 
 from tradeutils.indicators.cpu.compiling import Matrix, compiled, dispatcher, step
