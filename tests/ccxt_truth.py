@@ -17,8 +17,8 @@ import ccxt.async_support
 import numpy as np
 
 import tradeutils as tu
-from tradeutils.exchange.configuration import credentials_of, defaults_of
-from tradeutils.exchange.endpoints import parse_target, redirect
+from tradeutils.exchange.requests.endpoints import parse_target, redirect
+from tradeutils.exchange.venues.configuration import credentials_of, defaults_of
 
 __all__ = ["Witness", "assert_agree", "assert_markets", "assert_plausible", "witness"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import ccxt.async_support
 
-from tradeutils.exchange.calls import Call, current_call
+from tradeutils.exchange.requests.calls import Call, current_call
 
 MARKETS = {
     "binance": [("BTCUSDT", "BTC", "USDT"), ("1INCHUSDT", "1INCH", "USDT"), ("ETHBTC", "ETH", "BTC")],

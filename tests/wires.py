@@ -15,7 +15,7 @@ from tradeutils.budget import LocalBudget
 from tradeutils.errors import TradeutilsError
 from tradeutils.exchange.streams.line import Line
 from tradeutils.exchange.streams.topics import Topic
-from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.exchange.venues.venue import CcxtVenue
 from tradeutils.settings import Account, Credentials, ExchangeSettings
 
 __all__ = ["KEY", "SECRET", "Heard", "Wires", "trade", "venue_of", "wires"]

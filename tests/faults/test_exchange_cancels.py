@@ -13,7 +13,7 @@ import pytest
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget, Window
-from tradeutils.exchange.canceling import cancel_each
+from tradeutils.exchange.ordering.canceling import cancel_each
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 from tradeutils.sim.limits import Limits
 

@@ -14,8 +14,8 @@ import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget, Window
 from tradeutils.budget.base import Charge, Grant
-from tradeutils.exchange.client_ids import client_ids_of
-from tradeutils.exchange.doubts import Doubts, Unsettled
+from tradeutils.exchange.ordering.client_ids import client_ids_of
+from tradeutils.exchange.ordering.doubts import Doubts, Unsettled
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 from tradeutils.sim.limits import Limits
 

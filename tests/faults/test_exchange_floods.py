@@ -15,7 +15,7 @@ import pytest
 
 import tradeutils as tu
 from tradeutils import errors
-from tradeutils.exchange.replies import MOST_VALUES, REPLY_CAP
+from tradeutils.exchange.requests.replies import MOST_VALUES, REPLY_CAP
 
 Say = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

@@ -14,7 +14,7 @@ import pytest
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget, Window
-from tradeutils.exchange.client_ids import client_ids_of
+from tradeutils.exchange.ordering.client_ids import client_ids_of
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 from tradeutils.sim.limits import Limits
 

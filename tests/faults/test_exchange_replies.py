@@ -15,7 +15,7 @@ from aiohttp import web
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.venue import CcxtVenue, venue_names
+from tradeutils.exchange.venues.venue import CcxtVenue, venue_names
 from tradeutils.sim import DEFAULT_ACCOUNT, Limits, SimulatedVenue
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -15,7 +15,7 @@ from servers import ValkeyServer
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.sessions import CONNECTIONS_PER_HOST
+from tradeutils.exchange.requests.sessions import CONNECTIONS_PER_HOST
 from tradeutils.settings import ExchangeSettings
 from tradeutils.sim import Limits, SimulatedAccount, SimulatedVenue, serve
 

@@ -281,7 +281,7 @@ async def test_a_request_that_is_sent_twice_is_paid_twice() -> None:
 
 def test_the_key_is_no_part_of_what_a_budget_is_told() -> None:
     """Owners of windows are digests: they stand in Redis and in what `doctor` prints."""
-    from tradeutils.exchange.configuration import account_digest
+    from tradeutils.exchange.venues.configuration import account_digest
 
     digest = account_digest(ALICE)
     assert digest is not None

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.client_ids import client_ids_of
-from tradeutils.exchange.doubts import Unsettled
-from tradeutils.exchange.order_checks import NewOrder
+from tradeutils.exchange.ordering.checks import NewOrder
+from tradeutils.exchange.ordering.client_ids import client_ids_of
+from tradeutils.exchange.ordering.doubts import Unsettled
 
 ACCOUNTS = {"status": "ok", "data": [{"id": 1, "type": "spot", "state": "working"}], "code": 200}
 IDS = {"okx": ("BTC-USDT", "BTC-USDT-SWAP"), "gate": ("BTC_USDT", "BTC_USDT"), "htx": ("btcusdt", "BTC-USDT")}

@@ -11,7 +11,7 @@ import pytest
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.calls import Call, current_call
+from tradeutils.exchange.requests.calls import Call, current_call
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 
 MINUTE = 60_000

@@ -12,10 +12,10 @@ import pytest
 
 import tradeutils as tu
 from tradeutils import timeframe as _timeframe
-from tradeutils.exchange.configuration import defaults_of
-from tradeutils.exchange.endpoints import parse_target, redirect
-from tradeutils.exchange.ticker_layouts import Layout
-from tradeutils.exchange.ticker_volumes import use_base_units
+from tradeutils.exchange.requests.endpoints import parse_target, redirect
+from tradeutils.exchange.tickers.layouts import Layout
+from tradeutils.exchange.tickers.volumes import use_base_units
+from tradeutils.exchange.venues.configuration import defaults_of
 from tradeutils.sim import VENUES, Limits, SimulatedVenue
 
 FIELDS = {

@@ -13,7 +13,7 @@ import pytest
 import tradeutils as tu
 from tradeutils import codec, errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.paging import PAGES_AT_ONCE
+from tradeutils.exchange.candles.paging import PAGES_AT_ONCE
 from tradeutils.settings import ExchangeSettings
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 from tradeutils.sim.limits import Limits

@@ -16,7 +16,7 @@ from servers import ValkeyServer
 import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.nonces import NUMBERED
+from tradeutils.exchange.requests.nonces import NUMBERED
 from tradeutils.settings import ExchangeSettings, WindowSettings
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedAccount, SimulatedVenue
 from tradeutils.sim.limits import Limits

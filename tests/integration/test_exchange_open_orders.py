@@ -14,7 +14,7 @@ import tradeutils as tu
 from tests.integration.test_exchange_client_ids import Listener, _open, listener
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.open_orders import fetch_open_orders, next_page, routes_to_all
+from tradeutils.exchange.ordering.open_orders import fetch_open_orders, next_page, routes_to_all
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 from tradeutils.sim.limits import Limits
 

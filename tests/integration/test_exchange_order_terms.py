@@ -14,8 +14,8 @@ import tradeutils as tu
 from tests.integration.test_exchange_client_ids import Listener, _open, listener
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.doubts import Unsettled
-from tradeutils.exchange.order_checks import Asked, NewOrder
+from tradeutils.exchange.ordering.checks import Asked, NewOrder
+from tradeutils.exchange.ordering.doubts import Unsettled
 from tradeutils.sim import DEFAULT_ACCOUNT, SimulatedVenue
 
 __all__ = ["listener"]  # a fixture

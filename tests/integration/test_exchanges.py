@@ -23,7 +23,7 @@ import tradeutils as tu
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
 from tradeutils.exchange import market_tables
-from tradeutils.exchange.listing import words_of
+from tradeutils.exchange.venues.listing import words_of
 from tradeutils.settings import CacheSettings, ExchangeSettings
 from tradeutils.sim import Limits, SimulatedAccount, SimulatedVenue
 

@@ -19,7 +19,7 @@ from tradeutils.budget import LocalBudget
 from tradeutils.exchange.streams import line, pool, sockets
 from tradeutils.exchange.streams.limits import LineLimits, Pace, line_limits
 from tradeutils.exchange.streams.topics import Kind, Topic
-from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.exchange.venues.venue import CcxtVenue
 from tradeutils.settings import Account, Credentials, ExchangeSettings
 from tradeutils.sim.feeds.faults import FeedFault
 

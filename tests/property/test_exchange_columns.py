@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from told_exchange import MARKETS, NOW, envelope, run, told_exchange, under_way
 
 from tradeutils.errors import BadReply
-from tradeutils.exchange import parse
-from tradeutils.exchange.columns import CandleColumns
-from tradeutils.exchange.ticker_rows import TickerRows
+from tradeutils.exchange.candles.columns import CandleColumns
+from tradeutils.exchange.tickers.rows import TickerRows
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Ticker
 
 quick = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradeutils.errors import RangeNotServed
-from tradeutils.exchange.histories import HistoryRequest, fetch_history
+from tradeutils.exchange.candles.histories import HistoryRequest, fetch_history
 from tradeutils.model import FundingRate
 
 STEP = 8 * 3_600_000

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tradeutils import timeframe
 from tradeutils.errors import BadReply, RangeNotServed, VenueUnavailable
 from tradeutils.exchange.base import Page, Row
-from tradeutils.exchange.paging import PAGES_AT_ONCE, CandleRequest, fetch_candles
+from tradeutils.exchange.candles.paging import PAGES_AT_ONCE, CandleRequest, fetch_candles
 from tradeutils.model import Candles, Market
 from tradeutils.timeframe import Timeframe
 

@@ -20,9 +20,9 @@ from tradeutils.balances.results import AllBalances, Totals
 from tradeutils.balances.snapshots import Snapshots, merged
 from tradeutils.balances.valuation import Valuation
 from tradeutils.errors import CacheUnavailable, NotSupportedByVenue, UnknownName, UsageError, VenueUnavailable
-from tradeutils.exchange import wallets as wallet_tables
-from tradeutils.exchange.activity import Activity
-from tradeutils.exchange.wallets import wallets_of
+from tradeutils.exchange.ordering.activity import Activity
+from tradeutils.exchange.venues import wallets as wallet_tables
+from tradeutils.exchange.venues.wallets import wallets_of
 from tradeutils.model import AssetBalance, Balance, Order
 
 D = Decimal

@@ -24,7 +24,7 @@ from tradeutils.balances.suspension import Periods, Suspension
 from tradeutils.balances.suspensions import Suspensions
 from tradeutils.cache.keys import Keyspace
 from tradeutils.cache.memory import Memory
-from tradeutils.exchange.faults import translate
+from tradeutils.exchange.venues.faults import translate
 
 ORIGIN = "binance@127.0.0.1"
 START = 1_750_000_000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tradeutils.exchange.clock import Sample, VenueClock, parse_date
+from tradeutils.exchange.requests.clock import Sample, VenueClock, parse_date
 
 T = 1_700_000_000_000.0  # a whole second
 

@@ -12,10 +12,10 @@ import pytest
 from told_exchange import MARKETS, NOW, envelope, run, told_exchange, under_way
 
 from tradeutils.errors import BadReply
-from tradeutils.exchange import parse
-from tradeutils.exchange.columns import CandleColumns
-from tradeutils.exchange.ticker_rows import TickerRows
-from tradeutils.exchange.ticker_texts import TextRows
+from tradeutils.exchange.candles.columns import CandleColumns
+from tradeutils.exchange.tickers.rows import TickerRows
+from tradeutils.exchange.tickers.texts import TextRows
+from tradeutils.exchange.venues import parse
 
 ROWS = [[NOW + 60_000 * at, "1.5", "2.5", "0.5", "1.0", str(100 + at), NOW, "7", 3, "4", "5", "0"] for at in range(5)]
 LINE = [[float(cell) for cell in row[:6]] for row in ROWS]
@@ -462,7 +462,7 @@ def test_rows_in_many_pieces_are_all_read(monkeypatch: pytest.MonkeyPatch) -> No
     """However long they are, and wherever they are cut."""
     texts = [f'{{"n":{at},"x":"{"y" * (at % 7)}"}}' for at in range(500)]
     for size in (1, 10, 1_000, 10**6):
-        monkeypatch.setattr("tradeutils.exchange.ticker_texts._PIECE", size)
+        monkeypatch.setattr("tradeutils.exchange.tickers.texts._PIECE", size)
         rows = [row["n"] for piece in TextRows(",".join(texts)).pieces() for row in piece]
         assert rows == list(range(500))
     assert list(TextRows("").pieces()) == []
@@ -489,7 +489,7 @@ def test_tickers_by_their_names_are_learnt_too() -> None:
 
 def test_rows_that_name_themselves_anew_each_time_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """They would fill the memory."""
-    monkeypatch.setattr("tradeutils.exchange.ticker_layouts._MOST_NAMES", 10)
+    monkeypatch.setattr("tradeutils.exchange.tickers.layouts._MOST_NAMES", 10)
     rows = _tickers_of()
     for at in range(12):
         rows._ccxt.told = json.dumps([row | {"note": f"at {at}"} for row in TICKERS], separators=(",", ":"))

@@ -8,7 +8,7 @@ import ccxt
 import pytest
 
 from tradeutils.errors import UsageError
-from tradeutils.exchange.endpoints import Origins, host_of, parse_target, redirect
+from tradeutils.exchange.requests.endpoints import Origins, host_of, parse_target, redirect
 
 
 def _strings(value: Any) -> list[str]:

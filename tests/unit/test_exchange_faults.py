@@ -10,7 +10,7 @@ import ccxt
 import pytest
 
 from tradeutils import errors
-from tradeutils.exchange.faults import TABLE, redact_chain, translate
+from tradeutils.exchange.venues.faults import TABLE, redact_chain, translate
 
 
 def _every(cls: type[BaseException]) -> Iterator[type[BaseException]]:

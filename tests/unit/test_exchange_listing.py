@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tradeutils import codec
 from tradeutils.errors import CodecError, DataError
-from tradeutils.exchange import listing as listings
-from tradeutils.exchange.listing import Listing, pack, parts_of, unpack, words_of
+from tradeutils.exchange.venues import listing as listings
+from tradeutils.exchange.venues.listing import Listing, pack, parts_of, unpack, words_of
 from tradeutils.model import Market
 
 

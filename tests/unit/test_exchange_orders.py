@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradeutils import errors
-from tradeutils.exchange import parse
-from tradeutils.exchange.client_ids import client_ids_of, lapse_of
-from tradeutils.exchange.faults import translate
-from tradeutils.exchange.order_checks import Asked, check_cancel_params, check_id, check_order, is_conditional, plain
-from tradeutils.exchange.order_terms import estimate_fee
+from tradeutils.exchange.ordering.checks import Asked, check_cancel_params, check_id, check_order, is_conditional, plain
+from tradeutils.exchange.ordering.client_ids import client_ids_of, lapse_of
+from tradeutils.exchange.ordering.terms import estimate_fee
 from tradeutils.exchange.orders import refused
-from tradeutils.exchange.precision import with_precision
+from tradeutils.exchange.venues import parse
+from tradeutils.exchange.venues.faults import translate
+from tradeutils.exchange.venues.precision import with_precision
 from tradeutils.model import Market
 
 LISTED = ("binance", "binanceusdm", "binancecoinm", "bybit", "okx", "kraken", "coinbase", "kucoin", "gate", "bitget",

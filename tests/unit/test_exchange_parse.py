@@ -12,7 +12,7 @@ import pytest
 from tradeutils import codec
 from tradeutils.codec._decode import Decoder
 from tradeutils.errors import BadReply, CodecError
-from tradeutils.exchange import parse
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Info
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradeutils.errors import BadReply
-from tradeutils.exchange.replies import collector_paused, data_json, exact_json, rough_json
+from tradeutils.exchange.requests.replies import collector_paused, data_json, exact_json, rough_json
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tradeutils import errors
-from tradeutils.exchange.retry import Patience, again, poll
+from tradeutils.exchange.requests.retry import Patience, again, poll
 
 TRANSIENT = [
     errors.TransientVenueError("x"),

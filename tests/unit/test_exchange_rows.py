@@ -9,10 +9,10 @@ import ccxt.async_support
 import pytest
 
 from tradeutils.errors import InvalidOrder, RequestRefused
-from tradeutils.exchange import parse
-from tradeutils.exchange.faults import translate
-from tradeutils.exchange.order_rows import as_told
-from tradeutils.exchange.ticker_volumes import use_base_units
+from tradeutils.exchange.tickers.volumes import use_base_units
+from tradeutils.exchange.venues import parse
+from tradeutils.exchange.venues.faults import translate
+from tradeutils.exchange.venues.order_rows import as_told
 from tradeutils.model import Order
 
 

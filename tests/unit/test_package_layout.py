@@ -13,8 +13,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Where each of these may be imported. A folder stands for the files in it.
 HOMES = {
-    "ccxt": "exchange/venue.py",
-    "cupy": "indicators/cuda/",
+    "ccxt": "exchange/venues/venue.py",
+    "cupy": "device/cuda.py",
     "numba": "indicators/",
     "pandas": "frames",
     "redis": "link/address.py",

@@ -11,7 +11,7 @@ import pytest
 
 import tradeutils as tu
 from tradeutils.errors import UnknownName, UsageError
-from tradeutils.exchange.screening import (
+from tradeutils.exchange.tickers.screening import (
     DAY_MS,
     Figures,
     Screened,

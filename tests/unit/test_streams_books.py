@@ -8,9 +8,9 @@ import ccxt.pro
 import pytest
 
 import tradeutils as tu
-from tradeutils.exchange import parse
 from tradeutils.exchange.streams.assembling.books import BookAssembler
 from tradeutils.exchange.streams.assembling.tickers import TickerAssembler
+from tradeutils.exchange.venues import parse
 
 NOW = 1_706_659_200_000
 

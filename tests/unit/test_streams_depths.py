@@ -9,7 +9,7 @@ import pytest
 
 import tradeutils as tu
 from tradeutils.errors import UsageError
-from tradeutils.exchange.activity import Activity
+from tradeutils.exchange.ordering.activity import Activity
 from tradeutils.exchange.streams.assembling.books import BookAssembler
 from tradeutils.exchange.streams.depths import book_depth, rest_depth
 from tradeutils.exchange.streams.opening import Opening

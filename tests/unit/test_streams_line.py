@@ -16,7 +16,7 @@ from tests.wires import KEY, SECRET, Heard, Wires, trade, venue_of, wires
 from tradeutils import errors
 from tradeutils.exchange.streams import sockets
 from tradeutils.exchange.streams.topics import Topic
-from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.exchange.venues.venue import CcxtVenue
 
 TRADES, TICKER = Topic("trades", "BTC/USDT"), Topic("ticker", "BTC/USDT")
 BOOK, CANDLES = Topic("book", "BTC/USDT"), Topic("ohlcv", "BTC/USDT", "1m")

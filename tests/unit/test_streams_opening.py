@@ -12,7 +12,7 @@ import pytest
 
 import tradeutils as tu
 from tradeutils.errors import NotSupportedByVenue, UsageError
-from tradeutils.exchange.activity import Activity
+from tradeutils.exchange.ordering.activity import Activity
 from tradeutils.exchange.streams.assembling.books import BookAssembler
 from tradeutils.exchange.streams.assembling.candles import CandleAssembler
 from tradeutils.exchange.streams.assembling.from_trades import TradeCandleAssembler

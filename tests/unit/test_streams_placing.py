@@ -14,8 +14,8 @@ import pytest
 from tests.wires import Heard, Wires, trade, venue_of, wires
 from tradeutils import errors
 from tradeutils.budget import LocalBudget
-from tradeutils.exchange.endpoints import moved_socket, parse_target, redirect
-from tradeutils.exchange.sessions import Session
+from tradeutils.exchange.requests.endpoints import moved_socket, parse_target, redirect
+from tradeutils.exchange.requests.sessions import Session
 from tradeutils.exchange.streams import asking, pool
 from tradeutils.exchange.streams.arrivals import Arrivals, entries
 from tradeutils.exchange.streams.asking import answers
@@ -23,7 +23,7 @@ from tradeutils.exchange.streams.dialing import Dialer, Dials, Turns, dial_error
 from tradeutils.exchange.streams.limits import Pace, line_limits
 from tradeutils.exchange.streams.topics import Topic
 from tradeutils.exchange.together import Together
-from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.exchange.venues.venue import CcxtVenue
 from tradeutils.settings import ExchangeSettings
 
 TRADES, ETH, LTC = (Topic("trades", f"{base}/USDT") for base in ("BTC", "ETH", "LTC"))

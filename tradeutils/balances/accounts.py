@@ -10,7 +10,7 @@ from typing import cast
 from tradeutils.balances.standings import key_of
 from tradeutils.errors import UnknownName, UsageError
 from tradeutils.exchange import Exchange, Exchanges
-from tradeutils.exchange.configuration import account_digest
+from tradeutils.exchange.venues.configuration import account_digest
 from tradeutils.settings import Account
 
 __all__ = ["Accounts", "OpenAccount", "Source"]

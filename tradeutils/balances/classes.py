@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 from tradeutils.errors import AccountSuspended, AuthenticationFailed, PermissionDenied
-from tradeutils.exchange.faults import dialect_of
+from tradeutils.exchange.venues.faults import dialect_of
 
 __all__ = ["REASONS", "Failure", "Reason", "failure_of"]
 

@@ -188,7 +188,7 @@ def _chosen(settings: Settings, names: list[str]) -> dict[str, Account]:
 
 def _with_url(settings: Settings, accounts: dict[str, Account], url: str | None) -> Settings:
     """Return the settings of some accounts, whose venue lies elsewhere where the command line says so."""
-    from tradeutils.exchange.endpoints import parse_target
+    from tradeutils.exchange.requests.endpoints import parse_target
     from tradeutils.settings import ExchangeSettings
 
     exchanges = dict(settings.exchanges)

@@ -13,7 +13,7 @@ from tradeutils.cli.arguments import AsJson, ConfigFile, Url, Verbose
 from tradeutils.cli.printing import number_text, progress, show_json, show_table, tell
 
 if TYPE_CHECKING:
-    from tradeutils.exchange.screening import Screened
+    from tradeutils.exchange.tickers.screening import Screened
 
 __all__ = ["screen"]
 

@@ -41,7 +41,7 @@ async def open_exchange(
     Sends nothing by itself.
     """
     from tradeutils.exchange import Exchanges
-    from tradeutils.exchange.endpoints import parse_target
+    from tradeutils.exchange.requests.endpoints import parse_target
     from tradeutils.settings import ExchangeSettings
 
     if url is not None:

@@ -8,13 +8,13 @@ from typing import Final, get_args
 
 from tradeutils.cache import Cache
 from tradeutils.errors import OrderNotFound, UsageError
-from tradeutils.exchange.activity import Activity
 from tradeutils.exchange.base import Venue
 from tradeutils.exchange.checks import check_limit, several
-from tradeutils.exchange.open_orders import fetch_open_orders
-from tradeutils.exchange.order_checks import check_id
-from tradeutils.exchange.order_terms import estimate_fee
-from tradeutils.exchange.retry import Patience, again
+from tradeutils.exchange.ordering.activity import Activity
+from tradeutils.exchange.ordering.checks import check_id
+from tradeutils.exchange.ordering.open_orders import fetch_open_orders
+from tradeutils.exchange.ordering.terms import estimate_fee
+from tradeutils.exchange.requests.retry import Patience, again
 from tradeutils.exchange.screen import Screening
 from tradeutils.model import Balance, Fee, Fill, Market, Order, TradingFee
 from tradeutils.model.markets import MarketType

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeutils.budget.base import Charge
-from tradeutils.exchange.doubts import Doubts
-from tradeutils.exchange.order_checks import NewOrder
+from tradeutils.exchange.ordering.checks import NewOrder
+from tradeutils.exchange.ordering.doubts import Doubts
 from tradeutils.exchange.streams.feeds import Placing
-from tradeutils.exchange.wallets import Wallets
+from tradeutils.exchange.venues.wallets import Wallets
 from tradeutils.model import (
     Balance,
     Fill,

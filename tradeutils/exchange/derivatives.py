@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from tradeutils.errors import UsageError
+from tradeutils.exchange.candles.histories import HistoryRequest, fetch_history
 from tradeutils.exchange.checks import candle_range, several
-from tradeutils.exchange.histories import HistoryRequest, fetch_history
 from tradeutils.exchange.market_data import MarketData
 from tradeutils.exchange.sharing import HISTORY_TTL, TICKER_TTL
 from tradeutils.model import Candles, FundingRate, Market, OpenInterest

@@ -11,10 +11,10 @@ from tradeutils.budget import Budget, default_budget
 from tradeutils.cache import Cache
 from tradeutils.errors import UsageError
 from tradeutils.exchange.checks import check_grace
-from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.requests.retry import Patience
 from tradeutils.exchange.streams.terms import check_stream_to_cache
 from tradeutils.exchange.together import Together
-from tradeutils.exchange.venue import CcxtVenue
+from tradeutils.exchange.venues.venue import CcxtVenue
 from tradeutils.exchange.watching import Watching
 from tradeutils.settings import Account, ExchangeSettings
 

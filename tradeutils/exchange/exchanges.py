@@ -15,7 +15,7 @@ from tradeutils.cache import Cache
 from tradeutils.errors import Closed, UnknownName, UsageError
 from tradeutils.exchange.checks import check_grace
 from tradeutils.exchange.exchange import Exchange, check_shared
-from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.requests.retry import Patience
 from tradeutils.exchange.streams.terms import check_stream_to_cache
 from tradeutils.exchange.together import Together
 from tradeutils.settings import Account, ExchangeSettings, Settings

@@ -9,10 +9,10 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.cache import Cache
 from tradeutils.errors import BadSymbol, NotSupportedByVenue, TradeutilsError, UnknownName, UsageError
 from tradeutils.exchange.base import Venue
+from tradeutils.exchange.candles.pages import CandleRequest
+from tradeutils.exchange.candles.panels import fetch_each
 from tradeutils.exchange.checks import bounds, candle_range, check_choice, check_limit, several
 from tradeutils.exchange.gathering import all_or_first_error
-from tradeutils.exchange.pages import CandleRequest
-from tradeutils.exchange.panels import fetch_each
 from tradeutils.exchange.sharing import BOOK_TTL, TICKER_TTL, Sharing
 from tradeutils.model import Candles, Market, OrderBook, Panel, Ticker, Trade
 from tradeutils.model.markets import MarketType

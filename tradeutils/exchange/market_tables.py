@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from tradeutils import errors, logs
 from tradeutils.cache import Cache
-from tradeutils.exchange.listing import Listing, pack, unpack
+from tradeutils.exchange.venues.listing import Listing, pack, unpack
 from tradeutils.model import Market
 
 __all__ = ["EARLY_S", "LASTS_S", "Lister", "MarketTable"]

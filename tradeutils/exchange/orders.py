@@ -20,9 +20,9 @@ from typing import Any, Final, NamedTuple
 
 from tradeutils import errors, logs
 from tradeutils.exchange.base import OrderVenue
-from tradeutils.exchange.doubts import Unsettled
-from tradeutils.exchange.order_checks import NewOrder
-from tradeutils.exchange.retry import Patience, again, poll
+from tradeutils.exchange.ordering.checks import NewOrder
+from tradeutils.exchange.ordering.doubts import Unsettled
+from tradeutils.exchange.requests.retry import Patience, again, poll
 from tradeutils.model import Order
 from tradeutils.model.rounding import EXACT
 

@@ -9,7 +9,7 @@ from typing import Final
 from tradeutils.errors import Closed, TradeutilsError, UnknownName
 from tradeutils.exchange.derivatives import Derivatives
 from tradeutils.exchange.gathering import all_or_first_error
-from tradeutils.exchange.screening import (
+from tradeutils.exchange.tickers.screening import (
     DAY_MS,
     Criteria,
     Figures,

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 from tradeutils.cache import Cache
 from tradeutils.exchange.base import Venue
+from tradeutils.exchange.candles.pages import CandleRequest
+from tradeutils.exchange.candles.paging import fetch_candles
 from tradeutils.exchange.gathering import Flights, ended
-from tradeutils.exchange.pages import CandleRequest
-from tradeutils.exchange.paging import fetch_candles
 from tradeutils.model import Candles
 
 __all__ = ["BOOK_TTL", "HISTORY_TTL", "TICKER_TTL", "Sharing"]

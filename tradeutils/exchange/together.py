@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tradeutils.cache import Cache
-from tradeutils.exchange.clock import VenueClock
 from tradeutils.exchange.gathering import all_or_first_error
 from tradeutils.exchange.market_tables import Lister, MarketTable
-from tradeutils.exchange.sessions import Session
+from tradeutils.exchange.requests.clock import VenueClock
+from tradeutils.exchange.requests.sessions import Session
 from tradeutils.exchange.streams.pool import Pool
 
 __all__ = ["Origin", "Together"]

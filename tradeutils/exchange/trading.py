@@ -9,11 +9,11 @@ from typing import Any
 
 from tradeutils.errors import UsageError
 from tradeutils.exchange.account_data import AccountData
-from tradeutils.exchange.canceling import cancel_each
-from tradeutils.exchange.configuration import account_digest
-from tradeutils.exchange.order_checks import Asked, NewOrder, check_cancel_params, check_id, check_order, plain
+from tradeutils.exchange.ordering.canceling import cancel_each
+from tradeutils.exchange.ordering.checks import Asked, NewOrder, check_cancel_params, check_id, check_order, plain
+from tradeutils.exchange.ordering.turns import alone
 from tradeutils.exchange.orders import cancel, place
-from tradeutils.exchange.turns import alone
+from tradeutils.exchange.venues.configuration import account_digest
 from tradeutils.model import Market, Order
 from tradeutils.model.records import Side
 from tradeutils.model.rounding import EXACT, Rounding

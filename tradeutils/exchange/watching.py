@@ -9,10 +9,10 @@ from typing import Any, Final
 from tradeutils.cache import Cache
 from tradeutils.errors import Closed
 from tradeutils.exchange.account_data import AccountData
-from tradeutils.exchange.activity import Activity
 from tradeutils.exchange.base import Venue
 from tradeutils.exchange.checks import bounds, check_choice, check_limit
-from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.ordering.activity import Activity
+from tradeutils.exchange.requests.retry import Patience
 from tradeutils.exchange.streams.candle_stream import CandleStream
 from tradeutils.exchange.streams.feeds import Feeds
 from tradeutils.exchange.streams.inbox import Inbox, Policy, open_inbox

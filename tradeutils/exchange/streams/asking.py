@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tradeutils import errors
-from tradeutils.exchange.calls import Call
-from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.requests.calls import Call
+from tradeutils.exchange.requests.connection import Connection
 from tradeutils.exchange.streams.topics import Topic
 
 if TYPE_CHECKING:

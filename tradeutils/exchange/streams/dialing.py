@@ -13,8 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 import aiohttp
 
 from tradeutils import errors, logs
-from tradeutils.exchange.endpoints import moved_socket
-from tradeutils.exchange.sessions import Session, current_sender
+from tradeutils.exchange.requests.endpoints import moved_socket
+from tradeutils.exchange.requests.sessions import Session, current_sender
 from tradeutils.exchange.streams.limits import Pace
 
 __all__ = ["Dialer", "Dials", "Turns", "dial_error", "wait_told"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tradeutils.errors import TradeutilsError
-from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.requests.connection import Connection
 from tradeutils.exchange.streams.dialing import Dialer
 from tradeutils.exchange.streams.topics import Topic
 

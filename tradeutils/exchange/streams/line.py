@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from tradeutils import errors, logs
 from tradeutils.errors import TradeutilsError
-from tradeutils.exchange.calls import Call
-from tradeutils.exchange.replies import rough_json
+from tradeutils.exchange.requests.calls import Call
+from tradeutils.exchange.requests.replies import rough_json
 from tradeutils.exchange.streams.asking import Asking, current_asking
 from tradeutils.exchange.streams.book_checks import BookChecks
 from tradeutils.exchange.streams.chores import Chores

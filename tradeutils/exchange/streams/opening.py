@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tradeutils.errors import NotSupportedByVenue
-from tradeutils.exchange.activity import Activity
 from tradeutils.exchange.base import Venue
+from tradeutils.exchange.ordering.activity import Activity
 from tradeutils.exchange.streams.assembling.accounts import BalanceAssembler
 from tradeutils.exchange.streams.assembling.base import Assembler
 from tradeutils.exchange.streams.assembling.books import BookAssembler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tradeutils import errors
 from tradeutils.errors import TradeutilsError
-from tradeutils.exchange.faults import translate
+from tradeutils.exchange.venues.faults import translate
 
 __all__ = ["passing", "told_of"]
 

@@ -24,7 +24,7 @@ from aiohttp.http_websocket import WebSocketError
 from aiohttp.streams import EofStream
 
 from tradeutils import errors, logs
-from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.requests.connection import Connection
 from tradeutils.exchange.streams.asking import Asking, answers, current_asking, is_named
 from tradeutils.exchange.streams.dialing import Dialer, Dials, Turns, dial_error, wait_told
 from tradeutils.exchange.streams.limits import LineLimits

@@ -13,9 +13,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from tradeutils.errors import BadReply, RateLimited, TransientVenueError
-from tradeutils.exchange import parse
 from tradeutils.exchange.streams.assembling.base import Rest
 from tradeutils.exchange.streams.assembling.retrying import Retrying
+from tradeutils.exchange.venues import parse
 from tradeutils.model import AssetBalance, Balance
 from tradeutils.model.streaming import StreamEvent
 

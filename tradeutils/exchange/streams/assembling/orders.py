@@ -14,10 +14,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from tradeutils.errors import NotSupportedByVenue, OrderNotFound, RateLimited, TransientVenueError
-from tradeutils.exchange import parse
 from tradeutils.exchange.streams.assembling.accounts import AUDIT_MS, LAG_MS
 from tradeutils.exchange.streams.assembling.base import Rest
 from tradeutils.exchange.streams.assembling.retrying import Retrying
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Order
 from tradeutils.model.streaming import Missed, StreamEvent
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from tradeutils.exchange import parse
 from tradeutils.exchange.streams.assembling.base import Rest
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Ticker
 from tradeutils.model.streaming import StreamEvent
 

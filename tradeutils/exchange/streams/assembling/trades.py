@@ -14,10 +14,10 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from tradeutils.errors import BadReply, NotSupportedByVenue, RateLimited, TransientVenueError
-from tradeutils.exchange import parse
 from tradeutils.exchange.streams.assembling.base import Rest
 from tradeutils.exchange.streams.assembling.retrying import PATIENCE_MS, Retrying
 from tradeutils.exchange.streams.assembling.told import Identity, Told, number_of
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Trade
 from tradeutils.model.streaming import Missed, StreamEvent
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from tradeutils.errors import UsageError
-from tradeutils.exchange.order_terms import check_side, notional
+from tradeutils.exchange.ordering.terms import check_side, notional
 from tradeutils.model import Market
 from tradeutils.model.records import Side
 from tradeutils.model.rounding import EXACT, Rounding, check_amount, check_direction, to_step

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import SplitResult
 
-from tradeutils.exchange.connection import Connection
-from tradeutils.exchange.endpoints import addresses_of
-from tradeutils.exchange.listing import Listing
-from tradeutils.exchange.sessions import Session, tls_context
+from tradeutils.exchange.requests.connection import Connection
+from tradeutils.exchange.requests.endpoints import addresses_of
+from tradeutils.exchange.requests.sessions import Session, tls_context
+from tradeutils.exchange.requests.timekeeping import Timekeeper
 from tradeutils.exchange.streams.dialing import Dialer
 from tradeutils.exchange.streams.ends import Opened
-from tradeutils.exchange.timekeeping import Timekeeper
+from tradeutils.exchange.venues.listing import Listing
 
 __all__ = ["open_line"]
 

@@ -6,9 +6,9 @@ import asyncio
 from typing import Final
 
 from tradeutils import errors, logs
-from tradeutils.exchange.calls import Call
-from tradeutils.exchange.clock import SAMPLES, Sample, VenueClock
-from tradeutils.exchange.connection import Connection
+from tradeutils.exchange.requests.calls import Call
+from tradeutils.exchange.requests.clock import SAMPLES, Sample, VenueClock
+from tradeutils.exchange.requests.connection import Connection
 
 __all__ = ["Timekeeper"]
 

@@ -11,8 +11,8 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any, Final
 
 from tradeutils.errors import BadReply
-from tradeutils.exchange.hidden_rows import HiddenRows, Path, RowReader
-from tradeutils.exchange.replies import rough_json
+from tradeutils.exchange.candles.hidden_rows import HiddenRows, Path, RowReader
+from tradeutils.exchange.requests.replies import rough_json
 
 __all__ = ["TextRows", "ticker_reader"]
 

@@ -11,17 +11,17 @@ from typing import Any, Final, TypeVar
 
 from tradeutils import errors
 from tradeutils.budget.base import Charge
-from tradeutils.exchange import parse
-from tradeutils.exchange.calls import Call
-from tradeutils.exchange.client_ids import Question, client_ids_of, lapse_of
-from tradeutils.exchange.connection import Connection
-from tradeutils.exchange.doubts import Doubts, Unsettled
-from tradeutils.exchange.open_orders import next_page, page_size
-from tradeutils.exchange.order_checks import NewOrder, plain
-from tradeutils.exchange.order_rows import as_told
+from tradeutils.exchange.ordering.checks import NewOrder, plain
+from tradeutils.exchange.ordering.client_ids import Question, client_ids_of, lapse_of
+from tradeutils.exchange.ordering.doubts import Doubts, Unsettled
+from tradeutils.exchange.ordering.open_orders import next_page, page_size
 from tradeutils.exchange.orders import refused, warn_of_cancellation
-from tradeutils.exchange.timekeeping import Timekeeper
-from tradeutils.exchange.venue_terms import CCXT_CONTEXT, VenueTerms
+from tradeutils.exchange.requests.calls import Call
+from tradeutils.exchange.requests.connection import Connection
+from tradeutils.exchange.requests.timekeeping import Timekeeper
+from tradeutils.exchange.venues import parse
+from tradeutils.exchange.venues.order_rows import as_told
+from tradeutils.exchange.venues.terms import CCXT_CONTEXT, VenueTerms
 from tradeutils.logs import redact
 from tradeutils.model import Fill, Market, Order, TradingFee
 

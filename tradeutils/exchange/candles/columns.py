@@ -36,9 +36,9 @@ import orjson
 from tradeutils import logs
 from tradeutils.errors import BadReply
 from tradeutils.exchange.base import Page
-from tradeutils.exchange.calls import Call, current_call
-from tradeutils.exchange.hidden_rows import HiddenRows, Path, RowReader, ask_hiding
-from tradeutils.exchange.replies import rough_json
+from tradeutils.exchange.candles.hidden_rows import HiddenRows, Path, RowReader, ask_hiding
+from tradeutils.exchange.requests.calls import Call, current_call
+from tradeutils.exchange.requests.replies import rough_json
 
 __all__ = ["CandleColumns"]
 

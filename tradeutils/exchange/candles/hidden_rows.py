@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from tradeutils.exchange.calls import Call
-from tradeutils.exchange.replies import data_json, rough_json
+from tradeutils.exchange.requests.calls import Call
+from tradeutils.exchange.requests.replies import data_json, rough_json
 
 __all__ = ["HiddenRows", "Path", "RowReader", "ask_hiding"]
 

@@ -17,9 +17,9 @@ from tradeutils import errors, logs
 from tradeutils.cache import Cache
 from tradeutils.cache.locks import Lock
 from tradeutils.exchange.base import OrderVenue
-from tradeutils.exchange.doubts import Unsettled
-from tradeutils.exchange.order_checks import NewOrder
-from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.ordering.checks import NewOrder
+from tradeutils.exchange.ordering.doubts import Unsettled
+from tradeutils.exchange.requests.retry import Patience
 
 __all__ = ["alone"]
 

@@ -23,15 +23,15 @@ import aiohttp
 
 from tradeutils import errors, logs
 from tradeutils.budget.base import Charge, Grant, Window
-from tradeutils.exchange.calls import Call, Request, current_call, current_request, header
-from tradeutils.exchange.clock import VenueClock
-from tradeutils.exchange.endpoints import host_of
-from tradeutils.exchange.faults import redact_chain, translate
-from tradeutils.exchange.metering import Meter
-from tradeutils.exchange.nonces import Nonces
-from tradeutils.exchange.replies import check_size, exact_json, rough_json
-from tradeutils.exchange.retry import Patience, again
-from tradeutils.exchange.sessions import Session, current_sender, tls_context
+from tradeutils.exchange.requests.calls import Call, Request, current_call, current_request, header
+from tradeutils.exchange.requests.clock import VenueClock
+from tradeutils.exchange.requests.endpoints import host_of
+from tradeutils.exchange.requests.metering import Meter
+from tradeutils.exchange.requests.nonces import Nonces
+from tradeutils.exchange.requests.replies import check_size, exact_json, rough_json
+from tradeutils.exchange.requests.retry import Patience, again
+from tradeutils.exchange.requests.sessions import Session, current_sender, tls_context
+from tradeutils.exchange.venues.faults import redact_chain, translate
 
 __all__ = ["Connection"]
 

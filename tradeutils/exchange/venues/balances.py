@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from tradeutils.errors import AuthenticationFailed, BadReply, PermanentVenueError
-from tradeutils.exchange import parse
-from tradeutils.exchange.calls import Call
-from tradeutils.exchange.connection import Connection
-from tradeutils.exchange.timekeeping import Timekeeper
-from tradeutils.exchange.venue_derivatives import CcxtDerivatives
-from tradeutils.exchange.wallets import Wallets, wallets_of
+from tradeutils.exchange.requests.calls import Call
+from tradeutils.exchange.requests.connection import Connection
+from tradeutils.exchange.requests.timekeeping import Timekeeper
+from tradeutils.exchange.venues import parse
+from tradeutils.exchange.venues.derivatives import CcxtDerivatives
+from tradeutils.exchange.venues.wallets import Wallets, wallets_of
 from tradeutils.model import Balance
 from tradeutils.model.rounding import EXACT
 from tradeutils.timeframe import Timeframe

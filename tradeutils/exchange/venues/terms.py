@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any, Final
 
 from tradeutils import errors
-from tradeutils.exchange.order_checks import NewOrder, plain
+from tradeutils.exchange.ordering.checks import NewOrder, plain
 from tradeutils.model import Market
 
 __all__ = ["CCXT_CONTEXT", "VenueTerms"]

@@ -13,7 +13,7 @@ from tradeutils import errors, logs
 from tradeutils.budget.base import Budget, Charge, Grant, Line, Reading, Window
 from tradeutils.budget.headers import ban_seconds, readings
 from tradeutils.budget.limits import Api, Limits
-from tradeutils.exchange.calls import Request
+from tradeutils.exchange.requests.calls import Request
 
 __all__ = ["Meter"]
 

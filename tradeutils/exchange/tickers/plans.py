@@ -5,7 +5,7 @@ A row is copied, its figures are replaced by marks, and ccxt's own ``parse_ticke
 mark that comes out again is a figure that is merely handed on; what follows from one or two marks by one of the
 formulas that ccxt's classes use (the change of the day in percent, the mean price) is told by trying them. Each
 finding must hold for two sets of marks, and every plan is proved on real rows by whoever uses it (see
-`tradeutils.exchange.ticker_rows`): nothing here has to be believed.
+`tradeutils.exchange.tickers.rows`): nothing here has to be believed.
 
 ccxt takes a price of zero for none, and computes one figure from others where some are missing. So there is a plan for
 every pattern of zeros and nulls that occurs, found out in the same way.

@@ -3,7 +3,7 @@ Tickers of many markets from one reply, column by column.
 
 ccxt makes two dictionaries and thirty numbers of every row, 23 µs each, and only then drops those that nobody asked
 for. Here one instance's ``parse_tickers`` is stood in for by one that drops them first, and takes the figures of all
-others from where `tradeutils.exchange.ticker_plans` found them. ccxt keeps its routes, signatures and errors.
+others from where `tradeutils.exchange.tickers.plans` found them. ccxt keeps its routes, signatures and errors.
 
 The first reply is parsed by ccxt and here, and all of it must be equal; ccxt must also hand on what the parser made
 as it is. So must every row be whose market has not been seen before, and one row, drawn anew, of every later reply.
@@ -23,12 +23,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tradeutils.errors import BadReply
-from tradeutils.exchange import parse
-from tradeutils.exchange.calls import Call, current_call
-from tradeutils.exchange.hidden_rows import Path, RowReader, ask_hiding
-from tradeutils.exchange.replies import collector_paused
-from tradeutils.exchange.ticker_layouts import Layout, Row, alike, declined
-from tradeutils.exchange.ticker_texts import TextRows, ticker_reader
+from tradeutils.exchange.candles.hidden_rows import Path, RowReader, ask_hiding
+from tradeutils.exchange.requests.calls import Call, current_call
+from tradeutils.exchange.requests.replies import collector_paused
+from tradeutils.exchange.tickers.layouts import Layout, Row, alike, declined
+from tradeutils.exchange.tickers.texts import TextRows, ticker_reader
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Ticker
 
 __all__ = ["TickerRows"]

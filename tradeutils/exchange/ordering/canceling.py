@@ -10,9 +10,9 @@ from typing import Final
 
 from tradeutils import errors
 from tradeutils.exchange.base import OrderVenue
-from tradeutils.exchange.open_orders import fetch_open_orders
+from tradeutils.exchange.ordering.open_orders import fetch_open_orders
 from tradeutils.exchange.orders import cancel
-from tradeutils.exchange.retry import Patience
+from tradeutils.exchange.requests.retry import Patience
 from tradeutils.model import Market, Order
 
 __all__ = ["cancel_each"]

@@ -13,8 +13,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from tradeutils import logs
-from tradeutils.exchange import parse
-from tradeutils.exchange.ticker_plans import (
+from tradeutils.exchange.tickers.plans import (
     FIGURES,
     Leaf,
     Parse,
@@ -29,6 +28,7 @@ from tradeutils.exchange.ticker_plans import (
     picker,
     take,
 )
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Ticker
 
 __all__ = ["Layout", "Row", "alike", "declined"]

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from tradeutils.budget.base import Budget
-from tradeutils.exchange.calls import Request, current_request
+from tradeutils.exchange.requests.calls import Request, current_request
 
 __all__ = ["NUMBERED", "Nonces"]
 

@@ -18,28 +18,34 @@ from tradeutils import timeframe as _timeframe
 from tradeutils.budget.base import Budget, Window
 from tradeutils.budget.limits import limits_of
 from tradeutils.cache import Cache
-from tradeutils.exchange import parse
-from tradeutils.exchange.calls import Call, current_request
-from tradeutils.exchange.clock import VenueClock
-from tradeutils.exchange.configuration import account_digest, credentials_of, defaults_of, origin_of, own_options_of
-from tradeutils.exchange.connection import Connection
-from tradeutils.exchange.corrections import correct
-from tradeutils.exchange.endpoints import Origins, parse_target, redirect
-from tradeutils.exchange.listing import Listing, parts_of
 from tradeutils.exchange.market_tables import MarketTable
-from tradeutils.exchange.metering import Meter
-from tradeutils.exchange.nonces import Nonces
-from tradeutils.exchange.precision import with_precision
-from tradeutils.exchange.retry import Patience
-from tradeutils.exchange.sessions import Session
+from tradeutils.exchange.requests.calls import Call, current_request
+from tradeutils.exchange.requests.clock import VenueClock
+from tradeutils.exchange.requests.connection import Connection
+from tradeutils.exchange.requests.endpoints import Origins, parse_target, redirect
+from tradeutils.exchange.requests.metering import Meter
+from tradeutils.exchange.requests.nonces import Nonces
+from tradeutils.exchange.requests.retry import Patience
+from tradeutils.exchange.requests.sessions import Session
+from tradeutils.exchange.requests.timekeeping import Timekeeper
 from tradeutils.exchange.streams.ends import Opened
 from tradeutils.exchange.streams.placing import Lines
 from tradeutils.exchange.streams.pool import Pool
-from tradeutils.exchange.timekeeping import Timekeeper
 from tradeutils.exchange.together import Together
-from tradeutils.exchange.venue_balances import CcxtBalances
-from tradeutils.exchange.venue_orders import CcxtOrders
-from tradeutils.exchange.venue_streams import open_line
+from tradeutils.exchange.venues import parse
+from tradeutils.exchange.venues.balances import CcxtBalances
+from tradeutils.exchange.venues.configuration import (
+    account_digest,
+    credentials_of,
+    defaults_of,
+    origin_of,
+    own_options_of,
+)
+from tradeutils.exchange.venues.corrections import correct
+from tradeutils.exchange.venues.listing import Listing, parts_of
+from tradeutils.exchange.venues.orders import CcxtOrders
+from tradeutils.exchange.venues.precision import with_precision
+from tradeutils.exchange.venues.streams import open_line
 from tradeutils.model import Market
 from tradeutils.settings import Account, ExchangeSettings
 from tradeutils.timeframe import Timeframe

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tradeutils.exchange import parse
-from tradeutils.exchange.calls import Call
-from tradeutils.exchange.venue_data import CcxtData
+from tradeutils.exchange.requests.calls import Call
+from tradeutils.exchange.venues import parse
+from tradeutils.exchange.venues.data import CcxtData
 from tradeutils.model import FundingRate, OpenInterest
 from tradeutils.timeframe import Timeframe
 

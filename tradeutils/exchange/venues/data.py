@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tradeutils.errors import BadReply
-from tradeutils.exchange import parse
 from tradeutils.exchange.base import Page
-from tradeutils.exchange.calls import Call, header
-from tradeutils.exchange.clock import VenueClock, parse_date
-from tradeutils.exchange.columns import CandleColumns
-from tradeutils.exchange.connection import Connection
-from tradeutils.exchange.hidden_rows import RowReader
-from tradeutils.exchange.replies import data_json
-from tradeutils.exchange.ticker_plans import FIGURES
-from tradeutils.exchange.ticker_rows import TickerRows
-from tradeutils.exchange.ticker_volumes import use_base_units
-from tradeutils.exchange.timekeeping import Timekeeper
+from tradeutils.exchange.candles.columns import CandleColumns
+from tradeutils.exchange.candles.hidden_rows import RowReader
+from tradeutils.exchange.requests.calls import Call, header
+from tradeutils.exchange.requests.clock import VenueClock, parse_date
+from tradeutils.exchange.requests.connection import Connection
+from tradeutils.exchange.requests.replies import data_json
+from tradeutils.exchange.requests.timekeeping import Timekeeper
+from tradeutils.exchange.tickers.plans import FIGURES
+from tradeutils.exchange.tickers.rows import TickerRows
+from tradeutils.exchange.tickers.volumes import use_base_units
+from tradeutils.exchange.venues import parse
 from tradeutils.model import Market, OrderBook, Ticker, Trade
 from tradeutils.timeframe import Timeframe
 

@@ -30,8 +30,8 @@ import numpy as np
 
 from tradeutils.errors import RangeNotServed
 from tradeutils.exchange.base import Venue
+from tradeutils.exchange.candles.pages import CandleRequest, Pages, Table, read_page
 from tradeutils.exchange.gathering import ended
-from tradeutils.exchange.pages import CandleRequest, Pages, Table, read_page
 from tradeutils.model import Candles
 from tradeutils.timeframe import Timeframe, Times
 

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 
 from tradeutils import errors
-from tradeutils.exchange.replies import READ_AHEAD, CappedResponse
+from tradeutils.exchange.requests.replies import READ_AHEAD, CappedResponse
 
 __all__ = ["CONNECTIONS_PER_HOST", "Sender", "Session", "current_sender", "tls_context"]
 

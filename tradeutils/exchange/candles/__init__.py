@@ -1,0 +1,1 @@
+"""Candles as columns, over any range and of many symbols."""

@@ -1,0 +1,1 @@
+"""What an order goes through: checks, ids, doubts, turns, and its cancellation."""

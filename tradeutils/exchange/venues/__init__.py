@@ -1,0 +1,1 @@
+"""A venue through ccxt: its instance, its quirks, and its answers in our types."""
