@@ -238,7 +238,7 @@ def test_what_has_been_told_is_kept_for_a_while_alone() -> None:
     assert not told.knows("new", START + 29_999)
     for number in range(400):
         told.add(f"b{number}", START + 10_000_000 + number * 1_000)
-    assert len(told) == 256
+    assert len(told) == 64
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ Identity: TypeAlias = tuple[str | None, tuple[Hashable, ...]]
 """An id, and what tells a trade from others where it has none."""
 
 _KEPT_MS: Final = 60_000
-_FEWEST: Final = 256  # kept however old: venues send their last trades, of hours in a quiet market, on subscribing
+_FEWEST: Final = 64  # kept however old: venues send their last trades, of hours in a quiet market, on subscribing
 _MOST: Final = 20_000
 _LONGEST: Final = 19  # digits that int64 holds
 
 
 class Told:
-    """The trades of the last minute: at least 256 of them, at most 20,000."""
+    """The trades of the last minute: at least 64 of them, at most 20,000."""
 
     __slots__ = ("_forgotten", "_keys", "_order")
 
