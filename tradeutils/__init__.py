@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         budget,
         cache,
         codec,
+        device,
         errors,
         exchange,
         frames,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         Bars,
         Candles,
         Day,
+        DevicePanel,
         Fee,
         Fill,
         FundingRate,
@@ -71,6 +73,7 @@ _HOMES = {
     "Candles": "model",
     "Credentials": "settings",
     "Day": "model",
+    "DevicePanel": "model",
     "Exchange": "exchange",
     "Exchanges": "exchange",
     "Fee": "model",
@@ -100,8 +103,8 @@ _HOMES = {
 }
 _ROOMS = frozenset(
     {
-        "analysis", "balances", "budget", "cache", "codec", "errors", "exchange", "frames", "history", "indicators",
-        "logs", "model", "settings", "sim", "sync", "timeframe",
+        "analysis", "balances", "budget", "cache", "codec", "device", "errors", "exchange", "frames", "history",
+        "indicators", "logs", "model", "settings", "sim", "sync", "timeframe",
     }
 )  # fmt: skip
 
@@ -115,6 +118,7 @@ __all__ = [
     "Candles",
     "Credentials",
     "Day",
+    "DevicePanel",
     "Exchange",
     "Exchanges",
     "Fee",
@@ -147,6 +151,7 @@ __all__ = [
     "budget",
     "cache",
     "codec",
+    "device",
     "errors",
     "exchange",
     "frames",

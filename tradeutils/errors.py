@@ -41,6 +41,8 @@ Every error this library raises.
     │   ├── HistoryLocked                     another writer has the series
     │   └── HistoryFull                       the disk is full, or would be
     ├── NotSupportedByBackend                 this backend lacks the indicator
+    │   └── BackendUnavailable                no GPU that can be used; the reason and the remedy are named
+    ├── DeviceOutOfMemory (also MemoryError)  even the smallest block of the work does not fit the device
     └── Closed                                used after it was closed
 
 Whether to retry is read from the class alone: ``TransientVenueError`` yes, anything else no.
@@ -56,6 +58,7 @@ from typing import Any
 __all__ = [
     "AccountSuspended",
     "AuthenticationFailed",
+    "BackendUnavailable",
     "BadReply",
     "BadSymbol",
     "CacheError",
@@ -66,6 +69,7 @@ __all__ = [
     "Closed",
     "CodecError",
     "DataError",
+    "DeviceOutOfMemory",
     "DuplicateOrder",
     "HistoryCorrupt",
     "HistoryError",
@@ -106,7 +110,7 @@ class TradeutilsError(Exception):
 
 
 def _rebuild(cls: type[TradeutilsError], args: tuple[Any, ...], state: dict[str, Any]) -> TradeutilsError:
-    error = cls.__new__(cls, *args)
+    error = Exception.__new__(cls, *args)  # not cls.__new__: found in MemoryError, it makes no class of two bases
     error.args = args
     error.__dict__.update(state)
     return error
@@ -470,6 +474,19 @@ class Suspended(TradeutilsError):
 
 class NotSupportedByBackend(TradeutilsError):
     """The chosen backend lacks the indicator; the message lists what it has."""
+
+
+class BackendUnavailable(NotSupportedByBackend, RuntimeError):
+    """No GPU that can be used: no driver, one too old, no CuPy, a device that was lost; one line with the remedy."""
+
+
+class DeviceOutOfMemory(TradeutilsError, MemoryError):
+    """Even the smallest block of the work does not fit the device: ``needed`` bytes, of which ``free`` can be had."""
+
+    def __init__(self, message: str, *, needed: int | None = None, free: int | None = None) -> None:
+        self.needed = needed
+        self.free = free
+        super().__init__(message)
 
 
 class Closed(TradeutilsError):

@@ -8,14 +8,16 @@ import shutil
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from tradeutils.cli import machine
 from tradeutils.cli.arguments import AsJson, ConfigFile, Url, Verbose
+from tradeutils.cli.doctor_gpu import look_at_gpus
 from tradeutils.cli.endings import FAILED, one_line
+from tradeutils.cli.findings import Finding, State, gib
 from tradeutils.cli.printing import progress, show_json, show_table
 from tradeutils.errors import CacheError, HistoryError, UsageError, VenueError
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from tradeutils.settings import Settings
 
 __all__ = ["doctor"]
-
-State: TypeAlias = Literal["ok", "warning", "missing", "failed"]
 
 _CLOCK_TOLERANCE_MS: Final = 500.0  # venues refuse signed requests that are 1 to 5 s off
 _FEW_MEMORY: Final = 2 * 2**30
@@ -34,33 +34,6 @@ _LITTLE_ROOM: Final = 0.1  # of maxmemory, below which a server that evicts noth
 _REDIS_SECONDS: Final = 2.0
 _NO_REDIS: Final = "check the URL and that the server runs: apt install redis-server, or docker run -p 6379:6379 redis"
 _SET_UP_REDIS: Final = "for one cache for all processes: [cache] url = 'redis://localhost:6379/0' in tradeutils.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """
-    One thing that was looked at.
-
-    Attributes
-    ----------
-    name : str
-        What: ``"redis"``.
-    state : str
-        ``"ok"``; ``"warning"``: it works, but; ``"missing"``: optional and not there; ``"failed"``: asked for and
-        not there.
-    found : str
-        What was found, in one line.
-    remedy : str
-        What to do; empty where there is nothing to do.
-    details : dict
-        The same in figures, for ``--json``.
-    """
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 def doctor(
@@ -89,9 +62,10 @@ def doctor(
     verbose: Verbose = 0,
 ) -> None:
     """
-    Report versions, processor, memory, Redis, graphics card and clock, and say what is missing and how to get it.
+    Report versions, processor, memory, Redis, GPU and clock, test the GPU, and say what is missing and how to get it.
 
-    Exit code 0, whatever optional part is missing; 1 where what --redis or --venue asked for does not answer.
+    Exit code 0, whatever optional part is missing; 1 where what --redis or --venue asked for does not answer, or a GPU
+    computes other numbers than the processor.
 
     Examples
     --------
@@ -185,27 +159,11 @@ def _look_at_hardware() -> Iterator[Finding]:
     yield Finding(
         "memory",
         "warning" if tight else "ok",
-        f"{_gib(memory.total)}, {_gib(memory.available)} free",
+        f"{gib(memory.total)}, {gib(memory.available)} free",
         "fetch fewer symbols at once, or free some" if tight else "",
         asdict(memory),
     )
-    yield _look_at_gpu()
-
-
-def _gib(size: int | None) -> str:
-    return "not known" if size is None else f"{size / 2**30:.1f} GiB"
-
-
-def _look_at_gpu() -> Finding:
-    cards = machine.read_gpus()
-    details: dict[str, Any] = {"cards": [asdict(card) for card in cards], "cupy": machine.has_module("cupy")}
-    if not cards:
-        return Finding("gpu", "missing", "no NVIDIA card, or no driver; indicators use the processor", details=details)
-    details["extra"] = machine.cuda_extra(cards[0].cuda)
-    named = ", ".join(f"{card.name} ({_gib(card.memory)})" for card in cards)
-    found = f"{named}, driver {cards[0].driver}, CUDA up to {cards[0].cuda or 'unknown'}"
-    # Nothing to install: this version has no use for it yet.
-    return Finding("gpu", "ok", f"{found}; indicators use the processor in this version", details=details)
+    yield from look_at_gpus()
 
 
 def _look_at_history(settings: Settings) -> Finding:
@@ -223,7 +181,7 @@ def _look_at_history(settings: Settings) -> Finding:
     except (HistoryError, OSError) as error:
         return Finding("history", "warning", one_line(str(error)), "see [history] path in tradeutils.toml", details)
     tight = details["free_bytes"] < _FEW_DISK
-    found = f"{details['series']:,} series in {path}, {_gib(details['free_bytes'])} free"
+    found = f"{details['series']:,} series in {path}, {gib(details['free_bytes'])} free"
     remedy = "make room, or: tradeutils history prune --max-bytes SIZE" if tight else ""
     return Finding("history", "warning" if tight else "ok", found, remedy, details)
 
@@ -256,7 +214,7 @@ def _judge_redis(url: str, server: dict[str, Any]) -> Finding:
     found = f"{server['name']} {server['version']} at {url}, {server['latency'] * 1000:.2f} ms a round trip"
     limit = server["max_bytes"]
     headroom = max(0, limit - server["used_bytes"]) if limit else None
-    found += f", {_gib(server['used_bytes'])} of {_gib(limit)} used" if limit else ", no memory limit"
+    found += f", {gib(server['used_bytes'])} of {gib(limit)} used" if limit else ", no memory limit"
     if headroom is not None:
         found += f", {headroom / limit:.0%} free"
     found += f", {server['evicted']:,} evicted" if server["evicted"] else ""
@@ -265,7 +223,7 @@ def _judge_redis(url: str, server: dict[str, Any]) -> Finding:
     if keeps_all:
         remedy = "set maxmemory and maxmemory-policy allkeys-lfu: a full cache then forgets instead of refusing"
         if headroom is not None and headroom < _LITTLE_ROOM * limit:
-            remedy = f"it refuses writes within {_gib(headroom)}: raise maxmemory, or {remedy}"
+            remedy = f"it refuses writes within {gib(headroom)}: raise maxmemory, or {remedy}"
     elif not limit:
         remedy = "set maxmemory: without it nothing is evicted until the machine has no memory left"
     details = {"url": url, **server, "headroom_bytes": headroom}

@@ -80,25 +80,19 @@ class GPU:
 def read_versions() -> dict[str, str]:
     """Return the versions of Python, of this package and of what it needs; of optional packages, those here."""
     from tradeutils._version import __version__
+    from tradeutils.device.found import installed_cupy
 
     found = {"python": platform.python_version(), "tradeutils": __version__}
     for name in (*REQUIRED, *OPTIONAL):
         version = _version(name)
         if version is not None:
             found[name] = version
-    cupy = next((name for name in _cupy_packages() if _version(name)), None)
-    if cupy is not None:
-        found[cupy] = _version(cupy) or ""
-    return found
+    return found | installed_cupy()
 
 
 def has_module(name: str) -> bool:
     """Tell whether a module could be imported, without importing it."""
     return importlib.util.find_spec(name) is not None
-
-
-def _cupy_packages() -> tuple[str, ...]:
-    return ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy")
 
 
 def _version(name: str) -> str | None:
@@ -166,8 +160,10 @@ def parse_gpus(listed: str, cuda: str | None) -> list[GPU]:
 
 def cuda_extra(cuda: str | None) -> str:
     """Return the extra that fits the newest CUDA a driver can run: ``"12.4"`` is ``gpu-cuda12x``."""
-    major = int(cuda.partition(".")[0]) if cuda and cuda.partition(".")[0].isdigit() else 12
-    return f"gpu-cuda{min(max(major, 11), 13)}x"
+    from tradeutils.device.remedies import extra_for
+
+    told = re.match(r"(\d+)\.?(\d*)", cuda or "")
+    return extra_for((int(told[1]), int(told[2] or 0)) if told else None)
 
 
 def _run(*command: str) -> str:

@@ -3,6 +3,7 @@
 from tradeutils.model.accounts import AssetBalance, Balance, Fill, Order
 from tradeutils.model.candles import Candles, Gap
 from tradeutils.model.days import Day
+from tradeutils.model.device_panel import DevicePanel
 from tradeutils.model.fees import Fee, TradingFee
 from tradeutils.model.info import Info
 from tradeutils.model.markets import Market
@@ -18,6 +19,7 @@ __all__ = [
     "Bars",
     "Candles",
     "Day",
+    "DevicePanel",
     "Fee",
     "Fill",
     "FundingRate",

@@ -19,6 +19,9 @@ from tradeutils.timeframe import Instant, Times, to_ms
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tradeutils.device import Device
+    from tradeutils.model.device_panel import DevicePanel
+
 __all__ = ["Bars", "Panel"]
 
 
@@ -277,6 +280,29 @@ class Panel:
             closed=closed,
             **fields,
         )
+
+    def to_device(self, device: Device | None = None, dtype: npt.DTypeLike = "float64") -> DevicePanel:
+        """
+        Return the panel in the memory of a GPU, where indicators compute on it without moving it again.
+
+        Parameters
+        ----------
+        device : Device, optional
+            One of `tradeutils.device.devices`. Default: the first.
+        dtype : "float64" or "float32"
+            In which type it is kept; float32 halves memory and traffic, and rounds to 7 digits. Kernels calculate in
+            float64 either way.
+
+        Raises
+        ------
+        BackendUnavailable : no GPU can be used; the message names the remedy.
+        DeviceOutOfMemory : its 5 x T x S values do not fit.
+        UsageError : another dtype.
+        DataError : a value beyond what float32 holds.
+        """
+        from tradeutils.model.device_panel import panel_to_device
+
+        return panel_to_device(self, device, dtype)
 
     def to_frame(self, field: str = "close") -> pd.DataFrame:
         """Return one field as a DataFrame: a UTC DatetimeIndex ``time``, one column a symbol."""
