@@ -11,7 +11,8 @@ import pytest
 
 from tradeutils import indicators
 from tradeutils.errors import UnknownName, UsageError
-from tradeutils.indicators import REGISTRY, parse
+from tradeutils.indicators import REGISTRY, Indicators, parse
+from tradeutils.indicators.spec import expand, parse_all
 from tradeutils.indicators.stub import PATH, stub
 
 
@@ -86,6 +87,86 @@ def test_spec_without_a_name_lists_the_names(text):
     """An empty name raises UnknownName with the names there are."""
     with pytest.raises(UnknownName, match="sma"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("rsi:5..8", ["rsi:5", "rsi:6", "rsi:7", "rsi:8"]),
+        ("rsi:5..5", ["rsi:5"]),
+        ("rsi:5..20..5", ["rsi:5", "rsi:10", "rsi:15", "rsi:20"]),
+        ("rsi:5..19..5", ["rsi:5", "rsi:10", "rsi:15"]),
+        ("rsi:5..6..100", ["rsi:5"]),
+        ("  rsi : 5 .. 6 ", ["rsi:5", "rsi:6"]),
+        ("macd:8..9,26,9", ["macd:8,26,9", "macd:9,26,9"]),
+        ("macd:8..9", ["macd:8", "macd:9"]),
+        ("macd:8..9, 26 ,3..6..3", ["macd:8,26,3", "macd:8,26,6", "macd:9,26,3", "macd:9,26,6"]),
+        ("bbands:20,1.5..3..0.5", ["bbands:20,1.5", "bbands:20,2", "bbands:20,2.5", "bbands:20,3"]),
+        ("bbands:20,0.1..0.3..0.1", ["bbands:20,0.1", "bbands:20,0.2", "bbands:20,0.3"]),
+        ("bbands:20,0..1e1..5", ["bbands:20,0", "bbands:20,5", "bbands:20,10"]),
+        ("bbands:20, 2.50", ["bbands:20, 2.50"]),
+    ],
+)
+def test_range_stands_for_every_single_spec(text, texts):
+    """Both ends count, ranges multiply, and the keys are those of the specs written alone."""
+    assert [spec.text for spec in expand(text)] == texts
+    assert expand(text) == [parse(one) for one in texts]
+
+
+def test_ranges_and_single_specs_are_taken_once_each():
+    """A spec that a range holds too is computed once; 46 periods are 46 specs, with the results of each."""
+    assert [spec.text for spec in parse_all(["rsi:6", "rsi:5..7"])] == ["rsi:6", "rsi:5", "rsi:7"]
+    assert len(parse_all(["rsi:5..50"])) == 46
+    close = np.random.default_rng(1).normal(0, 1, 60).cumsum()
+    swept = Indicators(close).compute(["rsi:5..8", "bbands:5,1..2..0.5"])
+    assert list(swept)[:5] == ["rsi:5", "rsi:6", "rsi:7", "rsi:8", "bbands:5,1.upper"]
+    for key, column in Indicators(close).compute(["rsi:7", "bbands:5,1.5"]).items():
+        np.testing.assert_array_equal(swept[key], column)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("rsi:50..5", r"backwards; write 5\.\.50$"),
+        ("rsi:50..5..5", r"write 5\.\.50\.\.5$"),
+        ("rsi:5..", r"5\.\.50\.\.5"),
+        ("rsi:..", r"5\.\.50\.\.5"),
+        ("rsi:..5", r"5\.\.50\.\.5"),
+        ("rsi:5..50..", r"5\.\.50\.\.5"),
+        ("rsi:5..50..5..5", r"5\.\.50\.\.5"),
+        ("rsi:5...50", r"5\.\.50\.\.5"),
+        ("bbands:20,1...3..0.1", r"1\.5\.\.3\.\.0\.5"),
+        ("rsi:5..50..0", "whole number of at least 1"),
+        ("rsi:5..50..-5", "whole number of at least 1"),
+        ("rsi:5..50..0.5", "whole number of at least 1"),
+        ("rsi:5..50..x", "whole number of at least 1"),
+        ("bbands:20,1..2..0", "number above 0"),
+        ("bbands:20,1..2..nan", "number above 0"),
+        ("bbands:20,1..2", r"has no step; write 1\.\.2\.\.0\.5"),
+        ("bbands:20,1..2000..1", "0.0 to 1000.0"),
+        ("rsi:1..5", "2 to 100000"),
+        ("rsi:5..x", "whole number"),
+        ("rsi:5..50,9", r"rsi\(close, period=14\)"),
+        ("rsi:2..10002", "10,001 indicators; write at most 10,000"),
+        ("macd:2..101,2..101,2..3", "20,000 indicators"),
+        ("bbands:20,0..1000..1e-999", r"1e\+1002 indicators"),
+    ],
+)
+def test_bad_range_says_what_to_write(text, part):
+    """Backwards, without an end or a step, out of range, or too many: a UsageError, before anything is expanded."""
+    with pytest.raises(UsageError, match=part):
+        expand(text)
+
+
+def test_range_up_to_the_most_is_taken():
+    """10,000 specs are."""
+    assert len(expand("rsi:2..10001")) == 10_000
+
+
+def test_range_where_one_spec_is_asked_for_says_where_to_write_it():
+    """`parse` gives one spec."""
+    with pytest.raises(UsageError, match=r"compute\(\['rsi:5\.\.50'\]\)"):
+        parse("rsi:5..50")
 
 
 def test_parameters_bind_by_position_and_by_name():

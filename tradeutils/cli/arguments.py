@@ -87,7 +87,11 @@ Until: TypeAlias = Annotated[
 ]
 Specs: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--with", metavar="SPEC", help="An indicator, as rsi:14 or macd:12,26,9; may be repeated."),
+    typer.Option(
+        "--with",
+        metavar="SPEC",
+        help="An indicator, as rsi:14 or macd:12,26,9, or many, as rsi:5..50; may be repeated.",
+    ),
 ]
 Compat: TypeAlias = Annotated[
     str, typer.Option("--compat", metavar="WHOSE", help="Whose definition, where they differ: talib or tradingview.")

@@ -34,15 +34,15 @@ class Computed:
 
 def parse_specs(texts: Sequence[str] | None) -> list[Spec]:
     """
-    Return the indicators asked for, each once.
+    Return the indicators asked for, each once; a range such as ``rsi:5..50`` is many.
 
     Raises
     ------
     UnknownName, UsageError : no such indicator, or a value that it does not take.
     """
-    from tradeutils.indicators.spec import parse
+    from tradeutils.indicators.spec import parse_all
 
-    return list({spec.text: spec for spec in map(parse, texts or ())}.values())
+    return parse_all(texts or ())
 
 
 def compute(

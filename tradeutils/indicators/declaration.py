@@ -56,10 +56,14 @@ class Parameter:
         """Whether it is 0 or 1, for which False and True may be written."""
         return self.whole and (self.lowest, self.highest) == (0, 1)
 
+    def takes(self, text: str) -> bool:
+        """Tell whether ``text`` is a number of its kind, in its range or not."""
+        return (_WHOLE if self.whole else _DECIMAL).fullmatch(text) is not None
+
     def read(self, text: str, where: str) -> float:
         """Return the value that ``text`` stands for; ``where`` is the spec it stands in, for the message."""
         text = text.strip()
-        if not (_WHOLE if self.whole else _DECIMAL).fullmatch(text):
+        if not self.takes(text):
             raise self._refusal(text, where)
         return self.check(int(text) if self.whole else float(text), where)
 
