@@ -157,16 +157,39 @@ def requirements(wheel: pathlib.Path) -> list[str]:
     return [str(one) for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
+def fitting_gpu_extra(session: nox.Session) -> str:
+    """Return the extra whose CuPy fits the driver of this machine; else a line that says what is missing."""
+    code = (
+        "from tradeutils.device.driver import read_driver; from tradeutils.device.remedies import extra_for; "
+        "driver = read_driver(); print(driver.problem or extra_for(driver.cuda))"
+    )
+    return str(session.run("python", "-c", code, silent=True)).strip()
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Run the tests that need an NVIDIA GPU, with the CuPy that fits its driver; skipped where there is none."""
+    session.install("-e", ".", *group("test"))
+    extra = fitting_gpu_extra(session)
+    if not extra.startswith("gpu-cuda"):
+        session.skip(extra)
+    session.install("-e", f".[{extra}]")
+    session.run("pytest", "-m", "gpu", *(session.posargs or ["tests/gpu"]), env=numba_cache(session))
+
+
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """
     Measure us and our peers in one run, keep the figures, and write their page.
 
-    ``nox -s benchmarks -- codec cache`` runs these suites alone; other arguments go to pytest.
+    ``nox -s benchmarks -- codec cache`` runs these suites alone, ``-- --gpu`` that of the GPU; other arguments go to
+    pytest.
     """
     session.install("-e", ".", *group("benchmarks", "stores"))
-    named = [argument for argument in session.posargs if not argument.startswith("-")]
-    options = [argument for argument in session.posargs if argument.startswith("-")]
+    named = ["gpu" if argument == "--gpu" else argument for argument in session.posargs]
+    named, options = [one for one in named if not one.startswith("-")], [one for one in named if one.startswith("-")]
+    if "gpu" in named and (extra := fitting_gpu_extra(session)).startswith("gpu-cuda"):
+        session.install("-e", f".[{extra}]")
     results = ROOT / "benchmarks" / "results"
     results.mkdir(exist_ok=True)
     for suite in named or sorted(path.stem.removeprefix("test_") for path in results.parent.glob("test_*.py")):

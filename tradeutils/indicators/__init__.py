@@ -2,7 +2,9 @@
 Indicators for one symbol or thousands, with TA-Lib's definitions.
 
 Plain functions on arrays, ``Indicators`` on Candles, Panels and DataFrames, ``compute`` for many at once. All come
-from one registry (``spec.REGISTRY``); numba is imported when the first of them is computed.
+from one registry (``spec.REGISTRY``); numba is imported when the first of them is computed. Arrays in the memory of a
+GPU are computed there, with the same bits but in running sums of few symbols (another order of adding) and where
+exponentials and angles are taken: 1e-12 there. A ``Stream`` is computed on the CPU.
 
 What a bar's value depends on: NaN and infinity are missing values. A bar has a value at the latest when it and the
 ``lookback`` bars before it are all good. After a missing value windows recover, and averages begin anew (``nan=`` has

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tradeutils.device import Device, as_device_array, device_of, is_device_array
 from tradeutils.errors import UsageError
 
-__all__ = ["Array", "as_prices", "check_out", "check_shapes", "repeated", "spread_out"]
+__all__ = ["Array", "as_columns", "as_prices", "check_axes", "check_out", "check_shapes", "repeated", "spread_out"]
 
 Array: TypeAlias = npt.NDArray[np.float64]
 """Prices or results, float64: (T,) for one symbol, (T, S) for many, oldest bar first."""
@@ -28,9 +29,14 @@ def as_prices(values: Any, name: str) -> Array:
     prices = values if type(values) is np.ndarray and values.dtype == np.float64 else _converted(values, name)
     if not prices.flags.aligned:
         prices = prices.copy()
+    check_axes(prices, name)
+    return prices
+
+
+def check_axes(prices: Any, name: str) -> None:
+    """Raise ``UsageError`` for an array that is neither 1-D nor 2-D."""
     if prices.ndim not in (1, 2):
         raise UsageError(f"{name} had shape {prices.shape}; give (T,) for one symbol or (T, S) for many")
-    return prices
 
 
 def _converted(values: Any, name: str) -> Array:
@@ -47,10 +53,32 @@ def _converted(values: Any, name: str) -> Array:
         raise UsageError(f"{name} cannot be read as numbers ({error}); give an array (T,) or (T, S)") from error
 
 
-def repeated(time: Array, like: Array) -> Array:
+def as_columns(given: Sequence[Any], names: Sequence[str]) -> tuple[list[Array], Device | None]:
+    """
+    Return inputs as :func:`as_prices` does, or as arrays of the device that the last lies on; and that device.
+
+    Raises
+    ------
+    UsageError : as :func:`as_prices`; some on a device and others not, or on another.
+    """
+    last = given[-1]
+    if type(last) is np.ndarray or not is_device_array(last):
+        return [as_prices(values, name) for values, name in zip(given, names, strict=True)], None
+    device = device_of(last)
+    columns = [as_device_array(values, device, name=name) for values, name in zip(given, names, strict=True)]
+    for column, name in zip(columns, names, strict=True):
+        check_axes(column, name)
+    return columns, device
+
+
+def repeated(time: Array, like: Array, device: Device | None = None) -> Array:
     """Return times (T,) once for each symbol of ``like`` (T, S), without a copy; as they are for (T,)."""
     if time.ndim == 1 and like.ndim == 2 and len(time) == len(like):
-        return np.broadcast_to(time[:, np.newaxis], like.shape)
+        if device is None:
+            return np.broadcast_to(time[:, np.newaxis], like.shape)
+        with device:
+            made: Array = device.xp.broadcast_to(time[:, np.newaxis], like.shape)
+            return made
     return time
 
 
@@ -81,6 +109,10 @@ def check_out(given: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[
     UsageError : of another dtype, not writable, of another shape, broadcast, or two that share memory.
     """
     for name, array in given.items():
+        if type(array) is not np.ndarray and is_device_array(array):
+            raise UsageError(
+                f"out for {name} lies on a device, and the data in the memory of the host; give an array of numpy"
+            )
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
             what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise UsageError(f"out for {name} was {what}; give a {dtype} array of shape {shape}")

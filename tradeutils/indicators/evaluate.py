@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import chain
 from operator import index
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeutils.errors import NotSupportedByBackend, UnknownName, UsageError
-from tradeutils.indicators.arrays import Array, check_out, check_shapes
-from tradeutils.indicators.expression import LEAD, Node
+from tradeutils.errors import UnknownName, UsageError
+from tradeutils.indicators.arrays import Array, check_out
+from tradeutils.indicators.asked import Asked, Request, asked_of, distinct, matrix, move_back
 from tradeutils.indicators.memory import arena
-from tradeutils.indicators.spec import REGISTRY, Indicator
 from tradeutils.indicators.threads import building, run_all, thread_count
 
-__all__ = ["DEFAULTS", "Options", "Request", "check_backend", "check_tail", "evaluate", "options_of"]
+if TYPE_CHECKING:
+    from tradeutils.device import Device
+
+__all__ = ["BACKENDS", "DEFAULTS", "Options", "Request", "check_backend", "check_tail", "evaluate", "options_of"]
 
 # Elements times kernels. Less work than this, about 0.3 ms, is not worth waking a thread for: 20 to 50 us, and more
 # where the other core is busy.
@@ -28,24 +30,23 @@ _ELEMENTS_A_THREAD: Final = 1_000_000
 
 NAN_MODES: Final = ("restart", "propagate", "hold")
 COMPATS: Final = ("talib", "tradingview")
+BACKENDS: Final = ("auto", "cpu", "cuda")
 
 
 def check_backend(backend: str) -> str:
     """
-    Return the backend to compute on; ``"auto"`` is the CPU.
+    Return the name of a backend, once it is known that it can compute.
 
     Raises
     ------
     UnknownName : no such backend.
-    NotSupportedByBackend : ``"cuda"``, which this version does not have.
+    BackendUnavailable : ``"cuda"`` where no GPU can be used; says why, and what to do.
     """
+    if backend not in BACKENDS:
+        raise UnknownName("backend", backend, BACKENDS)
     if backend == "cuda":
-        raise NotSupportedByBackend(
-            f'backend was "cuda", which has no indicators in this version; "cpu" has all {len(REGISTRY)}'
-        )
-    if backend not in ("auto", "cpu"):
-        raise UnknownName("backend", backend, ("auto", "cpu", "cuda"))
-    return "cpu"
+        _gpu().default_device()
+    return backend
 
 
 def check_tail(tail: int | None) -> int | None:
@@ -107,27 +108,6 @@ def options_of(nan: str, compat: str, dtype: Any) -> Options:
         return Options(nan, compat, dtype)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """
-    One indicator to compute.
-
-    Parameters
-    ----------
-    indicator, values
-        As ``Spec`` holds them.
-    columns : sequence of float64 arrays (T,) or (T, S)
-        The indicator's inputs, of one shape. Never written to.
-    names : tuple of str
-        What its outputs are called in ``out`` and in messages.
-    """
-
-    indicator: Indicator
-    values: tuple[float, ...]
-    columns: Sequence[Array]
-    names: tuple[str, ...]
-
-
 def evaluate(
     requests: Sequence[Request],
     options: Options = DEFAULTS,
@@ -135,6 +115,8 @@ def evaluate(
     tail: int | None = None,
     out: Mapping[str, Any] = MappingProxyType({}),
     threads: int | None = None,
+    backend: str = "cpu",
+    device: Device | None = None,
 ) -> list[list[npt.NDArray[Any]]]:
     """
     Compute indicators in one pass over the data; what they share is computed once.
@@ -149,7 +131,11 @@ def evaluate(
     out : mapping of str to array
         Results to fill, by :attr:`Request.names`; for the others memory is found.
     threads : int, optional
-        Default: TRADEUTILS_THREADS, else all cores.
+        Of the CPU. Default: TRADEUTILS_THREADS, else all cores.
+    backend : str
+        Where columns of the host are computed: ``"cpu"``, ``"cuda"``, or ``"auto"``, the faster.
+    device : Device, optional
+        Where the columns lie, if they are not the host's: they are computed there, and the results lie there.
 
     Returns
     -------
@@ -159,16 +145,19 @@ def evaluate(
     count = thread_count(threads)
     if not requests:
         return []
-    columns, names = _distinct(requests)
+    if device is not None:
+        made: list[list[npt.NDArray[Any]]] = _gpu().evaluate_on(device, requests, options, tail=tail, out=out)
+        return made
+    columns, names = distinct(requests, _address)
     first = requests[0].columns[0]
     rows = len(first)
     shape = (rows if tail is None else min(tail, rows), *first.shape[1:])
     turned = first.ndim == 2 and first.flags.f_contiguous and not first.flags.c_contiguous
     wanted = tuple([(one.indicator, one.values, called) for one, called in zip(requests, names, strict=True)])
-    asked = _asked(wanted, options.compat)
+    asked = asked_of(wanted, options.compat)
     if not out:
         made = [[_new(shape, options.dtype, turned) for _ in request.names] for request in requests]
-        _fill(asked, columns, list(chain.from_iterable(made)), options.nan, count)
+        _fill(asked, columns, list(chain.from_iterable(made)), options.nan, count, backend)
         return made
     check_out(out, shape, options.dtype)
     made = [
@@ -177,93 +166,65 @@ def evaluate(
     ]
     given = list(chain.from_iterable(made))
     targets = [_apart(array, columns) for array in given]
-    _fill(asked, columns, targets, options.nan, count)
+    _fill(asked, columns, targets, options.nan, count, backend)
     for target, array in zip(targets, given, strict=True):
         if array is not target:
             array[...] = target
     return made
 
 
-class _Asked(NamedTuple):
-    """The expressions of all outputs that are asked for."""
-
-    nodes: tuple[Node, ...]
-    leads: tuple[tuple[int, int], ...]
-    """Which outputs are moved back once they are computed, and by how many bars."""
-    lookback: int
-    """The longest."""
-
-
-@lru_cache(maxsize=256)
-def _asked(wanted: tuple[tuple[Indicator, tuple[float, ...], tuple[str, ...]], ...], compat: str) -> _Asked:
-    """Return the expressions of indicators with their parameters and the names of their inputs; kept."""
-    made = [node for one, values, inputs in wanted for node in one.expressions(values, inputs, compat)]
-    leads = tuple((at, node.parameters[0]) for at, node in enumerate(made) if node.operator is LEAD)
-    nodes = tuple(node.inputs[0] if node.operator is LEAD else node for node in made)
-    return _Asked(nodes, leads, max(node.lookback for node in nodes))
+def _address(array: Array) -> int:
+    return array.ctypes.data
 
 
 def _new(shape: tuple[int, ...], dtype: np.dtype[Any], turned: bool) -> npt.NDArray[Any]:
     return arena.empty(shape[::-1], dtype).T if turned else arena.empty(shape, dtype)
 
 
-def _move_back(target: npt.NDArray[Any], bars: int) -> None:
-    """Move values ``bars`` rows back; the last rows, which would show what no bar has told yet, are unknown."""
-    kept = max(len(target) - bars, 0)
-    target[:kept] = target[len(target) - kept :]
-    target[kept:] = np.nan
-
-
-def _distinct(requests: Sequence[Request]) -> tuple[list[Array], list[tuple[str, ...]]]:
-    """Return the columns that occur, each once, as (T, S), and for each request what its inputs are called."""
-    if len(requests) == 1 and len(requests[0].columns) == 1:
-        return [_matrix(requests[0].columns[0])], [("0",)]
-    found: dict[Any, str] = {}
-    known: dict[int, str] = {}  # by identity, which is quicker to ask for than an address
-    columns: list[Array] = []
-    names: list[tuple[str, ...]] = []
-    for request in requests:
-        check_shapes([*request.columns, requests[0].columns[0]], [*request.indicator.inputs, "the first input"])
-        for column in request.columns:
-            if id(column) not in known:
-                key = (column.ctypes.data, column.shape, column.strides)
-                if key not in found:
-                    found[key] = str(len(columns))
-                    columns.append(_matrix(column))
-                known[id(column)] = found[key]
-        names.append(tuple([known[id(column)] for column in request.columns]))
-    return columns, names
-
-
-def _matrix(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return column[:, np.newaxis] if column.ndim == 1 else column
-
-
 def _fill(
-    asked: _Asked,
+    asked: Asked,
+    columns: Sequence[Array],
+    targets: Sequence[npt.NDArray[Any]],
+    nan: str,
+    threads: int,
+    backend: str,
+) -> None:
+    """Compute what is asked for into ``targets``."""
+    rows = len(columns[0])
+    known: Sequence[int] = range(len(targets))
+    if asked.lookback >= rows:
+        known = asked.known(rows)
+        for at in set(range(len(targets))).difference(known):
+            # Nothing is known yet; and no state is made for a period far beyond the data.
+            targets[at].fill(np.nan)
+    if known and targets[known[0]].size:
+        if backend == "cpu":
+            _on_cpu(asked, known, columns, targets, nan, threads)
+        else:
+            on_cpu = partial(_on_cpu, asked, known, columns, targets, nan, threads)
+            _gpu().fill(backend, asked, known, columns, targets, nan, threads, on_cpu)
+    for at, bars in asked.leads:
+        move_back(targets[at], bars)
+
+
+def _on_cpu(
+    asked: Asked,
+    known: Sequence[int],
     columns: Sequence[Array],
     targets: Sequence[npt.NDArray[Any]],
     nan: str,
     threads: int,
 ) -> None:
-    """Compute what is asked for into ``targets``."""
-    rows = len(columns[0])
-    nodes, results = asked.nodes, targets
-    if asked.lookback >= rows:
-        early = [at for at, node in enumerate(nodes) if node.lookback < rows]
-        for at in set(range(len(nodes))).difference(early):
-            # Nothing is known yet; and no state is made for a period far beyond the data.
-            targets[at].fill(np.nan)
-        nodes, results = tuple([nodes[at] for at in early]), [targets[at] for at in early]
-    if nodes and results[0].size:
-        program = _cpu().program_of(nodes, _names(len(columns)), nan)
-        work = columns[0].size * max(1, len(program.instructions))
-        parts = max(1, min(threads, work // _ELEMENTS_A_THREAD))
-        plan = _cpu().plan(program, columns, [_matrix(np.asarray(result)) for result in results], parts)
-        run_all(plan.tasks, parts)
-        plan.finish()
-    for at, bars in asked.leads:
-        _move_back(targets[at], bars)
+    """Compute the outputs that have values."""
+    whole = len(known) == len(targets)
+    nodes = asked.nodes if whole else tuple([asked.nodes[at] for at in known])
+    results = targets if whole else [targets[at] for at in known]
+    program = _cpu().program_of(nodes, _names(len(columns)), nan)
+    work = columns[0].size * max(1, len(program.instructions))
+    parts = max(1, min(threads, work // _ELEMENTS_A_THREAD))
+    plan = _cpu().plan(program, columns, [matrix(np.asarray(result)) for result in results], parts)
+    run_all(plan.tasks, parts)
+    plan.finish()
 
 
 @cache
@@ -277,6 +238,14 @@ def _cpu() -> Any:
     with building:
         from tradeutils.indicators import cpu
     return cpu
+
+
+@cache
+def _gpu() -> Any:
+    """Return what computes on devices, imported when that is first asked for."""
+    with building:
+        from tradeutils.indicators.cuda import road
+    return road
 
 
 def _apart(array: npt.NDArray[Any], columns: Sequence[Array]) -> npt.NDArray[Any]:

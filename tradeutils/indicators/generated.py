@@ -18,7 +18,7 @@ import numpy as np
 
 from tradeutils.errors import UsageError
 from tradeutils.indicators import documents
-from tradeutils.indicators.arrays import Array, as_prices, repeated, spread_out
+from tradeutils.indicators.arrays import Array, as_columns, repeated, spread_out
 from tradeutils.indicators.evaluate import Request, evaluate, options_of
 from tradeutils.indicators.spec import REGISTRY, Indicator
 
@@ -87,12 +87,13 @@ def _function(indicator: Indicator) -> Callable[..., Any]:
             raise UsageError(f"{indicator.name} takes {', '.join(indicator.inputs)} by position: {indicator.signature}")
         values = bind(given[count:], named)
         options = options_of(nan, compat, dtype)
-        columns = [as_prices(value, name) for value, name in zip(given[:count], indicator.inputs, strict=True)]
+        columns, device = as_columns(given[:count], indicator.inputs)
         if indicator.inputs[0] == "time":
-            columns[0] = repeated(columns[0], columns[-1])
+            columns[0] = repeated(columns[0], columns[-1], device)
         names = indicator.outputs
         given = {} if out is None else dict(zip(names, spread_out(out, names), strict=True))
-        (results,) = evaluate([Request(indicator, values, columns, names)], options, out=given, threads=threads)
+        request = Request(indicator, values, columns, names)
+        (results,) = evaluate([request], options, out=given, threads=threads, device=device)
         return pack(indicator, results)
 
     data = [_argument(name, inspect.Parameter.POSITIONAL_ONLY, "ArrayLike") for name in indicator.inputs]

@@ -17,11 +17,13 @@ from tradeutils.indicators.sources import source_of
 from tradeutils.indicators.spec import Indicator, Spec, parse_all
 from tradeutils.indicators.stored import compute_source, compute_stored, refuse_executor, stored_of
 from tradeutils.indicators.threads import thread_count
-from tradeutils.model import Candles, Panel
+from tradeutils.model import Candles, DevicePanel, Panel
 from tradeutils.model.stored import Executors, Stored
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tradeutils.device import Device
 
 __all__ = ["Indicators", "compute"]
 
@@ -44,10 +46,16 @@ class Indicators(Methods[_Result]):
         - Series or array, (T,) or (T, S): closes.
         - Arrow table with OHLCV columns, or Arrow array of closes: Arrow arrays and tables, NaN where unknown.
         - What ``history.select(...)`` returns: candles on disk, read when they are computed; arrays (T, S).
+        - A DevicePanel, or closes in the memory of a GPU (CuPy's, or any array with ``__cuda_array_interface__`` or
+          DLPack; float64 or float32): computed there, and results are CuPy arrays there. A DevicePanel is computed
+          with the bars that it has at that moment.
     backend : str
-        ``"auto"`` or ``"cpu"``.
+        Where data of the host are computed. ``"cpu"``; ``"cuda"``: they are sent to all GPUs by blocks of symbols, and
+        the results back; ``"auto"``: the CPU, or a GPU where that has been measured to be faster: calls are timed, and
+        the GPU is tried once where the transfer alone would take clearly less time than the CPU took. What lies on a
+        GPU is computed there with ``"cuda"`` and ``"auto"``. A ``Stream`` is always computed on the CPU.
     threads : int, optional
-        Default: TRADEUTILS_THREADS, else all cores this process may run on.
+        Of the CPU. Default: TRADEUTILS_THREADS, else all cores this process may run on.
     nan : str
         After a missing bar inside a series, averages and sums since the start begin anew (``"restart"``), stay unknown
         (``"propagate"``), or go on as if the bar were not there (``"hold"``). Windows recover in any case.
@@ -58,15 +66,18 @@ class Indicators(Methods[_Result]):
 
     Raises
     ------
-    UsageError : data of another kind, ``threads`` below 1, or another dtype.
+    UsageError : data of another kind, ``threads`` below 1, or another dtype; ``"cpu"`` for data on a GPU.
     UnknownName : no such backend, ``nan`` or ``compat``.
-    NotSupportedByBackend : ``"cuda"``, which this version does not have.
+    BackendUnavailable : ``"cuda"``, or data on a GPU, and no GPU that can be used; says why, and what to do.
 
     Notes
     -----
     Nothing is computed before it is asked for, and nothing is kept: the second ``ind.rsi(14)`` computes again.
     The first use of an indicator on a machine compiles it (about a second, logged at INFO on
     ``tradeutils.indicators``); later processes load it from disk. Safe from many threads at once.
+
+    A GPU gives the CPU's bits, but for two things, which differ by some 1e-12 of their size: what takes exponentials or
+    angles, and sums since the start, as ``obv``, of few symbols over many bars, which it adds in another order.
 
     Examples
     --------
@@ -78,7 +89,7 @@ class Indicators(Methods[_Result]):
     @overload
     def __init__(
         self: Indicators[Array],
-        data: Candles | Panel | Stored | Array,
+        data: Candles | Panel | DevicePanel | Stored | Array,
         *,
         backend: str = "auto",
         threads: int | None = None,
@@ -109,7 +120,7 @@ class Indicators(Methods[_Result]):
         compat: str = "talib",
         dtype: DTypeLike = np.float64,
     ) -> None:
-        self.backend = check_backend(backend)
+        self.backend = check_backend(backend)  # before the data are read
         self._options = Options(nan, compat, dtype)
         if threads is not None:
             thread_count(threads)
@@ -118,6 +129,7 @@ class Indicators(Methods[_Result]):
         self._stored = stored_of(data)
         if self._stored is None:
             self._source = source_of(data)
+            _check_place(self._source.device, backend)
 
     @overload
     def compute(
@@ -158,9 +170,11 @@ class Indicators(Methods[_Result]):
         specs : iterable of str
             ``"rsi:14"``, ``"macd:12,26,9"``, ``"bbands"`` (parameters left out take their defaults).
         tail : int, optional
-            Return only this many of the last rows; all earlier rows still count, but none of them is stored.
+            Return only this many of the last rows; all earlier rows still count, but none of them is stored, or brought
+            back from a GPU.
         out : mapping of str to array, optional
-            Results to fill, by key; of the shape and dtype of the result. For other keys memory is found.
+            Results to fill, by key; of the shape and dtype of the result. For other keys memory is found. For data on a
+            GPU they are arrays there.
         dtype : float64 or float32, optional
             Of the results, where it is to be another than that of this object.
         executor : Executor or Dask Client, optional
@@ -179,6 +193,7 @@ class Indicators(Methods[_Result]):
         UsageError : a parameter out of its range, data without a column that an indicator needs, or an ``out`` that
             does not fit; an ``executor`` for data in memory.
         HistoryError : workers died again and again at the same symbols.
+        DeviceOutOfMemory : the memory of the GPU does not hold one symbol, or the results of data that lie there.
 
         Notes
         -----
@@ -194,19 +209,29 @@ class Indicators(Methods[_Result]):
         given, threads = out or {}, self.threads
         if self._stored is not None:
             return compute_stored(
-                self._stored, asked, options, tail=wanted, out=given, threads=threads, executor=executor
+                self._stored,
+                asked,
+                options,
+                tail=wanted,
+                out=given,
+                threads=threads,
+                executor=executor,
+                backend=self.backend,
             )
         refuse_executor(executor, self._kind)
-        results = compute_source(self._source, asked, options, tail=wanted, out=given, threads=threads)
+        results = compute_source(
+            self._source, asked, options, tail=wanted, out=given, threads=threads, backend=self.backend
+        )
         return self._source.many(results)
 
     def _result(self, indicator: Indicator, values: tuple[float, ...]) -> Any:
         if self._stored is not None:
             spec = Spec(indicator.label(values), indicator, values)
-            results = compute_stored(self._stored, [spec], self._options, threads=self.threads)
+            results = compute_stored(self._stored, [spec], self._options, threads=self.threads, backend=self.backend)
             return pack(indicator, list(results.values()))
         request = Request(indicator, values, self._source.columns(indicator), indicator.outputs)
-        (arrays,) = evaluate([request], self._options, threads=self.threads)
+        device = self._source.device
+        (arrays,) = evaluate([request], self._options, threads=self.threads, backend=self.backend, device=device)
         label = indicator.label(values)
         return pack(indicator, [self._source.one(label, array) for array in arrays])
 
@@ -219,9 +244,18 @@ class Indicators(Methods[_Result]):
             raise UnknownName("key of out", name, keys)
 
 
+def _check_place(device: Device | None, backend: str) -> None:
+    """Refuse to compute on the CPU what lies on a device."""
+    if device is not None and backend == "cpu":
+        raise UsageError(
+            f'backend was "cpu" and the data lie on {device.name}; write backend="cuda" or "auto", or bring them to '
+            "the host: panel.to_host() of a DevicePanel, cupy.asnumpy(array) of an array"
+        )
+
+
 @overload
 def compute(
-    data: Candles | Panel | Stored | Array,
+    data: Candles | Panel | DevicePanel | Stored | Array,
     specs: Iterable[str],
     *,
     tail: int | None = None,

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from tradeutils import frames
+from tradeutils.device import Device, as_device_array, device_of, is_device_array
 from tradeutils.errors import UsageError
-from tradeutils.indicators.arrays import Array, as_prices, repeated
+from tradeutils.indicators.arrays import Array, as_prices, check_axes, repeated
 from tradeutils.indicators.spec import Indicator
-from tradeutils.model import Candles, Panel
+from tradeutils.model import Candles, DevicePanel, Panel
 
 __all__ = ["Source", "source_of"]
 
@@ -21,6 +22,10 @@ _COLUMNS = ("open", "high", "low", "close", "volume")
 
 class Source(Protocol):
     """Data of one kind."""
+
+    @property
+    def device(self) -> Device | None:
+        """Where the columns lie, and results will: a device, or the host for ``None``."""
 
     def columns(self, indicator: Indicator) -> list[Array]:
         """Return the indicator's inputs; ``UsageError`` where the data lacks one."""
@@ -38,11 +43,17 @@ def source_of(data: Any) -> Source:
 
     Raises
     ------
-    UsageError : not Candles, a Panel, an array, a DataFrame, a Series, or an Arrow table or array.
+    UsageError : not Candles, a Panel, an array, a DataFrame, a Series, or an Arrow table or array; on a device, an
+        array of another type than float64 and float32, or on one that is not found.
+    BackendUnavailable : an array on a device, and none can be used.
     """
     if isinstance(data, Candles | Panel):
         columns = {name: getattr(data, name) for name in _COLUMNS}
         return _Arrays({**columns, "time": repeated(data.time.astype(np.float64), data.close)}, type(data).__name__)
+    if isinstance(data, DevicePanel):
+        return _ResidentPanel(data)
+    if type(data) is not np.ndarray and is_device_array(data):
+        return _Resident(data)
     if isinstance(data, np.ndarray):
         return _Arrays({"close": as_prices(data, "close")}, "an array of closes")
     if frames.is_series(data):
@@ -77,7 +88,13 @@ def _pick(columns: Mapping[str, Array], indicator: Indicator, what: str) -> list
     return [columns[name] for name in indicator.inputs]
 
 
-class _Arrays:
+class _OnHost:
+    """What data in the memory of the host have in common."""
+
+    device: Device | None = None
+
+
+class _Arrays(_OnHost):
     """Candles (T,), a Panel (T, S) or bare closes: results are arrays."""
 
     def __init__(self, columns: Mapping[str, Array], what: str) -> None:
@@ -94,7 +111,54 @@ class _Arrays:
         return dict(results)
 
 
-class _Table:
+class _Resident:
+    """An array of closes on a device: results are arrays on that device."""
+
+    def __init__(self, close: Any) -> None:
+        self.device: Device | None = (device := device_of(close))
+        self._close = as_device_array(close, device, name="close")
+        check_axes(self._close, "close")
+
+    def columns(self, indicator: Indicator) -> list[Array]:
+        return _pick({"close": self._close}, indicator, "an array of closes on a device")
+
+    def one(self, label: str, result: Array) -> Array:
+        return result
+
+    def many(self, results: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(results)
+
+
+class _ResidentPanel:
+    """A panel on a device, with the bars that it has when it is computed: results are arrays on that device."""
+
+    def __init__(self, panel: DevicePanel) -> None:
+        self.device: Device | None = panel.device
+        self._panel = panel
+        self._time: Any = None
+
+    def columns(self, indicator: Indicator) -> list[Array]:
+        columns = {name: getattr(self._panel, name) for name in _COLUMNS}
+        if "time" in indicator.inputs:
+            columns["time"] = self._times(columns["close"])
+        return _pick(columns, indicator, "a panel on a device")
+
+    def _times(self, like: Any) -> Any:
+        """Return the times once for each symbol; they are sent where they are read, and kept until a bar is added."""
+        device, time = self._panel.device, self._panel.time
+        kept = self._time
+        if kept is None or not np.array_equal(kept[0], time):
+            kept = self._time = time.copy(), device.upload(time.astype(np.float64))
+        return repeated(kept[1], like, device)
+
+    def one(self, label: str, result: Array) -> Array:
+        return result
+
+    def many(self, results: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(results)
+
+
+class _Table(_OnHost):
     """A DataFrame with OHLCV columns of one symbol: results are Series, or columns of a DataFrame."""
 
     def __init__(self, frame: Any, columns: Mapping[str, Array]) -> None:
@@ -115,7 +179,7 @@ class _Table:
         return frames.like(self._frame, named)
 
 
-class _Wide:
+class _Wide(_OnHost):
     """A DataFrame of closes with a column for each symbol: results are such DataFrames, side by side if several."""
 
     def __init__(self, frame: Any, columns: Mapping[str, Array]) -> None:
@@ -149,7 +213,7 @@ class _Wide:
         return frames.like(self._frame, named)
 
 
-class _Line:
+class _Line(_OnHost):
     """A Series of closes: results are Series, or columns of a DataFrame."""
 
     def __init__(self, series: Any) -> None:
@@ -167,7 +231,7 @@ class _Line:
         return frames.like(self._series.to_frame(), named)
 
 
-class _ArrowColumn:
+class _ArrowColumn(_OnHost):
     """An Arrow array of closes: results are Arrow arrays, or columns of a table. NaN, not null, where unknown."""
 
     def __init__(self, column: Any) -> None:
@@ -183,7 +247,7 @@ class _ArrowColumn:
         return _arrow().table(dict(results))
 
 
-class _ArrowTable:
+class _ArrowTable(_OnHost):
     """An Arrow table with OHLCV columns of one symbol, in any case: results are Arrow arrays, or a table."""
 
     def __init__(self, table: Any) -> None:

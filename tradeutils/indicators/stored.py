@@ -45,10 +45,12 @@ def compute_source(
     tail: int | None,
     out: Mapping[str, Any],
     threads: int | None,
+    backend: str = "cpu",
 ) -> dict[str, Array]:
     """Return the arrays of all specs, by key, for data that is in memory; one pass over it."""
     requests = [Request(spec.indicator, spec.values, source.columns(spec.indicator), spec.keys) for spec in asked]
-    results = evaluate(requests, options, tail=tail, out=out, threads=threads)
+    device = source.device
+    results = evaluate(requests, options, tail=tail, out=out, threads=threads, backend=backend, device=device)
     return {
         key: array
         for spec, arrays in zip(asked, results, strict=True)
@@ -64,7 +66,7 @@ class Computation:
     Parameters
     ----------
     specs : tuple of str
-    options, tail, threads
+    options, tail, threads, backend
         As for ``Indicators``.
     """
 
@@ -72,11 +74,20 @@ class Computation:
     options: Options
     tail: int | None
     threads: int | None
+    backend: str = "cpu"
 
     def __call__(self, panel: Panel) -> dict[str, Array]:
         """Return the arrays by key, (T, S) of the panel's symbols."""
         asked = parse_all(self.specs)
-        return compute_source(source_of(panel), asked, self.options, tail=self.tail, out={}, threads=self.threads)
+        return compute_source(
+            source_of(panel),
+            asked,
+            self.options,
+            tail=self.tail,
+            out={},
+            threads=self.threads,
+            backend=self.backend,
+        )
 
 
 def compute_stored(
@@ -88,8 +99,13 @@ def compute_stored(
     out: Mapping[str, Any] = MappingProxyType({}),
     threads: int | None = None,
     executor: Executors | None = None,
+    backend: str = "cpu",
 ) -> dict[str, Array]:
     """Return the arrays of all specs, by key, for candles on disk: bit for bit those of ``stored.panel()``."""
+    if executor is not None and backend == "cuda":
+        raise UsageError(
+            'executor was given with backend="cuda"; its workers compute on their CPUs: leave one of the two out'
+        )
     bars, symbols = stored.shape
     shape = (bars if tail is None else min(tail, bars), symbols)
     check_out(out, shape, options.dtype)
@@ -97,7 +113,8 @@ def compute_stored(
     if not keys:
         return {}
     made: dict[str, Array] = {key: out[key] if key in out else arena.empty(shape, options.dtype) for key in keys}
-    work = Computation(tuple(spec.text for spec in asked), options, tail, threads)
+    here = backend if executor is None else "cpu"
+    work = Computation(tuple(spec.text for spec in asked), options, tail, threads, here)
     first = {symbol: at for at, symbol in enumerate(stored.symbols)}
     for group, results in stored.map(work, executor=executor):
         columns = slice(first[group[0]], first[group[0]] + len(group))

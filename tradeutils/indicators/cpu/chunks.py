@@ -24,7 +24,7 @@ from numpy.lib.stride_tricks import as_strided
 from tradeutils.indicators.cpu.program import Place, Program
 from tradeutils.indicators.cpu.state import State
 
-__all__ = ["Lanes", "Span", "join", "lanes_of", "settling"]
+__all__ = ["Lanes", "Span", "join", "lanes_of", "limits_of", "settling"]
 
 _Array = npt.NDArray[Any]
 
@@ -90,7 +90,7 @@ class Lanes:
         self, program: Program, columns: Sequence[_Array], results: Sequence[_Array], begun: _Array, ended: _Array
     ) -> _Array:
         """Run again each chunk that did not begin as the one before it ended; return the state after the last."""
-        limits = _limits(program)
+        limits = limits_of(program)
         if _same(begun[:, 1:], ended[:, :-1], limits).all():
             return ended[:, -1:]
         ends = ended[:, :1]
@@ -152,7 +152,7 @@ class Span:
     def follow(self, before: Span) -> None:
         """Compute again, from where the one before it ended, each symbol that did not begin like that."""
         assert self._begun is not None and self._ended is not None and before._ended is not None  # noqa: S101, PT018
-        wrong = ~_same(self._begun, before._ended, _limits(self._program)).all(axis=0)
+        wrong = ~_same(self._begun, before._ended, limits_of(self._program)).all(axis=0)
         edges = np.flatnonzero(np.diff(wrong, prepend=False, append=False))
         for low, high in zip(edges[::2], edges[1::2], strict=True):
             state = State(self._program, int(high - low))
@@ -178,7 +178,7 @@ def _same(a: _Array, b: _Array, limits: _Array) -> _Array:
     return same
 
 
-def _limits(program: Program) -> _Array:
+def limits_of(program: Program) -> _Array:
     """Return, for each row of a program's state, what matters of it at most: (rows, 1)."""
     limits = []
     for instruction in program.instructions:

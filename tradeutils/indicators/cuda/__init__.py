@@ -1,0 +1,1 @@
+"""Indicators on CUDA devices: kernels translated from those of the CPU, and what launches them."""
