@@ -124,7 +124,7 @@ class ValkeyCluster:
             node.start()
         third = 16_384 // 3 + 1
         for number, node in enumerate(self.primaries):
-            node.ask("CLUSTER", "ADDSLOTSRANGE", number * third, min(16_383, (number + 1) * third - 1))
+            node.ask("CLUSTER", "ADDSLOTS", *range(number * third, min(16_384, (number + 1) * third)))
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
             node.ask("CLUSTER", "MEET", "127.0.0.1", self.primaries[0].port)

@@ -47,6 +47,7 @@ FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "duplicate", "channel": "trades", "count": 20},
     {"kind": "out_of_order", "channel": "klines", "count": 10},
 )
+_EVERY_LINE: Final = 40  # of all that watch, and some twice
 _REFUSED_NEEDS: Final = {"kind": "drop", "count": 1}
 
 
@@ -232,8 +233,16 @@ class Soak:
         self.events[name] = self.events.get(name, 0) + 1
 
     async def _break(self) -> None:
-        """Strike with each kind of fault in turn, and note the memory meanwhile."""
+        """
+        Break every line once, then strike with each kind of fault in turn, and note the memory meanwhile.
+
+        A line of many books takes its most when it is opened beside the one that it replaces, which by chance it would
+        be after minutes.
+        """
         started, number = time.monotonic(), 0
+        await self._ask("/sim/feed-faults", {"kind": "drop", "count": _EVERY_LINE})
+        await asyncio.sleep(self.every)
+        await self._ask("/sim/feed-faults", method="DELETE")
         while (passed := time.monotonic() - started) < self.seconds:
             self.memory.append((passed, _resident_mib()))
             fault = FAULTS[number % len(FAULTS)]

@@ -11,9 +11,11 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -117,6 +119,66 @@ def test_server_ends_with_its_process(how: str) -> None:
     assert ends(lambda: is_running(int(pid)))
     if how in ("exit", "raise"):
         assert not pathlib.Path(path).parent.exists()
+
+
+@pytest.fixture
+def short_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
+    """Return a folder of the test's own for temporary ones: the name of a socket may not be long."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield pathlib.Path(folder)
+
+
+def test_folder_of_a_killed_process_is_removed_by_the_next_server(short_folder: pathlib.Path) -> None:
+    """Those of servers that run stay, frozen ones among them, and so does whatever another has put there."""
+    running, frozen = (EmbeddedServer(max_bytes="64mb", policy="noeviction") for _ in range(2))
+    os.kill(frozen.pid, signal.SIGSTOP)
+    with subprocess.Popen([sys.executable, "-c", _HOLD.format("time.sleep(600)")], stdout=-1, text=True) as process:
+        assert process.stdout is not None
+        pid, path = process.stdout.readline().split()
+        left = pathlib.Path(path).parent
+        process.kill()
+    assert ends(lambda: is_running(int(pid)))
+    assert left.parent == short_folder
+    assert left.exists()
+    others = [
+        short_folder / f"tradeutils-{name}" for name in ("embedded-new", "embedded-mine", "embedded-link", "other")
+    ]
+    others[0].mkdir()  # about to be locked
+    others[1].mkdir()
+    (others[1] / "log").touch()
+    (others[1] / "my notes").touch()
+    others[2].symlink_to(left)
+    others[3].mkdir()
+    (others[3] / "log").touch()
+    try:
+        EmbeddedServer(max_bytes="64mb", policy="noeviction").stop()
+        assert not left.exists()
+        kept = {*others, running.path.parent, frozen.path.parent}
+        assert set(short_folder.iterdir()) == kept
+        assert (others[1] / "my notes").exists()
+        os.kill(frozen.pid, signal.SIGCONT)
+        for server in (running, frozen):
+            assert embedded._answers(server.path)
+    finally:
+        for server in (running, frozen):
+            server.stop()
+
+
+def test_servers_that_start_while_others_sweep_keep_their_folders(short_folder: pathlib.Path) -> None:
+    """Eight at once, again and again; each answers, and nothing is left in the end."""
+
+    def use(_: int) -> bool:
+        server = EmbeddedServer(max_bytes="64mb", policy="noeviction")
+        try:
+            return embedded._answers(server.path)
+        finally:
+            server.stop()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(use, range(24)))
+    assert list(short_folder.iterdir()) == []
 
 
 def test_server_outlives_the_thread_that_asked_for_it() -> None:

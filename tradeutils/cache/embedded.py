@@ -14,10 +14,14 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tradeutils.cache.keys import to_bytes
 from tradeutils.errors import CacheUnavailable, MissingExtra, UnknownName, UsageError
+
+if sys.platform != "win32":  # where this module says what it needs, and does nothing else
+    import fcntl
 
 __all__ = ["EmbeddedServer"]
 
@@ -28,6 +32,9 @@ _POLICIES: Final = (
 _LEAST_BYTES: Final = 4 << 20  # the server itself takes about 1 MB, and evicts all the time where there is no more
 _LONGEST_PATH: Final = 107  # bytes of the name of a unix socket on Linux
 _START_SECONDS: Final = 10.0
+_PREFIX: Final = "tradeutils-embedded-"  # of the names of folders; those of another prefix are not ours to remove
+_LOG: Final = "log"
+_SOCKET: Final = "socket"
 
 # The kernel kills the server when the thread that started it ends, however that comes about; a process that is killed
 # with SIGKILL can do nothing more itself. The request survives exec. A preexec_fn would do it too, but forks with
@@ -45,7 +52,8 @@ class EmbeddedServer:
     Parameters
     ----------
     path : str or path or None
-        Its socket; ``None``: one in a new folder that only this user can enter, removed with it.
+        Its socket; ``None``: one in a new folder that only this user can enter, removed with it. Where this process is
+        killed, the folder stays until the next such server of this user starts.
     max_bytes : int or str
         How much memory it may use: ``64_000_000`` or ``"64mb"``, at least 4 MiB.
     policy : str
@@ -66,10 +74,12 @@ class EmbeddedServer:
         if policy not in _POLICIES:
             raise UnknownName("policy", str(policy), _POLICIES)
         binary = _binary()
-        self._folder = pathlib.Path(tempfile.mkdtemp(prefix="tradeutils-cache-"))  # of this user alone
+        _sweep()
+        self._folder = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX))  # of this user alone
         try:
-            self.path = _checked(pathlib.Path(path).absolute() if path is not None else self._folder / "socket")
-            self._process = self._started(binary, size, policy)
+            self.path = _checked(pathlib.Path(path).absolute() if path is not None else self._folder / _SOCKET)
+            with _locked(self._folder) as lock:
+                self._process = self._started(binary, size, policy, lock)
             self._end = weakref.finalize(self, _end, self._process, self._folder, os.getpid())
             self._wait()
         except BaseException:
@@ -90,11 +100,11 @@ class EmbeddedServer:
         """End it, and with it what it holds; may be repeated."""
         self._end()
 
-    def _started(self, binary: pathlib.Path, size: int, policy: str) -> subprocess.Popen[bytes]:
+    def _started(self, binary: pathlib.Path, size: int, policy: str, lock: int) -> subprocess.Popen[bytes]:
         where = ["--port", "0", "--unixsocket", str(self.path), "--unixsocketperm", "700", "--dir", str(self._folder)]
         how = ["--save", "", "--appendonly", "no", "--maxmemory", str(size), "--maxmemory-policy", policy]
         command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(binary)]
-        return _kept([*command, *where, *how, "--loglevel", "warning"], self._folder / "log")
+        return _kept([*command, *where, *how, "--loglevel", "warning"], self._folder / _LOG, lock)
 
     def _wait(self) -> None:
         ends = time.monotonic() + _START_SECONDS
@@ -103,12 +113,49 @@ class EmbeddedServer:
                 return
             time.sleep(0.005)
         with contextlib.suppress(OSError):
-            said = (self._folder / "log").read_text(errors="replace").strip()[-300:]
+            said = (self._folder / _LOG).read_text(errors="replace").strip()[-300:]
         self.stop()
         raise CacheUnavailable(f"the server of the cache did not start: {said or 'it said nothing'}")
 
 
-def _kept(command: list[str], log: pathlib.Path) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[int]:
+    """Lock a folder: the server inherits the lock, and with its end, whatever that is, the folder is free."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # at most a sweep has it, which looks inside and lets go
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _sweep() -> None:
+    """
+    Remove the folders of servers that are no more, because their process was killed and could not do it.
+
+    A log is only written under the lock. So a folder with one that nobody has locked is of a server that has ended, and
+    one without is left alone: it may be about to be locked.
+    """
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for name in [entry.path for entry in entries if entry.name.startswith(_PREFIX)]:
+            with contextlib.suppress(OSError):  # a link, another user's, another sweep's, or in use
+                _remove_if_left(name)
+
+
+def _remove_if_left(name: str) -> None:
+    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        inside = set(os.listdir(folder))  # noqa: PTH208  # of what is locked, not of what has its name by now
+        if os.fstat(folder).st_uid == os.getuid() and _LOG in inside and inside <= {_LOG, _SOCKET}:
+            for file in inside:
+                os.unlink(file, dir_fd=folder)
+            pathlib.Path(name).rmdir()
+    finally:
+        os.close(folder)
+
+
+def _kept(command: list[str], log: pathlib.Path, lock: int) -> subprocess.Popen[bytes]:
     """Start a process from a thread that lives as long as it: the kernel would take the end of another for ours."""
     begun: list[subprocess.Popen[bytes]] = []
     failed: list[OSError] = []
@@ -117,7 +164,9 @@ def _kept(command: list[str], log: pathlib.Path) -> subprocess.Popen[bytes]:
     def keep() -> None:
         try:
             with log.open("wb") as said:
-                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)  # noqa: S603
+                process = subprocess.Popen(  # noqa: S603  # our own command
+                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=(lock,)
+                )
         except OSError as error:
             failed.append(error)
         else:
