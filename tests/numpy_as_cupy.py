@@ -13,6 +13,7 @@ import importlib.util
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +75,31 @@ class Stream:
 
     def synchronize(self) -> None:
         self.cuda.log.append(("synchronize", self.ptr))
+        self.cuda.work()
         self.cuda.fail()
+
+
+class Event:
+    """Has passed when all copies have been made that waited when it was recorded."""
+
+    def __init__(self, cuda: FakeCuda) -> None:
+        self.cuda = cuda
+        self.behind: list[Any] = []
+
+    def record(self, stream: Stream) -> None:
+        assert stream is self.cuda.get_current_stream()
+        self.behind = list(self.cuda.waiting)
+
+    @property
+    def done(self) -> bool:
+        return not any(copy in self.cuda.waiting for copy in self.behind)
+
+
+class Pinned(bytearray):
+    """Memory that is known to be pinned as long as it lives."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
 
 
 @dataclass
@@ -86,6 +111,10 @@ class FakeCuda:
     nvrtc: BaseException | None = None
     log: list[tuple[Any, ...]] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
+    late: bool = False
+    """Whether copies wait until something is waited for, as they may."""
+    waiting: list[tuple[Any, ...]] = field(default_factory=list)
+    pinned: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
     current: threading.local = field(default_factory=threading.local)
 
     def fail(self) -> None:
@@ -118,13 +147,34 @@ class FakeCuda:
     def copy(self, to: int, of: int, size: int, kind: str, stream: int) -> None:
         self.fail()
         self.log.append((kind, size, stream))
-        ctypes.memmove(to, of, size)
+        self.move(to, of, size)
 
     def copy_rows(self, to: int, tp: int, of: int, op: int, width: int, height: int, kind: str, stream: int) -> None:
         assert min(tp, op) >= width
         self.log.append((kind, width * height, stream))
         for row in range(height):
-            ctypes.memmove(to + row * tp, of + row * op, width)
+            self.move(to + row * tp, of + row * op, width)
+
+    def move(self, *copy: int) -> None:
+        """Move bytes, now or when something is waited for."""
+        self.waiting.append(copy)
+        if not self.late:
+            self.work()
+
+    def work(self) -> None:
+        """Make the copies that wait."""
+        while self.waiting:
+            ctypes.memmove(*self.waiting.pop(0))
+
+    def alloc_pinned_memory(self, size: int) -> Pinned:
+        made = Pinned(size + 512)
+        self.pinned.add(made)
+        return made
+
+    def attributes(self, address: int) -> Any:
+        """Return what CUDA knows of an address: 1, of pinned memory, or 0."""
+        places = [(np.frombuffer(one, np.uint8).ctypes.data, len(one)) for one in self.pinned]
+        return types.SimpleNamespace(type=int(any(first <= address < first + size for first, size in places)))
 
     def empty(self, shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
         self.fail()
@@ -171,7 +221,9 @@ def module_of(cuda: FakeCuda) -> types.ModuleType:
         memcpy2DAsync=cuda.copy_rows,
         memcpyHostToDevice="up",
         memcpyDeviceToHost="down",
-        deviceSynchronize=lambda: cuda.log.append(("synchronize", cuda.get_device())),
+        deviceSynchronize=lambda: (cuda.log.append(("synchronize", cuda.get_device())), cuda.work()),
+        pointerGetAttributes=cuda.attributes,
+        memoryTypeHost=1,
     )
     made.cuda = types.SimpleNamespace(
         runtime=runtime,
@@ -181,7 +233,8 @@ def module_of(cuda: FakeCuda) -> types.ModuleType:
         nvrtc=types.SimpleNamespace(getVersion=cuda.version),
         Stream=lambda: Stream(cuda),
         get_current_stream=cuda.get_current_stream,
-        alloc_pinned_memory=lambda size: bytearray(size + 512),
+        Event=lambda disable_timing: Event(cuda),
+        alloc_pinned_memory=cuda.alloc_pinned_memory,
     )
     made.ndarray, made.empty = ndarray, cuda.empty
     made.ascontiguousarray = lambda array: np.ascontiguousarray(array).view(ndarray)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from threading import Event, Lock
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +13,7 @@ from host_device import HostDevice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradeutils.errors import DeviceOutOfMemory
+from tradeutils.errors import BackendUnavailable, DeviceOutOfMemory
 from tradeutils.indicators import parse
 from tradeutils.indicators.cpu import make_program, plan
 from tradeutils.indicators.cpu.compiling import MODES
@@ -200,6 +202,16 @@ class TestSets:
         assert device.launches == ["tu_program"]
         assert_same(got, on_cpu([closes], *texts))
 
+    @pytest.mark.parametrize("most", [1, 5, 30, 64])
+    def test_no_launch_has_more_lanes_than_the_table_counts(self, monkeypatch, most):
+        """Symbols, and then sets, are launched apart; the bits are the same."""
+        monkeypatch.setattr(engine, "_MOST_LANES", most)
+        device = HostDevice()
+        closes = prices(120, 9)
+        keys = [f"rsi:{n}" for n in range(3, 9)]
+        assert_same(on_device(device, batches_of(*keys), [closes]), on_cpu([closes], *keys))
+        assert len(device.launches) >= 9 * 6 // most
+
     def test_sets_whose_states_do_not_fit_are_launched_apart(self):
         """Results and columns are there, and the states of all windows are too large: fewer sets, the same bits."""
         closes = prices(80, 1)
@@ -285,6 +297,22 @@ class Together(HostDevice):
             time.sleep(0.001)
 
 
+class Interrupted(HostDevice):
+    """Fails at the first upload of all; uploads of others wait for that, and then some more."""
+
+    fault: type[BaseException]
+    turn: Lock
+    raised: Event
+
+    def upload(self, host, out=None, stream=None):
+        if self.turn.acquire(blocking=False):
+            self.raised.set()
+            raise self.fault("as told")
+        self.raised.wait(30)
+        time.sleep(0.05)
+        return super().upload(host, out, stream)
+
+
 class Streaming(HostDevice):
     """A device that notes which streams it is asked to work on, and which was the current one."""
 
@@ -293,6 +321,7 @@ class Streaming(HostDevice):
         self.streams = []
         self.current = []
         self.asked = set()
+        self.failing = None
 
     def stream(self):
         self.streams.append(_Stream(self))
@@ -300,6 +329,8 @@ class Streaming(HostDevice):
 
     def upload(self, host, out=None, stream=None):
         self.asked.add(stream)
+        if self.failing is not None:
+            raise self.failing
         assert stream in self.current
         return super().upload(host, out, stream)
 
@@ -368,6 +399,49 @@ class TestBlocks:
         job.run()
         assert device.asked == set(device.streams)
         assert len(device.asked) == 1
+        assert_same([results[at] for at in sorted(results)], on_cpu([closes], *KEYS))
+
+    def test_streams_are_used_again(self):
+        """The memory that was freed on one is its own, and would be out of reach of the next call."""
+        device = Streaming()
+        closes = prices(100, 3)
+        for _ in range(3):
+            self.job([device], [closes], *KEYS)[0].run()
+        assert len(device.streams) == 1
+
+    def test_a_stream_on_which_work_failed_is_not_used_again(self):
+        """It may not be idle."""
+        device = Streaming()
+        closes = prices(100, 3)
+        job, _ = self.job([device], [closes], *KEYS)
+        device.failing = KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            job.run()
+        device.failing = None
+        self.job([device], [closes], *KEYS)[0].run()
+        assert len(device.streams) == 2
+
+    @pytest.mark.parametrize("fault", [KeyboardInterrupt, BackendUnavailable])
+    def test_an_interrupted_call_begins_no_further_block(self, monkeypatch, fault):
+        """The other lanes end with the block that they are at, and the devices hold nothing."""
+        monkeypatch.setattr(blocks, "_SMALLEST", 1)
+        monkeypatch.setattr(blocks, "_NARROWEST", 32)
+        devices = [Interrupted(0), Interrupted(1)]
+        Interrupted.fault, Interrupted.turn, Interrupted.raised = fault, Lock(), Event()
+        closes = prices(100, 2000)
+        job, _ = self.job(devices, [closes], *KEYS)
+        with pytest.raises(fault):
+            job.run()
+        gc.collect()
+        assert sum(len(device.launches) for device in devices) <= 6
+        assert all(device.free_bytes() == device.total_bytes for device in devices)
+
+    def test_what_does_not_fit_beside_others_is_tried_where_there_is_most_room(self):
+        """Devices need not have the same memory."""
+        devices = [HostDevice(0, memory=30_000), HostDevice(1, memory=300_000)]
+        closes = prices(1000, 4)
+        job, results = self.job(devices, [closes], *KEYS)
+        job.run()
         assert_same([results[at] for at in sorted(results)], on_cpu([closes], *KEYS))
 
     def test_what_travels_is_what_is_read_and_asked_for(self):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,7 @@ from host_device import HostDevice
 import tradeutils as tu
 from tradeutils import indicators
 from tradeutils.device import using
-from tradeutils.errors import BackendUnavailable, DeviceOutOfMemory, UsageError
+from tradeutils.errors import BackendUnavailable, DeviceOutOfMemory, UnknownName, UsageError
 from tradeutils.indicators import Indicators, compute
 from tradeutils.indicators.cuda import modules
 from tradeutils.model import Bars, Candles, Panel
@@ -260,6 +263,13 @@ class TestResident:
         """Each input must lie where the last does."""
         with pytest.raises(UsageError, match="high"):
             indicators.atr(panel.high, device.upload(panel.low), device.upload(panel.close))
+        with pytest.raises(UsageError, match="low lies on a device and close does not"):
+            indicators.atr(panel.high, device.upload(panel.low), panel.close)
+
+    def test_a_backend_called_gpu_is_told_its_name(self, panel):
+        """And not the one that looks most like it."""
+        with pytest.raises(UnknownName, match="has cuda"):
+            Indicators(panel, backend="gpu")
 
     def test_float32_is_stored_and_computed_in_float64(self, device):
         """A panel of float32 gives what the CPU gives of its rounded prices; results in either type."""
@@ -292,6 +302,43 @@ class TestResident:
         last = {name: getattr(panel, name)[-1] for name in ("open", "high", "low", "close", "volume")}
         resident.append(Bars(time=int(panel.time[-1]), **last))
         assert_same(on_host(device, asked.compute(SPECS, tail=1)), compute(panel, SPECS, tail=1))
+
+    def test_a_panel_may_grow_while_others_compute_on_it(self, device):
+        """Each result is that of all columns at one moment."""
+        panel = make_panel()
+        resident = panel.to_device()
+        rows = {name: np.nan_to_num(getattr(panel, name), nan=100.0) for name in prices(1, 1)}
+        begun, computed = [0], threading.Event()
+
+        def append():
+            at = 0
+            while not computed.is_set():
+                if at >= 20 * begun[0]:  # so far ahead that results would take long
+                    sleep(0)
+                    continue
+                time = int(panel.time[-1]) + (at + 1) * 3_600_000
+                resident.append({"time": time} | {name: column[at % BARS] for name, column in rows.items()})
+                at += 1
+
+        specs, seen = ["atr:5", "vwap", "obv", "sma:4"], set()
+        Indicators(resident).compute(specs)
+        adding = threading.Thread(target=append)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        adding.start()
+        try:
+            for _ in range(100):
+                begun[0] += 1
+                made = Indicators(resident).compute(specs)
+                (bars,) = {len(one) for one in made.values()}
+                seen.add(bars)
+        finally:
+            computed.set()
+            sys.setswitchinterval(interval)
+            adding.join()
+        assert len(seen) > 2
+        want = compute(resident.to_host(), SPECS, backend="cpu")
+        assert_same(on_host(device, compute(resident, SPECS)), want)
 
     def test_data_of_a_second_device_stay_there(self, panel):
         """Whatever is made for them is made there, and arrays of the first are refused."""

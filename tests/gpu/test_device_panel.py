@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -206,6 +207,46 @@ def test_memory_that_runs_out_leaves_the_panel_as_it_was() -> None:
         assert resident.to_host()[:100] == held
         assert len(resident) < 300
         assert device.free_bytes() >= 0
+
+
+@pytest.mark.parametrize("wrong", [0, "cuda", "cuda:1"])
+def test_device_is_no_number_and_no_name(device: HostDevice, wrong: Any) -> None:
+    """The message says where devices come from."""
+    with pytest.raises(UsageError, match=r"device was .*; give one of tradeutils\.device\.devices\(\)"):
+        made_panel(3, 2).to_device(wrong)
+
+
+def test_memory_that_ran_out_is_given_back_at_once() -> None:
+    """An error that was handled holds no columns: none waits for the collector of garbage."""
+    panel = made_panel(100, 10)
+    with using([HostDevice(memory=6 * 8 * 100 * 10 + 1_000)]) as (device,):
+        free = device.free_bytes()
+        resident = panel.to_device()
+        gc.disable()
+        try:
+            with pytest.raises(DeviceOutOfMemory):
+                resident.append({**bar_of(panel, 99), "time": 6_000_000})
+            del resident
+            assert device.free_bytes() == free
+        finally:
+            gc.enable()
+
+
+def test_snapshot_has_the_bars_of_its_moment(device: HostDevice) -> None:
+    """In all columns, whatever is added later; what is added to it stays its own."""
+    panel = made_panel(90, 4)
+    resident = panel[:60].to_device()
+    early = resident.snapshot()
+    for row in range(60, 89):
+        resident.append(bar_of(panel, row))
+    late, sent = resident.snapshot(), device.bytes_up
+    assert early.shape == (60, 4)
+    assert early.to_host() == panel[:60]
+    assert late.to_host() == resident.to_host()
+    assert device.bytes_up == sent
+    early.append(bar_of(panel, 89))
+    assert early.time[-1] == panel.time[89]
+    assert late.to_host() == resident.to_host() == panel[:89]
 
 
 def test_panel_is_made_of_arrays_that_are_there(device: HostDevice) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
 import os
 import pathlib
 import shutil
@@ -605,12 +606,52 @@ def test_order_of_arrays_is_kept(pair: tuple[Any, Any]) -> None:
 
 def test_upload_without_a_stream_may_be_overwritten_on_return(pair: tuple[Any, Any], cuda: FakeCuda) -> None:
     """Large ones are waited for; small ones are staged, so that tables of launches do not stop the device."""
-    pair[0].upload(np.zeros(100_000))
+    pair[0].upload(np.zeros(200_000))
     assert cuda.log[-1][0] == "synchronize"
     pair[0].upload(np.zeros(100))
     assert cuda.log[-1][0] == "up"
-    pair[0].upload(np.zeros(100_000), stream=pair[0].stream())
+    pair[0].upload(pair[0].pinned(200_000, np.float64), stream=pair[0].stream())
     assert cuda.log[-1][0] == "up"
+
+
+@pytest.mark.parametrize("layout", range(5))
+@pytest.mark.parametrize("with_stream", [False, True])
+@pytest.mark.parametrize("size", [(6, 8), (500, 300)], ids=["small", "large"])
+def test_pageable_memory_is_not_read_after_the_upload(
+    pair: tuple[Any, Any], cuda: FakeCuda, layout: int, with_stream: bool, size: tuple[int, int]
+) -> None:
+    """Though CUDA may make an asynchronous copy at any later time: what is staged for it is kept until then."""
+    device, cuda.late = pair[0], True
+    host = SHAPES[layout](np.random.default_rng(3).normal(size=size))
+    want = host.copy()
+    there = device.upload(host, stream=device.stream() if with_stream else None)
+    host[...] = -1.0
+    np.testing.assert_array_equal(device.download(there), want)
+
+
+def test_pinned_memory_is_read_later_where_a_stream_is_given(pair: tuple[Any, Any], cuda: FakeCuda) -> None:
+    """As the one who gave the stream will wait for it; without one it is as any other memory."""
+    device, cuda.late = pair[0], True
+    host = device.pinned((4,), np.float64)
+    host[...] = 1.0
+    there = device.upload(host, stream=device.stream())
+    host[...] = 2.0
+    assert (device.download(there) == 2.0).all()
+    there = device.upload(host)
+    host[...] = 3.0
+    assert (device.download(there) == 2.0).all()
+
+
+def test_what_is_staged_is_let_go_once_it_was_copied(pair: tuple[Any, Any], cuda: FakeCuda) -> None:
+    """Not before, and at the next upload at the latest."""
+    device, cuda.late = pair[0], True
+    for _ in range(5):
+        device.upload(np.zeros(10))
+    assert len(cuda.pinned) == 5
+    device.synchronize()
+    device.upload(np.zeros(10))
+    gc.collect()
+    assert len(cuda.pinned) == 1
 
 
 def test_copies_that_cannot_be_made_are_refused(pair: tuple[Any, Any]) -> None:

@@ -100,6 +100,8 @@ class DeviceHoldings:
             changed = {account: row for account, row in now.rows.items() if self._known.get(account) is not row}
             self._give_places(changed)
             uploaded = sum(self._upload(part) for part in _parts(changed, self._pitch))
+            if uploaded:
+                self.device.synchronize()  # another thread, on a stream of its own, may be the next to read
             order = np.fromiter(map(self._places.__getitem__, now.rows), np.int64, len(now.rows))
             if self._order is None or not np.array_equal(order, self._listed):
                 self._order, self._listed = self.device.upload(order), order

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-__all__ = ["Rows", "rows_of"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Rows", "copied", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,11 @@ def rows_of(shape: Sequence[int], first: Sequence[int], second: Sequence[int], i
     if min(pitches) < width:
         return None  # turned round, repeated or interleaved
     return Rows(width, height, *pitches)
+
+
+def copied(host: npt.NDArray[Any], memory: Any, order: Literal["C", "K"]) -> npt.NDArray[Any]:
+    """Return a copy of an array that lies in one piece at the beginning of some memory."""
+    strides = np.empty_like(host, order=order, subok=False).strides
+    made: npt.NDArray[Any] = np.ndarray(host.shape, host.dtype, memory, strides=strides)
+    np.copyto(made, host)
+    return made

@@ -7,7 +7,7 @@ import ctypes
 import importlib.metadata
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final
@@ -16,7 +16,7 @@ import cupy
 import numpy as np
 import numpy.typing as npt
 
-from tradeutils.device.copies import Rows, rows_of
+from tradeutils.device.copies import Rows, copied, rows_of
 from tradeutils.device.device import THREADS_PER_PROCESSOR, DeviceArray, Module
 from tradeutils.device.remedies import device_problem, driver_fault, lost, no_compiler, toolkit_of
 from tradeutils.errors import BackendUnavailable, DeviceOutOfMemory, TradeutilsError, UsageError
@@ -29,7 +29,7 @@ _log = logging.getLogger("tradeutils.device")
 _OPTIONS: Final = ("--std=c++14", "--fmad=false")
 _MODULES_KEPT: Final = 256  # programs differ by structure, not by parameters: more are a sign of generated ones
 _STATIC_SHARED: Final = 48 * 1024  # bytes of shared memory that a kernel has without asking
-_STAGED: Final = 64 * 1024  # bytes: CUDA copies so few from pageable memory before it returns
+_STAGED: Final = 1 << 20  # bytes: so few are copied by way of pinned memory of our own, and not waited for
 _OUT_OF_MEMORY: Final = 2
 # Faults after which every call of this process fails. 999 is "unknown" and comes with a context that is gone.
 _STICKY: Final = frozenset({4, 214, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999})
@@ -132,6 +132,8 @@ class CudaDevice:
         self._entered = threading.local()
         self._compiling = threading.Lock()
         self._modules: OrderedDict[tuple[str, tuple[str, ...]], CudaModule] = OrderedDict()
+        self._sent: deque[tuple[Any, Any]] = deque()  # copies on their way: an event, and the pinned memory they read
+        self._sending = threading.Lock()
         self._lost = ""
 
     def __repr__(self) -> str:
@@ -234,25 +236,46 @@ class CudaDevice:
                 out = cupy.empty(host.shape, host.dtype, order=order)
             _check_alike(host, out)
             if host.size:
-                self._send(host, out, at_once=stream is None)
+                self._send(host, out, at_once=stream is None or not _is_pinned(host))
         return out
 
     def _send(self, host: npt.NDArray[Any], out: DeviceArray, *, at_once: bool) -> None:
-        """Queue a copy to the device; ``at_once``: the host's array may be written to when this returns."""
+        """
+        Queue a copy to the device; ``at_once``: the host's array may be written to, or freed, when this returns.
+
+        An asynchronous copy out of pageable memory may read it after the call has returned: CUDA 11 documents a thread
+        that does, and CUDA 12 promises nothing. So small arrays are copied from pinned memory of our own, which is kept
+        until an event behind the copy has passed, and large ones are waited for.
+        """
         rows = rows_of(host.shape, host.strides, out.strides, host.itemsize)
-        staged = None
-        if rows is None or (at_once and host.nbytes <= _STAGED):
-            host = np.array(host, order="K" if rows else "C")  # pageable, and so copied before CUDA returns
+        own = staged = None
+        if at_once and host.nbytes <= _STAGED:
+            own = cupy.cuda.alloc_pinned_memory(host.nbytes)
+            host = copied(host, own, "K" if rows else "C")
+            rows = rows_of(host.shape, host.strides, out.strides, host.itemsize)
+        elif rows is None:
+            at_once, host = True, np.array(host, order="C")
             rows = rows_of(host.shape, host.strides, out.strides, host.itemsize)
         if rows is None:
             staged = cupy.empty(host.shape, host.dtype)
             rows = Rows(host.nbytes, 1, host.nbytes, host.nbytes)
         target = out if staged is None else staged
         _transfer(self.address(target), rows.second_pitch, host.ctypes.data, rows.first_pitch, rows, to_device=True)
+        if own is not None:
+            self._keep(own)
+        elif at_once:
+            cupy.cuda.get_current_stream().synchronize()
         if staged is not None:
             out[...] = staged
-        if at_once and host.nbytes > _STAGED:
-            cupy.cuda.get_current_stream().synchronize()
+
+    def _keep(self, memory: Any) -> None:
+        """Hold pinned memory until what the current stream was asked to do is done; let go what is done elsewhere."""
+        event = cupy.cuda.Event(disable_timing=True)
+        event.record(cupy.cuda.get_current_stream())
+        with self._sending:
+            self._sent.append((event, memory))
+            while self._sent and self._sent[0][0].done:
+                self._sent.popleft()
 
     def download(self, array: DeviceArray, out: npt.NDArray[Any] | None = None, stream: Any = None) -> npt.NDArray[Any]:
         with self, _on(stream):
@@ -358,6 +381,15 @@ def _on(stream: Any) -> Iterator[None]:
     else:
         with stream:
             yield
+
+
+def _is_pinned(host: npt.NDArray[Any]) -> bool:
+    """Tell whether an array lies in memory that CUDA copies from by itself."""
+    runtime = cupy.cuda.runtime
+    try:
+        return bool(runtime.pointerGetAttributes(host.ctypes.data).type == runtime.memoryTypeHost)
+    except runtime.CUDARuntimeError:
+        return False  # memory that CUDA has not heard of
 
 
 def _check_alike(host: npt.NDArray[Any], array: DeviceArray) -> None:

@@ -152,7 +152,7 @@ class Device(Protocol):
         ----------
         host : array
             Of any strides. With a stream, what lies in pinned memory is read later: leave it alone until the stream
-            has been synchronised.
+            has been synchronised. All else has been read on return, and may be written to, or freed.
         out : device array, optional
             Where to; of the same shape and dtype, rows of any stride. Default: a new array of the same order.
 

@@ -63,6 +63,10 @@ def as_columns(given: Sequence[Any], names: Sequence[str]) -> tuple[list[Array],
     """
     last = given[-1]
     if type(last) is np.ndarray or not is_device_array(last):
+        for values, name in zip(given, names, strict=True):
+            # Some libraries' arrays would travel to the host without a word.
+            if type(values) is not np.ndarray and is_device_array(values):
+                raise UsageError(f"{name} lies on a device and {names[-1]} does not; bring all to one place")
         return [as_prices(values, name) for values, name in zip(given, names, strict=True)], None
     device = device_of(last)
     columns = [as_device_array(values, device, name=name) for values, name in zip(given, names, strict=True)]

@@ -31,6 +31,7 @@ _ELEMENTS_A_THREAD: Final = 1_000_000
 NAN_MODES: Final = ("restart", "propagate", "hold")
 COMPATS: Final = ("talib", "tradingview")
 BACKENDS: Final = ("auto", "cpu", "cuda")
+_GPU_NAMES: Final = ("gpu", "GPU", "cupy", "nvidia")
 
 
 def check_backend(backend: str) -> str:
@@ -42,6 +43,8 @@ def check_backend(backend: str) -> str:
     UnknownName : no such backend.
     BackendUnavailable : ``"cuda"`` where no GPU can be used; says why, and what to do.
     """
+    if backend in _GPU_NAMES:  # "gpu" looks more like "cpu" than like what it means
+        raise UnknownName("backend", backend, ("cuda",), where="tradeutils, for GPUs,")
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
     if backend == "cuda":

@@ -219,21 +219,20 @@ class Indicators(Methods[_Result]):
                 backend=self.backend,
             )
         refuse_executor(executor, self._kind)
-        results = compute_source(
-            self._source, asked, options, tail=wanted, out=given, threads=threads, backend=self.backend
-        )
-        return self._source.many(results)
+        source = self._source.now()
+        results = compute_source(source, asked, options, tail=wanted, out=given, threads=threads, backend=self.backend)
+        return source.many(results)
 
     def _result(self, indicator: Indicator, values: tuple[float, ...]) -> Any:
         if self._stored is not None:
             spec = Spec(indicator.label(values), indicator, values)
             results = compute_stored(self._stored, [spec], self._options, threads=self.threads, backend=self.backend)
             return pack(indicator, list(results.values()))
-        request = Request(indicator, values, self._source.columns(indicator), indicator.outputs)
-        device = self._source.device
-        (arrays,) = evaluate([request], self._options, threads=self.threads, backend=self.backend, device=device)
+        source = self._source.now()
+        request = Request(indicator, values, source.columns(indicator), indicator.outputs)
+        (arrays,) = evaluate([request], self._options, threads=self.threads, backend=self.backend, device=source.device)
         label = indicator.label(values)
-        return pack(indicator, [self._source.one(label, array) for array in arrays])
+        return pack(indicator, [source.one(label, array) for array in arrays])
 
     def _check_out(self, out: Mapping[str, Any], keys: list[str]) -> None:
         if not isinstance(out, Mapping):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -26,6 +26,9 @@ class Source(Protocol):
     @property
     def device(self) -> Device | None:
         """Where the columns lie, and results will: a device, or the host for ``None``."""
+
+    def now(self) -> Source:
+        """Return the source of the data as they are now: all that is read of it has the same bars."""
 
     def columns(self, indicator: Indicator) -> list[Array]:
         """Return the indicator's inputs; ``UsageError`` where the data lacks one."""
@@ -93,6 +96,9 @@ class _OnHost:
 
     device: Device | None = None
 
+    def now(self) -> Self:
+        return self
+
 
 class _Arrays(_OnHost):
     """Candles (T,), a Panel (T, S) or bare closes: results are arrays."""
@@ -119,6 +125,9 @@ class _Resident:
         self._close = as_device_array(close, device, name="close")
         check_axes(self._close, "close")
 
+    def now(self) -> Self:
+        return self
+
     def columns(self, indicator: Indicator) -> list[Array]:
         return _pick({"close": self._close}, indicator, "an array of closes on a device")
 
@@ -129,27 +138,37 @@ class _Resident:
         return dict(results)
 
 
+class _Times:
+    """The times of a panel on its device: they are sent where they are read, and kept until a bar is added."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._kept: Any = None
+
+    def of(self, time: Any) -> Any:
+        """Return times (T,) as float64 on the device."""
+        kept = self._kept
+        if kept is None or not np.array_equal(kept[0], time):
+            kept = self._kept = time.copy(), self._device.upload(time.astype(np.float64))
+        return kept[1]
+
+
 class _ResidentPanel:
     """A panel on a device, with the bars that it has when it is computed: results are arrays on that device."""
 
-    def __init__(self, panel: DevicePanel) -> None:
+    def __init__(self, panel: DevicePanel, times: _Times | None = None) -> None:
         self.device: Device | None = panel.device
         self._panel = panel
-        self._time: Any = None
+        self._times = _Times(panel.device) if times is None else times
+
+    def now(self) -> _ResidentPanel:
+        return _ResidentPanel(self._panel.snapshot(), self._times)
 
     def columns(self, indicator: Indicator) -> list[Array]:
         columns = {name: getattr(self._panel, name) for name in _COLUMNS}
         if "time" in indicator.inputs:
-            columns["time"] = self._times(columns["close"])
+            columns["time"] = repeated(self._times.of(self._panel.time), columns["close"], self._panel.device)
         return _pick(columns, indicator, "a panel on a device")
-
-    def _times(self, like: Any) -> Any:
-        """Return the times once for each symbol; they are sent where they are read, and kept until a bar is added."""
-        device, time = self._panel.device, self._panel.time
-        kept = self._time
-        if kept is None or not np.array_equal(kept[0], time):
-            kept = self._time = time.copy(), device.upload(time.astype(np.float64))
-        return repeated(kept[1], like, device)
 
     def one(self, label: str, result: Array) -> Array:
         return result

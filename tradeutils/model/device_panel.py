@@ -24,7 +24,9 @@ class DevicePanel:
     Candles of S symbols on one time axis of T bars, in the memory of a GPU.
 
     Made by ``Panel.to_device()``, or from arrays that are on the GPU already. Indicators compute on it without moving
-    it, and return arrays on the same device. To be changed by one thread at a time.
+    it, and return arrays on the same device. To be changed by one thread at a time; others may compute on it meanwhile,
+    with the bars that it has when they begin. What is queued is in order on the current stream, as all of CuPy's work:
+    threads that have made streams of their own current must wait for one another.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ class DevicePanel:
         exchange: str = "",
         device: Device | None = None,
     ) -> None:
-        self._device = default_device() if device is None else device
+        self._device = _checked_device(device)
         self._exchange = exchange
         self._symbols, self._timeframe = _checked_axes(symbols, timeframe)
         self._time: Times = column("time", time, np.int64)
@@ -223,14 +225,14 @@ class DevicePanel:
         """Let the columns hold so many rows and be ours; what fails leaves all as it was."""
         if self._ours and rows <= len(self._time):
             return
-        for room in (max(2 * rows, _FIRST_ROOM), rows + max(_FIRST_ROOM, rows // 8)):
-            try:
-                self._grow(room)
-            except DeviceOutOfMemory as error:
-                refused = error
-            else:
-                return
-        raise refused
+        try:
+            self._grow(max(2 * rows, _FIRST_ROOM))
+        except DeviceOutOfMemory:
+            pass
+        else:
+            return
+        # Not while the error is handled: it holds columns that were made before it.
+        self._grow(rows + max(_FIRST_ROOM, rows // 8))
 
     def _grow(self, room: int) -> None:
         """Move the columns one by one, so that never more than one of them is there twice."""
@@ -249,19 +251,34 @@ class DevicePanel:
             after[:filled] = before[:filled]
             setattr(self, held, after)
 
+    def snapshot(self) -> DevicePanel:
+        """
+        Return a panel of the bars that there are now; nothing is copied, and nothing travels.
+
+        All its columns have these bars, whatever another thread appends meanwhile. A bar that is still forming is
+        shared: where it is replaced, it changes here too.
+        """
+        made = object.__new__(DevicePanel)
+        bars = self._bars  # first: it is the last to grow
+        columns = {name: values[:bars] for name, values in self._columns.items()}
+        time, closed = self._time[:bars], self._closed[:bars]
+        now = {"_bars": bars, "_columns": columns, "_time": time, "_closed": closed, "_ours": False}
+        made.__dict__.update(self.__dict__ | now)
+        return made
+
     def to_host(self) -> Panel:
         """Return a `Panel` of float64 with the same candles; the transfer costs 5 x T x S values."""
-        columns = {}
+        columns, now = {}, self.snapshot()
         for name in PRICE_FIELDS:
-            values = np.ascontiguousarray(self._device.download(getattr(self, name)), dtype=np.float64)
+            values = np.ascontiguousarray(self._device.download(getattr(now, name)), dtype=np.float64)
             values.flags.writeable = False  # ours alone: not to be copied once more
             columns[name] = values
         return Panel(
             exchange=self._exchange,
             symbols=self._symbols,
             timeframe=self._timeframe,
-            time=self._time[: self._bars].copy(),
-            closed=self._closed[: self._bars].copy(),
+            time=now.time.copy(),
+            closed=now.closed.copy(),
             **columns,
         )
 
@@ -275,6 +292,16 @@ def _checked_axes(symbols: Any, timeframe: str) -> tuple[tuple[str, ...], str]:
     return axes.symbols, axes.timeframe
 
 
+def _checked_device(device: Any) -> Device:
+    """Return a device, the first for ``None``; a number or a name is refused."""
+    if device is None:
+        return default_device()
+    if not hasattr(device, "upload"):
+        raise UsageError(f"device was {device!r:.80}; give one of tradeutils.device.devices(), or None for the first")
+    chosen: Device = device
+    return chosen
+
+
 def panel_to_device(panel: Panel, device: Device | None = None, dtype: npt.DTypeLike = "float64") -> DevicePanel:
     """Return a panel on a device; see `Panel.to_device`."""
     try:
@@ -283,7 +310,7 @@ def panel_to_device(panel: Panel, device: Device | None = None, dtype: npt.DType
         raise UsageError(f"dtype was {dtype!r}; write {' or '.join(map(repr, COMPUTED))}") from error
     if wanted.name not in COMPUTED:
         raise UsageError(f"dtype was {wanted.name!r}; write {' or '.join(map(repr, COMPUTED))}")
-    chosen = default_device() if device is None else device
+    chosen = _checked_device(device)
     columns = {name: chosen.upload(_rounded(name, getattr(panel, name), wanted)) for name in PRICE_FIELDS}
     return DevicePanel(
         exchange=panel.exchange,

@@ -3,6 +3,12 @@ Data of the host on devices: blocks of symbols go there, are computed and come b
 
 Each device has two lanes, threads with a stream of their own: while one block is computed another travels. What does
 not fit is cut in half, so no figure of free memory has to be right.
+
+Nothing is read before it was written, nor written while it is read, because a lane's work is all on its own stream, and
+in order there: the arrays of a block are made, filled, computed on and freed while that stream is the current one, and
+what is freed on a stream serves later work of that stream alone. The host waits for the stream before it writes to the
+pinned memory that a copy reads, before it reads what a copy writes, and before it lets go of a block. Lanes share no
+array of a device, and write to other symbols of the results.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from threading import Lock
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +27,7 @@ from tradeutils.device import Device, DeviceArray
 from tradeutils.errors import DeviceOutOfMemory
 from tradeutils.indicators.cuda.engine import compute, halves, prepare
 from tradeutils.indicators.cuda.plans import Batch, bytes_of
-from tradeutils.indicators.threads import run_all
+from tradeutils.indicators.threads import fork_lock, run_all
 
 __all__ = ["Job"]
 
@@ -97,10 +104,14 @@ class Job:
         self._left.extend((low, min(low + width, self.symbols)) for low in range(0, self.symbols, width))
         count = min(_LANES, -(-len(self._left) // len(self._devices)))
         lanes = [_Lane(device, self) for _ in range(count) for device in self._devices[: len(self._left)]]
-        run_all([lane.drain for lane in lanes], len(lanes))
-        # What did not fit beside the blocks of others may fit alone.
+        try:
+            run_all([lane.drain for lane in lanes], len(lanes))
+        except BaseException:
+            self.stop()  # lanes that are not waited for, as when waiting was interrupted, end with their block
+            raise
+        # What did not fit beside the blocks of others may fit alone, where there is most room.
         for block in self._alone:
-            lanes[0].compute(*block)
+            max(lanes, key=_Lane.free_bytes).compute(*block)
 
     def _width(self) -> int:
         """Return the symbols of a block."""
@@ -133,10 +144,44 @@ class Job:
             self._widest = min(self._widest, first)
             self._left.extendleft([(low + first, high), (low, low + first)])
 
+    def stop(self) -> None:
+        """Let no further block be begun."""
+        with self._lock:
+            self._left.clear()
+
     def parts(self, low: int, high: int) -> tuple[dict[int, _Array], dict[int, _Array]]:
         """Return the columns and the results of some symbols, by their numbers."""
         columns = {at: self.columns[at][:, low:high] for at in self.used}
         return columns, {at: result[:, low:high] for at, result in self._results.items()}
+
+
+class _Streams:
+    """
+    Streams that no lane has at the moment.
+
+    The array module keeps what was freed on a stream for that stream, so each call with streams of its own would leave
+    the memory of its blocks behind, out of reach of the next one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = fork_lock()
+        self._idle: WeakKeyDictionary[Device, list[Any]] = WeakKeyDictionary()
+
+    def take(self, device: Device) -> Any:
+        """Return a stream of a device that is no other lane's."""
+        with self._lock:
+            idle = self._idle.get(device)
+            if idle:
+                return idle.pop()
+        return device.stream()
+
+    def give(self, device: Device, stream: Any) -> None:
+        """Keep a stream on which all is done."""
+        with self._lock:
+            self._idle.setdefault(device, []).append(stream)
+
+
+streams: Final = _Streams()
 
 
 class _Lane:
@@ -155,8 +200,20 @@ class _Lane:
         self._stream: Any = None
         self._pinned: _Array | None = None
 
+    def free_bytes(self) -> int:
+        """Return what is free on the device."""
+        return self._device.free_bytes()
+
     def drain(self) -> None:
-        """Compute blocks until there are no more."""
+        """Compute blocks until there are no more; where one fails, the other lanes end too."""
+        try:
+            self._drain()
+        except BaseException:
+            self._job.stop()
+            raise
+        self._give_back()
+
+    def _drain(self) -> None:
         while (block := self._job.next()) is not None:
             try:
                 self._try(*block)
@@ -181,11 +238,18 @@ class _Lane:
                 needed=each,
                 free=free,
             ) from error
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Leave the stream, which is idle, to other calls."""
+        if self._stream is not None:
+            streams.give(self._device, self._stream)
+            self._stream = None
 
     def _try(self, low: int, high: int) -> None:
         device = self._device
         if self._stream is None:
-            self._stream = device.stream()
+            self._stream = streams.take(device)
         with device, nullcontext() if self._stream is None else self._stream:
             columns, results = self._job.parts(low, high)
             try:

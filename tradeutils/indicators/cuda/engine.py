@@ -33,6 +33,7 @@ _FOR_STATES: Final = 0.25
 # States are compared so many bytes at a time: comparing makes several copies.
 _COMPARED: Final = 1 << 26
 _WARP: Final = 32
+_MOST_LANES: Final = 2**31 - 1  # of a launch
 
 
 def prepare(device: Device, batches: Sequence[Batch], dtypes: tuple[np.dtype[Any], np.dtype[Any]]) -> None:
@@ -104,7 +105,7 @@ def _alike(columns: list[DeviceArray]) -> list[DeviceArray]:
     """Return columns of one dtype: float64 where one is, as the time is among prices of float32."""
     if len({column.dtype for column in columns}) == 1:
         return columns
-    return [column.astype(np.float64) for column in columns]
+    return [column.astype(np.float64, copy=False) for column in columns]
 
 
 def _targets(
@@ -201,21 +202,8 @@ def _run(
 ) -> None:
     """Run sets over all symbols; over fewer at once, and over fewer sets, where their states do not fit."""
     symbols, sets = columns[0].shape[1], len(programs)
-    layout = layout_of(programs[0], programs)
-    try:
-        _Pass(device, layout, columns, targets, stream).run()
-    except MemoryError as error:
-        if symbols == 1 and sets == 1:
-            needed, free = layout.workspace_bytes(1, 1), device.free_bytes()
-            raise DeviceOutOfMemory(
-                f"the state of one symbol takes {needed:,} bytes, and {device.name} has {free:,} free; "
-                "write shorter periods, or free memory of the device",
-                needed=needed,
-                free=free,
-            ) from error
-    else:
+    if symbols * sets <= _MOST_LANES and _has_run(device, programs, columns, targets, stream):
         return
-    # Not while the error is handled: it holds what was made before it.
     if symbols > 1:
         low = halves(symbols)
         for part in (slice(0, low), slice(low, symbols)):
@@ -224,6 +212,30 @@ def _run(
         return
     for part in (slice(0, sets // 2), slice(sets // 2, sets)):
         _run(device, programs[part], columns, [target[part] for target in targets], stream)
+
+
+def _has_run(
+    device: Device,
+    programs: tuple[Program, ...],
+    columns: Sequence[DeviceArray],
+    targets: Sequence[DeviceArray],
+    stream: Any,
+) -> bool:
+    """Run sets over some symbols; False: their states do not fit. What was made for them is let go by then."""
+    layout = layout_of(programs[0], programs)
+    try:
+        _Pass(device, layout, columns, targets, stream).run()
+    except MemoryError as error:
+        if columns[0].shape[1] > 1 or len(programs) > 1:
+            return False
+        needed, free = layout.workspace_bytes(1, 1), device.free_bytes()
+        raise DeviceOutOfMemory(
+            f"the state of one symbol takes {needed:,} bytes, and {device.name} has {free:,} free; "
+            "write shorter periods, or free memory of the device",
+            needed=needed,
+            free=free,
+        ) from error
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def _made(
     batches = batches_of(
         tuple(asked.nodes[at] for at in known), tuple(asked.owners[at] for at in known), tuple(known), options.nan
     )
-    fill = {at: array for at, array in apart.items() if at in set(known)}
+    fill = {at: apart[at] for at in known if at in apart}
     found = compute(device, batches, columns, shape[0], options.dtype, turned=turned, given=fill)
     made = []
     with device:
