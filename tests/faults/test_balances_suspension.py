@@ -138,7 +138,10 @@ def test_each_bad_key_is_tried_once_a_period_by_all_processes_together(valkey: V
             found, failed = a_round(started, ahead)
             assert found == [good] * _PROCESSES
             assert failed == outcomes
-            assert answers(venue) == {401: refusals * len(bad), 200: good}
+            told = answers(venue)
+            assert told.keys() == {200, 401}
+            assert told[401] == refusals * len(bad)
+            assert good <= told[200] < 2 * good  # on a machine so busy that it outlives its lease, a fetch is done again
         assert venue.requests.rejected == 0
 
 
