@@ -141,7 +141,7 @@ def test_each_bad_key_is_tried_once_a_period_by_all_processes_together(valkey: V
             told = answers(venue)
             assert told.keys() == {200, 401}
             assert told[401] == refusals * len(bad)
-            assert good <= told[200] < 2 * good  # on a machine so busy that it outlives its lease, a fetch is done again
+            assert good <= told[200] < 2 * good  # on a busy machine, a fetch that outlives its lease is done again
         assert venue.requests.rejected == 0
 
 
