@@ -447,7 +447,7 @@ async def test_symbols_take_turns_and_few_pieces_are_under_way(history: tu.Histo
     exchange = MadeExchange(symbols)
     await history.backfill(exchange, symbols, "1m", since=TODAY - 15 * DAY, until=TODAY, concurrency=18)
     assert [symbol for symbol, *_ in exchange.asked[:12]] == symbols
-    assert exchange.most_under_way == 3  # pieces of six pages
+    assert exchange.most_under_way in (3, 4)  # pieces of six pages, and at the end of four
     small = MadeExchange(symbols)
     await history.backfill(small, symbols, "1h", since=TODAY - 15 * DAY, until=TODAY, derive=False, concurrency=8)
     assert small.most_under_way == 8

@@ -19,7 +19,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "builderFee": False,
     # Of each market that is streamed ccxt keeps so many trades; its 1000, of 1.3 KB, are 65 MB for 50 markets. Readers
     # are told of each as it comes (`streams.arrivals`), so none needs them later.
-    "tradesLimit": 32,
+    "tradesLimit": 16,
 }
 # With keys set, binance's load_markets would make private calls too, so that a bad key hid public markets.
 # Ten seconds, as ccxt has it, is for clocks that are off; ours is the venue's. What was held up on its way is refused
