@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -49,3 +50,19 @@ def _own_secrets() -> Iterator[None]:
     for form in redaction._known.keys() - known.keys():
         del redaction._known[form]
         redaction._by_head[form[: redaction.MIN_LENGTH]].pop(form, None)
+
+
+_died: list[str] = []  # the worker processes that ended amid their tests
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Note a worker process that has died: the rest of its tests were not run."""
+    if error:
+        _died.append(f"{node.gateway.id}: {error}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a run whose worker died end as one that broke off, not as one of which a test failed."""
+    if _died:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
