@@ -182,9 +182,9 @@ class Ours:
         if found is not None:
             found.use()
             return True
-        self.kept[key] = self.queues.add(key, (b"", 0.0, 0.0, 0), 1)
+        self.kept[key] = come = self.queues.add(key, (b"", 0.0, 0.0, 0), 1)
         while len(self.kept) > self.room:
-            gone = self.queues.next()
+            gone = self.queues.next(come)
             self.queues.drop(gone)
             del self.kept[gone.key]
         return False

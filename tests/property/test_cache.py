@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from servers import ValkeyServer
 
@@ -94,6 +94,8 @@ def test_seconds_become_the_nearest_millisecond_and_at_least_one(seconds: float)
     assert to_ms("ttl", seconds) >= 1
 
 
+@example([(1, False, 0), (0, False, 0), (1, False, 799)], 2)  # a value that outgrows the room is not to go for itself
+@example([(1, False, 0), (1, False, 0), (0, False, 0), (2, False, 799)], 2)
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.integers(0, 1500)), max_size=80), st.integers(2, 12))
 def test_memory_stays_within_its_budget(steps: list[tuple[int, bool, int]], room: int) -> None:
     """What was just written is there, what was evicted was counted, and nothing goes while there is room."""

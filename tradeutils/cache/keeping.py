@@ -89,7 +89,7 @@ class Queues:
         return entry
 
     def resize(self, entry: Entry, size: int) -> None:
-        """Take note that a value was replaced, and is of another size now; it is not to go for itself."""
+        """Take note that a value was replaced, and is of another size now."""
         entry.use()
         if not entry.is_main:
             self._small_bytes += size - entry.size
@@ -105,15 +105,15 @@ class Queues:
             self._small = deque(_there(self._small))
             self._main = deque(_there(self._main))
 
-    def next(self) -> Entry:
-        """Return the value that is to go first; there is one."""
+    def next(self, written: Entry) -> Entry:
+        """Return the value that is to go first, never the one that was just ``written``; there is another."""
         while True:
-            # The last one of the small queue stays: it has just come, and its caller expects to find it.
-            if self._small and ((self._small_bytes > self._most_small and len(self._small) > 1) or not self._main):
+            is_small_full = self._small_bytes > self._most_small or _is_only(self._main, written)
+            if self._small and is_small_full and not _is_only(self._small, written):
                 entry = self._small.popleft()
                 if entry.item is None:
                     continue
-                if not entry.uses:
+                if not entry.uses and entry is not written:
                     self._small.appendleft(entry)  # it is there until it is dropped
                     self._remember(entry)
                     return entry
@@ -124,10 +124,10 @@ class Queues:
             entry = self._main.popleft()
             if entry.item is None:
                 continue
-            if not entry.uses:
+            if not entry.uses and entry is not written:
                 self._main.appendleft(entry)
                 return entry
-            entry.uses -= 1
+            entry.uses -= entry.uses > 0
             self._main.append(entry)
 
     def clear(self) -> None:
@@ -142,6 +142,11 @@ class Queues:
         late.add(hash(entry.key))
         if len(late) > max(_FEWEST_GHOSTS, self._count // 2):
             self._ghosts = (set(), late)
+
+
+def _is_only(queue: deque[Entry], written: Entry) -> bool:
+    """Tell whether nothing is in the queue that may go."""
+    return not queue or (len(queue) == 1 and queue[0] is written)
 
 
 def _there(queue: deque[Entry]) -> Iterator[Entry]:

@@ -284,7 +284,7 @@ class Memory:
                 return
             entry = self._entries.get(key)
             if entry is None:
-                self._entries[key] = self._queues.add(key, item, size)
+                self._entries[key] = entry = self._queues.add(key, item, size)
                 self._bytes += size
             else:
                 self._bytes += size - entry.size
@@ -295,10 +295,10 @@ class Memory:
                 if len(self._expiries) > 2 * len(self._entries) + 64:
                     self._rebuild_expiries()
             while self._bytes > self._max_bytes:
-                self._evict()
+                self._evict(entry)
 
-    def _evict(self) -> None:
-        key = self._queues.next().key
+    def _evict(self, written: Entry) -> None:
+        key = self._queues.next(written).key
         self._remove(key)
         self._evictions += 1
         for tell in self.on_evicted:
