@@ -7,11 +7,13 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor
+import time
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import Any
 
 import history_work as work
@@ -33,6 +35,19 @@ STARTS = ("forkserver", "spawn")  # a fork of a process with threads may be born
 
 def _pool(start: str, workers: int = 2) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(start))
+
+
+def _warm_pool(start: str) -> ProcessPoolExecutor:
+    """Return a pool that has a process; the server that forks them may just be on its way out, and then comes anew."""
+    for _ in range(50):
+        pool = _pool(start)
+        try:
+            pool.submit(os.getpid).result()
+        except ConnectionError:
+            time.sleep(0.1)
+        else:
+            return pool
+    raise AssertionError("no process could be started")
 
 
 def _all_of(found: list[tuple[tuple[str, ...], Any]]) -> tuple[str, ...]:
@@ -173,8 +188,7 @@ def test_indicators_of_a_pool_that_lost_a_process_are_the_same(selection: Select
 def test_pool_that_breaks_as_it_is_handed_a_task_can_be_shut_down(start: str) -> None:
     """A process that it starts then is not among those which it ends, and would wait for ever."""
     for _ in range(8):
-        pool = _pool(start)
-        pool.submit(os.getpid).result()
+        pool = _warm_pool(start)
         os.kill(next(iter(pool._processes)), signal.SIGKILL)
         assert _all_of(list(each_group(work.lengths, SYMBOLS[:2], executor=pool, group=1))) == SYMBOLS[:2]
         ending = threading.Thread(target=pool.shutdown, daemon=True)
@@ -183,23 +197,59 @@ def test_pool_that_breaks_as_it_is_handed_a_task_can_be_shut_down(start: str) ->
         assert not ending.is_alive()
 
 
-def test_pool_that_breaks_while_it_starts_a_process_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has then closed what that process would be given; an OSError of a sound pool is the caller's to see."""
+@pytest.mark.parametrize(
+    "error",
+    [OSError("handle is closed"), EOFError("unexpected EOF"), ValueError("bad value(s) in fds_to_keep")],
+    ids=lambda error: type(error).__name__,
+)
+def test_pool_that_breaks_while_it_starts_a_process_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It has then closed what that process would be given; an error of a sound pool is the caller's to see."""
     with _pool("forkserver", workers=1) as pool:
         sound = pool.submit(os.getpid).result()
         assert sound
 
         def close(*_: object) -> None:
-            raise OSError("handle is closed")
+            raise error
 
         monkeypatch.setattr(pool, "submit", close)
-        with pytest.raises(OSError, match="handle is closed"):
+        with pytest.raises(type(error), match=re.escape(str(error))):
             list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))
         monkeypatch.undo()
         assert pool.submit(os._exit, 1).exception() is not None
         monkeypatch.setattr(pool, "_processes", {})  # as if none had died yet
         monkeypatch.setattr(pool, "submit", close)
         assert _all_of(list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))) == SYMBOLS
+
+
+def test_forking_server_that_is_on_its_way_out_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It died where another pool broke amid a start, and refuses all until the next start has found it gone."""
+    monkeypatch.setattr("tradeutils.history.executors._PAUSE", 0.05)
+    with _pool("forkserver", workers=1) as pool:
+
+        def refuse(*_: object) -> None:
+            raise ConnectionRefusedError("Connection refused")
+
+        monkeypatch.setattr(pool, "submit", refuse)
+        assert _all_of(list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))) == SYMBOLS
+
+
+def test_task_that_a_replaced_pool_forgot_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next task was refused, so that there is a fresh pool by now; the first would be waited for for ever."""
+    monkeypatch.setattr("tradeutils.history.tasks._SILENCE", 0.05)
+    forgotten: list[Future[None]] = []
+
+    def forget(*_: object) -> Future[None]:
+        if forgotten:
+            raise BrokenExecutor("a process has died")
+        forgotten.append(Future())
+        return forgotten[-1]
+
+    with _pool("forkserver", workers=2) as pool:
+        monkeypatch.setattr(pool, "submit", forget)
+        assert _all_of(list(each_group(work.lengths, SYMBOLS, executor=pool, group=6))) == SYMBOLS
+    assert forgotten
 
 
 def test_task_that_a_breaking_pool_forgot_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:

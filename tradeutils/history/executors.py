@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import (
     BrokenExecutor,
@@ -29,6 +30,9 @@ _log = logging.getLogger("tradeutils.history")
 
 _PATIENCE: Final = 10.0
 """Seconds to wait for a cluster to confirm that tasks are cancelled; one that is gone never does."""
+
+_PAUSE: Final = 0.5
+"""Seconds that the server which forks processes is given to go, before another is asked for one."""
 
 
 def check_executor(executor: object) -> None:
@@ -157,12 +161,21 @@ class Crew:
             return self._executor.submit(function, *given)
         except BrokenExecutor:
             raise
-        except OSError as error:  # it broke meanwhile and has closed what a process that it starts would be given
-            if not self.is_broken:
+        except ConnectionError as error:
+            # The server that forks the processes of a pool dies where a pool breaks amid a start; the next start finds
+            # it gone and makes another, unless it comes while that one is on its way out.
+            if not isinstance(self._executor, ProcessPoolExecutor):
                 raise
-            raise BrokenExecutor(f"the pool broke as it was handed a task ({error})") from None
-        except RuntimeError as error:
-            raise UsageError(f"executor takes no more tasks ({error}); give one that is not shut down") from error
+            time.sleep(_PAUSE)
+            raise BrokenExecutor(f"the pool could start no process ({error})") from None
+        except Exception as error:
+            # It broke meanwhile and has closed what a process that it starts would be given: OSError, EOFError, and
+            # ValueError where the number is another file's by now.
+            if self.is_broken:
+                raise BrokenExecutor(f"the pool broke as it was handed a task ({error})") from None
+            if isinstance(error, RuntimeError):
+                raise UsageError(f"executor takes no more tasks ({error}); give one that is not shut down") from error
+            raise
 
     @property
     def is_broken(self) -> bool:

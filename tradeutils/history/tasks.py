@@ -7,13 +7,14 @@ needs where it runs. Arrays travel back only.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, InvalidStateError, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from tradeutils.errors import HistoryError, UsageError
 from tradeutils.history.executors import Crew, check_executor, death_of, unreadable
@@ -115,6 +116,12 @@ def _named(symbols: tuple[str, ...]) -> str:
     return ", ".join(symbols[:8]) + (f" and {len(symbols) - 8} more" if len(symbols) > 8 else "")
 
 
+def _end(future: Future[Any], error: BaseException) -> None:
+    """End a task that nobody else will; where somebody just has, that stands."""
+    with contextlib.suppress(InvalidStateError):
+        future.set_exception(error)
+
+
 @dataclass(slots=True)
 class _Group:
     number: int
@@ -166,11 +173,16 @@ class _Run(Generic[_Result]):
     def _over(self) -> set[Future[tuple[float, _Result]]]:
         """Wait until some are over; those that a pool forgot which broke as it took them are ended here."""
         while not (done := wait(self._pending, _SILENCE, FIRST_COMPLETED).done):
-            if self._crew.is_broken:
+            if any(map(self._is_forgotten, self._pending.values())):
                 done = wait(self._pending, _SILENCE, FIRST_COMPLETED).done  # it tells of the others in a moment
                 for future in () if done else self._pending:
-                    future.set_exception(BrokenExecutor("the pool broke as it was handed this"))
+                    if self._is_forgotten(self._pending[future]):
+                        _end(future, BrokenExecutor("the pool broke as it was handed this"))
         return done
+
+    def _is_forgotten(self, group: _Group) -> bool:
+        """Tell whether it was given to a pool that broke: such a one has told of all that it knows of, or soon will."""
+        return group.generation != self._crew.generation or self._crew.is_broken
 
     def _hand_out(self) -> bool:
         """Hand out as much as may be; tell whether anything is under way."""
