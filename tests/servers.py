@@ -37,17 +37,23 @@ def _binary() -> pathlib.Path:
 _BUS = 10_000  # how far above its port a server of a cluster has its bus
 
 
+_given: set[int] = set()  # those that nobody listens on yet, too
+
+
 def free_port() -> int:
     """
-    Return a port on which nobody listens, nor on the one of its bus.
+    Return a port on which nobody listens, nor on the one of its bus; in this process, another each time.
 
     Both are below those that the kernel gives to whoever connects: one of its choice may be a client's a moment later.
     """
     while True:
         port = 10_000 + secrets.randbelow(12_000)
+        if port in _given:
+            continue
         with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port + _BUS))
+            _given.add(port)
             return port
 
 
