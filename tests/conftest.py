@@ -20,6 +20,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("untimed")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Programs that tests start run without coverage's tracer: what they run is run in this process as well.
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # what tests share is imported by its plain name
 
 from servers import _valkey_session, own_valkey, proxy, valkey, valkey_with  # noqa: E402, F401  # fixtures

@@ -138,7 +138,7 @@ def test_ctrl_c_on_a_terminal_ends_quietly_and_the_same_command_goes_on(
 ) -> None:
     """The bar tells rate and time left; after Ctrl-C one line says how to go on, and what came is kept."""
     words = ["backfill", "binance", "--symbols", "BTC/USDT,ETH/USDT", "--since", "2025-05-20", "--url", venue.url]
-    number = venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.15))
+    number = venue.faults.add(Fault(kind="latency", path="/api/v3/klines", seconds=0.6))
     before = venue.requests.paths.get("/api/v3/klines", 0)
     reader, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
