@@ -95,6 +95,8 @@ async def test_leaving_what_was_never_placed_does_nothing(venue: CcxtVenue) -> N
     await venue.lines.place([TRADES], heard)
     await venue.lines.leave([TRADES])
     await venue.lines.leave([TRADES], heard)
+    await _until(lambda: not venue.lines.lines)
+    assert not heard.failures
 
 
 async def test_who_is_cancelled_costs_nobody_else_the_topic(server: Wires, venue: CcxtVenue) -> None:

@@ -108,8 +108,8 @@ class Queues:
     def next(self, written: Entry) -> Entry:
         """Return the value that is to go first, never the one that was just ``written``; there is another."""
         while True:
-            is_small_full = self._small_bytes > self._most_small or _is_only(self._main, written)
-            if self._small and is_small_full and not _is_only(self._small, written):
+            is_small_due = self._small_bytes > self._most_small or _is_only(self._main, written)
+            if self._small and is_small_due and not _is_only(self._small, written):
                 entry = self._small.popleft()
                 if entry.item is None:
                     continue
@@ -127,7 +127,7 @@ class Queues:
             if not entry.uses and entry is not written:
                 self._main.appendleft(entry)
                 return entry
-            entry.uses -= entry.uses > 0
+            entry.uses = max(0, entry.uses - 1)
             self._main.append(entry)
 
     def clear(self) -> None:

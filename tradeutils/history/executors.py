@@ -146,7 +146,7 @@ class Crew:
 
         Raises
         ------
-        BrokenExecutor : a worker has died and took the pool with it.
+        BrokenExecutor : a worker has died and took the pool with it, or none could be started.
         UsageError : the executor was shut down.
         HistoryError : the cluster is gone.
         """
@@ -161,18 +161,16 @@ class Crew:
             return self._executor.submit(function, *given)
         except BrokenExecutor:
             raise
-        except ConnectionError as error:
-            # The server that forks the processes of a pool dies where a pool breaks amid a start; the next start finds
-            # it gone and makes another, unless it comes while that one is on its way out.
-            if not isinstance(self._executor, ProcessPoolExecutor):
-                raise
-            time.sleep(_PAUSE)
-            raise BrokenExecutor(f"the pool could start no process ({error})") from None
         except Exception as error:
             # It broke meanwhile and has closed what a process that it starts would be given: OSError, EOFError, and
             # ValueError where the number is another file's by now.
             if self.is_broken:
                 raise BrokenExecutor(f"the pool broke as it was handed a task ({error})") from None
+            # The server that forks the processes of a pool dies where another pool breaks amid a start; the next start
+            # finds it gone and makes another, unless it comes while that one is on its way out.
+            if isinstance(error, ConnectionError) and isinstance(self._executor, ProcessPoolExecutor):
+                time.sleep(_PAUSE)
+                raise BrokenExecutor(f"the pool could start no process ({error})") from None
             if isinstance(error, RuntimeError):
                 raise UsageError(f"executor takes no more tasks ({error}); give one that is not shut down") from error
             raise

@@ -173,11 +173,11 @@ class _Run(Generic[_Result]):
     def _over(self) -> set[Future[tuple[float, _Result]]]:
         """Wait until some are over; those that a pool forgot which broke as it took them are ended here."""
         while not (done := wait(self._pending, _SILENCE, FIRST_COMPLETED).done):
-            if any(map(self._is_forgotten, self._pending.values())):
-                done = wait(self._pending, _SILENCE, FIRST_COMPLETED).done  # it tells of the others in a moment
-                for future in () if done else self._pending:
-                    if self._is_forgotten(self._pending[future]):
-                        _end(future, BrokenExecutor("the pool broke as it was handed this"))
+            forgotten = [future for future, group in self._pending.items() if self._is_forgotten(group)]
+            # The pool tells of the others in a moment.
+            if forgotten and not wait(self._pending, _SILENCE, FIRST_COMPLETED).done:
+                for future in forgotten:
+                    _end(future, BrokenExecutor("the pool broke as it was handed this"))
         return done
 
     def _is_forgotten(self, group: _Group) -> bool:
